@@ -1,0 +1,114 @@
+"""The load generator: boxes that push one after the other over kept connections, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import time
+from collections.abc import Iterator
+from typing import Self, cast
+
+import uvloop
+
+from bench.ledger import Ledger
+from bench.push import Pushes, Template, digits
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_SUCCESS = re.compile(rb'"code": *0\b')
+
+
+class Box(asyncio.Protocol):
+    """One box on one connection; it takes the next number when its last push is answered, and no sooner than due."""
+
+    def __init__(self, pushes: Pushes, numbers: Iterator[int], ledger: Ledger, pace: Pace) -> None:
+        self._pushes = pushes
+        self._numbers = numbers
+        self._ledger = ledger
+        self._pace = pace
+        self._number = -1
+        self._answer = b""
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def itself(self) -> Self:
+        """Be the protocol of its own connection."""
+        return self
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection; pushing begins when all boxes have theirs."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class, not registered as one
+
+    def push_next(self) -> None:
+        """Push the next number when it is due, or finish when none is left."""
+        number = next(self._numbers, None)
+        if number is None:
+            self._transport.close()
+            if not self.finished.done():
+                self.finished.set_result(None)
+        elif wait := self._pace.wait_for(number):
+            asyncio.get_running_loop().call_later(wait, self._push, number)
+        else:
+            self._push(number)
+
+    def _push(self, number: int) -> None:
+        self._number = number
+        self._ledger.sent[number] = time.monotonic()
+        self._transport.write(self._pushes.numbered(number))
+
+    def data_received(self, data: bytes) -> None:
+        """Read an answer; when it is whole, note it and go on."""
+        self._answer += data
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head + b"\r\n")
+        if not end or length is None or len(body) < int(length[1]):
+            return
+        self._answer = b""
+        if b" 200 " in head[:16] and _SUCCESS.search(body) and digits(self._number) in body:
+            self._ledger.answered[self._number] = time.monotonic()
+        elif not self._pace.refusal_shown:
+            self._pace.refusal_shown = True
+            print(f"  first refusal, push {self._number}: {head[:64]!r} {body[:200]!r}", flush=True)
+        self.push_next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A connection that ends before the box is done ends the load."""
+        if not self.finished.done():
+            self.finished.set_exception(exc or ConnectionError("the server closed a connection under load"))
+
+
+class Pace:
+    """When each push is due."""
+
+    def __init__(self, first: int, rate: float) -> None:
+        self._first = first
+        self._interval = 1 / rate if rate else 0.0
+        self._start = time.monotonic()
+        self.refusal_shown = False
+
+    def wait_for(self, number: int) -> float:
+        """Seconds until a push is due, 0 if it is; without a rate, always at once."""
+        return max(0.0, self._start + (number - self._first) * self._interval - time.monotonic())
+
+
+def push_all(template: Template, ledger: Ledger, numbers: range, port: int, boxes: int, rate: float) -> None:
+    """Push these numbers from that many boxes, `rate` a second together (0: as fast as they are answered).
+
+    The main function of a process. Raises OSError where a connection is refused or lost.
+    """
+    gc.disable()
+    uvloop.run(_push_all(template, ledger, numbers, port, boxes, rate))
+
+
+async def _push_all(template: Template, ledger: Ledger, numbers: range, port: int, boxes: int, rate: float) -> None:
+    loop = asyncio.get_running_loop()
+    requests = [template.of_box(box, port) for box in range(boxes)]
+    shared = iter(numbers)
+    pace = Pace(numbers.start, rate)
+    connected = [Box(pushes, shared, ledger, pace) for pushes in requests]
+    for box in connected:
+        await loop.create_connection(box.itself, "127.0.0.1", port)
+    before = time.process_time()
+    for box in connected:
+        box.push_next()
+    await asyncio.gather(*(box.finished for box in connected))
+    ledger.load_cpu.value = time.process_time() - before

@@ -1,0 +1,80 @@
+"""The pushes of the load: one template, in which a push's number is patched as its msg_id and into its picture."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from bridge.testing import sample_push
+
+_DIGITS = 12
+_ZEROS = b"0" * _DIGITS
+_MSG_ID = "b0c5be00-0000-4000-8000-000000000000"
+_SERIAL = b"DMB3160PWC21J00001"
+# Twelve digits are three base64 groups: written into the text they are nine bytes of a comment segment of the JPEG,
+# which begins at the first group's border, directly after the picture's first two bytes.
+_COMMENT = b"\xff\xfe" + (2 + 9).to_bytes(2, "big") + base64.b64decode(_ZEROS)
+NUMBER_AT = slice(6, 15)
+"""Where a picture's bytes hold its number."""
+
+
+def digits(number: int) -> bytes:
+    """Write a number as it stands in a push."""
+    return b"%0*d" % (_DIGITS, number)
+
+
+def number_in(picture: bytes) -> int:
+    """Read a picture's number; raises ValueError where it has none."""
+    return int(base64.b64encode(picture[NUMBER_AT]))
+
+
+@dataclass(frozen=True)
+class Template:
+    """One push as bytes, and where its number stands."""
+
+    body: bytes
+    picture: bytes
+    """The JPEG of push 0."""
+    places: tuple[int, ...]
+
+    def of_box(self, box: int, port: int) -> Pushes:
+        """Make the pushes of one box: the HTTP request of this template under a serial number of its own."""
+        body = self.body.replace(_SERIAL, b"DMB3160PWC21J%05d" % box)
+        head = (
+            f"POST /dataPush/DataReportCB HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        return Pushes(bytearray(head + body), [len(head) + place for place in self.places])
+
+
+@dataclass
+class Pushes:
+    """The request of one box, patched in place: a push must be answered before the next is asked for."""
+
+    request: bytearray
+    places: list[int]
+
+    def numbered(self, number: int) -> bytearray:
+        """Return the request as push `number`."""
+        text = digits(number)
+        for place in self.places:
+            self.request[place : place + _DIGITS] = text
+        return self.request
+
+
+def make_template(picture: bytes) -> Template:
+    """Make a push, freshly dated, that carries this JPEG with room for a number in it."""
+    picture = picture[:2] + _COMMENT + picture[2:]
+    body = sample_push(msg_id=_MSG_ID, picture=picture)
+    # Fifteen bytes are whole groups and end with the comment.
+    in_picture = body.index(base64.b64encode(picture[:15])) + 8
+    return Template(body, picture, (in_picture, *_places(body, _MSG_ID.encode())))
+
+
+def _places(body: bytes, msg_id: bytes) -> tuple[int, ...]:
+    places = []
+    place = body.find(msg_id)
+    while place >= 0:
+        places.append(place + len(msg_id) - _DIGITS)
+        place = body.find(msg_id, place + 1)
+    return tuple(places)

@@ -1,0 +1,141 @@
+"""The commands about the configuration: `init`, `check`, `config`, `schema`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bridge import Output, OutputContext, __version__
+from bridge.cli.options import config_option, load, service_environment
+from bridge.config.example import example
+from bridge.config.in_force import in_force
+from bridge.config.load import NAME, find, no_output_type
+from bridge.config.schema import FILE_NAME, configuration_schema
+from bridge.config.settings import PLUGINS_DIR, Settings
+from bridge.errors import FileTrouble, OutputUnreachable, UsageError
+from bridge.event import document_schema
+from bridge.plugins import Plugins
+
+PATIENCE = 10.0
+"""Seconds that `check --connect` waits for an output, unless its own timeout is shorter."""
+
+
+@click.command("init")
+@click.argument("types", metavar="TYPE...", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", default=NAME, show_default=True)
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+def init_command(types: tuple[str, ...], output: Path, force: bool) -> None:
+    """Write a configuration with outputs of these types, and its schema beside it."""
+    plugins = Plugins().load(PLUGINS_DIR)
+    for wanted in types:
+        if wanted not in plugins.outputs:
+            raise UsageError(no_output_type(wanted, plugins.outputs, [broken.reason for broken in plugins.broken]))
+    if output.exists() and not force:
+        raise FileTrouble(f"{output} is there already; another name with -o, or --force overwrites it.")
+    schema = output.with_name(FILE_NAME)
+    try:
+        output.write_text(example(types, plugins.outputs), "utf-8")
+        schema.write_text(_schema(plugins), "utf-8")
+    except OSError as error:
+        raise FileTrouble(f"{error.filename} can't be written: {error.strerror}.") from None
+    file = "" if output == Path(NAME) else f" -c {output}"
+    click.echo(f"{output} and {schema} are written. Fill in what is yours, then:")
+    click.echo(f"  boxbridge check --connect{file}\n  boxbridge run{file}")
+
+
+@click.command("check")
+@config_option
+@click.option("--connect", is_flag=True, help="Try each output's far side too.")
+def check_command(config: Path | None, connect: bool) -> None:
+    """Say all that is wrong with the configuration, or what it comes to."""
+    environment = service_environment()
+    settings, plugins = load(config, environment)
+    click.echo(f"{find(config, environment)} is right.")
+    for title, content in _summary(settings):
+        click.echo(f"  {title:<12}{content}")
+    if connect:
+        _connect(settings, plugins)
+
+
+@click.command("config")
+@config_option
+def config_command(config: Path | None) -> None:
+    """Print the configuration in force, defaults too, without secrets."""
+    settings, _ = load(config, service_environment())
+    click.echo(in_force(settings), nl=False)
+
+
+@click.command("schema")
+@click.argument("of", metavar="[config|event]", type=click.Choice(["config", "event"]), default="config")
+def schema_command(of: str) -> None:
+    """Print a JSON Schema: of the configuration, for editors, or of the event document, for consumers."""
+    text = _schema(Plugins().load(PLUGINS_DIR)) if of == "config" else _json(document_schema())
+    click.echo(text, nl=False)
+
+
+def _schema(plugins: Plugins) -> str:
+    return _json(configuration_schema({name: output.Options for name, output in plugins.outputs.items()}))
+
+
+def _json(schema: object) -> str:
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+
+
+def _summary(settings: Settings) -> list[tuple[str, str]]:
+    """One line a section."""
+    names = [
+        f"{name} ({output.type}{'' if output.enabled else ', paused'})" for name, output in settings.output.items()
+    ]
+    journal = f"settled events {settings.journal.keep}, dead letters {settings.journal.keep_dead}"
+    lines = [
+        ("site", f"{settings.site}   {settings.timezone}"),
+        ("data", str(settings.data)),
+        ("server", settings.server.listen),
+        ("journal", journal),
+        ("control", settings.control.listen or "unix socket only"),
+        ("outputs", "    ".join(names) or "none: events are only kept"),
+    ]
+    devices = [f"{serial} is {device.id or device.name}" for serial, device in settings.device.items()]
+    return lines + ([("devices", "    ".join(devices))] if devices else [])
+
+
+def _connect(settings: Settings, plugins: Plugins) -> None:
+    """Try all enabled outputs at once; raises OutputUnreachable if one is not well."""
+    names = [name for name, output in settings.output.items() if output.enabled]
+    found = asyncio.run(_try_all(names, settings, plugins))
+    titles = [f"{name} ({settings.output[name].type})" for name in names]
+    width = max(map(len, titles), default=0)
+    for title, (well, sentence) in zip(titles, found, strict=True):
+        click.echo(f"{title:<{width}}  {'ok, ' if well else ''}{sentence}")
+    failed = sum(not well for well, _ in found)
+    if failed:
+        raise OutputUnreachable(f"{failed} of {len(found)} outputs can't be reached.")
+
+
+async def _try_all(names: Sequence[str], settings: Settings, plugins: Plugins) -> list[tuple[bool, str]]:
+    return await asyncio.gather(*(_try(name, settings, plugins) for name in names))
+
+
+async def _try(name: str, settings: Settings, plugins: Plugins) -> tuple[bool, str]:
+    """Whether an output is well, and what it found or what is wrong."""
+    configured = settings.output[name]
+    patience = min(PATIENCE, float(configured.timeout))
+    context = OutputContext(
+        name=name,
+        options=configured.options,
+        site=settings.site,
+        data=settings.data,
+        timezone=settings.timezone,
+        version=__version__,
+    )
+    try:
+        output: Output = plugins.outputs[configured.type](context)
+        return True, await asyncio.wait_for(output.check(), patience)
+    except TimeoutError as error:
+        return False, str(error) or f"no answer within {patience:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever an output raises is its answer
+        return False, str(error) or type(error).__name__

@@ -1,0 +1,60 @@
+"""The command `boxbridge`: a group whose commands are imported only when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from bridge import __version__
+from bridge.errors import BridgeError
+
+# Command -> module of bridge.cli that defines it, as a click command of the same name.
+COMMANDS = {
+    "run": "run",
+    "demo": "demo",
+    "init": "configuration",
+    "check": "configuration",
+    "config": "configuration",
+    "schema": "configuration",
+    "send": "send",
+    "get": "events",
+    "status": "status",
+    "reload": "status",
+    "plugins": "plugins",
+    "systemd": "systemd",
+    "completion": "completion",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of a first use."""
+        return [*COMMANDS, *sorted(super().list_commands(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"bridge.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="boxbridge")
+def cli() -> None:
+    """Takes the pushes of AI video-analysis boxes and brings every event out."""
+
+
+def main() -> Any:
+    """Run the command line; errors for people are one message and an exit code, never a traceback."""
+    try:
+        return cli(standalone_mode=True)
+    except BridgeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code

@@ -1,0 +1,58 @@
+"""What commands share: the option for the configuration file, and the way from it to settings and plugins."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bridge.config.load import find, read
+from bridge.config.settings import Settings
+from bridge.errors import FileTrouble
+from bridge.plugins import Plugins
+
+ENVIRONMENT_FILE = Path("/etc/boxbridge/env")
+"""What the systemd unit reads as EnvironmentFile; `check` reads it too, to find the same secrets."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def config_option(command: _Command) -> _Command:
+    """The option `-c/--config FILE`, as the argument `config: Path | None`."""
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar="BOXBRIDGE_CONFIG",
+        help="The configuration; ./boxbridge.toml, the user's or the system's if left out.",
+    )(command)
+
+
+def load(config: Path | None, environment: Mapping[str, str] = os.environ) -> tuple[Settings, Plugins]:
+    """Find and read the configuration, load the plugins, drop-ins too; raises NoConfiguration, ConfigError."""
+    source = read(find(config, environment), environment)
+    plugins = Plugins().load(source.plugins_dir)
+    options = {name: output.Options for name, output in plugins.outputs.items()}
+    return source.settings(options, [broken.reason for broken in plugins.broken]), plugins
+
+
+def service_environment(file: Path | None = None) -> Mapping[str, str]:
+    """This process's environment, and below it what the service would find in its environment file."""
+    file = file or ENVIRONMENT_FILE
+    if not file.is_file():
+        return os.environ
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise FileTrouble(f"{file} can't be read: {error.strerror}. Its owner or the service's group may.") from None
+    pairs = (line.strip().partition("=") for line in lines if "=" in line and line.strip()[0] not in "#;")
+    return {name.strip(): _unquoted(text.strip()) for name, _, text in pairs} | dict(os.environ)
+
+
+def _unquoted(text: str) -> str:
+    return "".join(shlex.split(text)) if text[:1] in ('"', "'") else text

@@ -1,0 +1,52 @@
+"""`boxbridge plugins`: what is loaded, what it brings, and what could not be loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from bridge.cli.options import config_option
+from bridge.config.load import find, read
+from bridge.config.settings import PLUGINS_DIR
+from bridge.errors import NoConfiguration
+from bridge.plugins import LoadedPlugin, Plugins
+
+
+@click.command("plugins")
+@config_option
+@click.option("--hooks", is_flag=True, help="Show the hooks that each implements.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plugins_command(config: Path | None, hooks: bool, as_json: bool) -> None:
+    """List the plugins that are loaded, and those that could not be."""
+    plugins = Plugins().load(_folder(config))
+    click.echo(_json(plugins) if as_json else _table(plugins, hooks))
+
+
+def _folder(config: Path | None) -> Path:
+    """Where drop-in files lie. The rest of the configuration may be wrong, perhaps because of a broken plugin."""
+    try:
+        return read(find(config)).plugins_dir
+    except NoConfiguration:
+        if config is not None:
+            raise
+        return PLUGINS_DIR
+
+
+def _json(plugins: Plugins) -> str:
+    document = {"plugins": plugins.loaded, "broken": plugins.broken}
+    return msgspec.json.format(msgspec.json.encode(document)).decode()
+
+
+def _table(plugins: Plugins, hooks: bool) -> str:
+    rows = [("NAME", "VERSION", "ORIGIN", "BRINGS")]
+    rows += [(plugin.name, plugin.version or "-", plugin.origin, _brings(plugin, hooks)) for plugin in plugins.loaded]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
+    return "\n".join([*lines, *(f"broken: {plugin.reason}" for plugin in plugins.broken)])
+
+
+def _brings(plugin: LoadedPlugin, hooks: bool) -> str:
+    parts = {"output": plugin.outputs, "protocol": plugin.normalizers, "hook": plugin.hooks if hooks else ()}
+    return ", ".join(f"{kind} {name}" for kind, names in parts.items() for name in names)

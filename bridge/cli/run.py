@@ -1,0 +1,80 @@
+"""`boxbridge run`: the daemon in the foreground, as systemd and people start it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from bridge import __version__, log
+from bridge.cli.options import config_option, load
+from bridge.config.load import find
+from bridge.config.settings import Settings
+from bridge.daemon import Daemon
+
+
+@click.command("run")
+@config_option
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
+    """Take pushes and bring their events out, until SIGTERM or Ctrl-C."""
+    began = time.monotonic()
+    file = find(config)
+    settings, plugins = load(file)
+    log.configure(log_format, log_level)
+    uvloop.run(serve(Daemon(file, settings, plugins), began))
+
+
+async def serve(daemon: Daemon, began: float) -> None:
+    """Run a daemon with a banner for people at a terminal; raises BridgeError at the start."""
+    await daemon.open()
+    try:
+        if sys.stderr.isatty():
+            print(banner(daemon, time.monotonic() - began), file=sys.stderr)
+        await daemon.serve()
+    finally:
+        await daemon.close()
+
+
+def banner(daemon: Daemon, seconds: float) -> str:
+    """What a person wants to know first: what to type into the box, and whether the outputs are there."""
+    settings = daemon.settings
+    outputs = "    ".join(
+        f"{lane.name} ({lane.type}) {lane.state}{', ' + lane.reason if lane.reason else ''}"
+        for lane in daemon.dispatcher.reports()
+    )
+    waiting = sum(lane.waiting for lane in daemon.dispatcher.reports())
+    return "\n".join(
+        [
+            f"boxbridge {__version__}   {daemon.config}   site {settings.site}   data {settings.data}",
+            *(f"  devices     {address}      <- type this into the box" for address in device_addresses(settings)),
+            f"  outputs     {outputs or 'none'}",
+            f"  journal     {waiting} waiting",
+            f"ready in {seconds:.1f} s, waiting for the first push",
+        ]
+    )
+
+
+def device_addresses(settings: Settings) -> list[str]:
+    """The addresses at which a box reaches this host, as it would be told them."""
+    host, _, port = settings.server.listen.rpartition(":")
+    hosts = _own_addresses() if host in ("0.0.0.0", "[::]", "") else [host]  # noqa: S104 - compared, not bound
+    return [f"http://{address}:{port}/dataPush/DataReportCB" for address in hosts]
+
+
+def _own_addresses() -> list[str]:
+    """This host's address towards the network; a UDP socket that is connected sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return [probe.getsockname()[0]]
+        except OSError:
+            return ["127.0.0.1"]

@@ -1,0 +1,113 @@
+"""`boxbridge send`: pushes a captured body, or the sample freshly dated, as a box would."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from msgspec import Struct
+
+from bridge.cli.options import config_option
+from bridge.config.address import host_and_port
+from bridge.config.load import find, read
+from bridge.config.settings import ServerSettings
+from bridge.errors import ConfigError, NoConfiguration, OutputUnreachable, Problem, UsageError
+
+PATH = "/dataPush/DataReportCB"
+TIMEOUT = 30
+
+
+class Sent(Struct, frozen=True):
+    """The answer to one push."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+
+@click.command("send")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--to", "url", metavar="URL", help=f"Where to; by default this machine's boxbridge, {PATH}.")
+@config_option
+def send_command(file: Any, url: str | None, config: Path | None) -> None:
+    """Push FILE (- for standard input) as it is; without FILE the sample, freshly dated with a new msg_id.
+
+    Exit code 0 when the answer is success, 1 when the push is refused, 69 when nobody answers.
+    """
+    if file is None:
+        from bridge.testing.sample import sample_push
+
+        body = sample_push()
+    else:
+        body = file.read()
+    sent = push(body, url or _listening(config))
+    success, answer = _read(sent)
+    click.echo(f"HTTP {sent.status}  {answer}  {sent.seconds * 1000:.0f} ms")
+    raise SystemExit(0 if success else 1)
+
+
+def push(body: bytes, url: str) -> Sent:
+    """POST one body; raises UsageError for what is no address and OutputUnreachable where nobody answers."""
+    began = time.monotonic()
+    try:
+        with closing(_connection(url)) as connection:
+            connection.request("POST", _target(url), body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return Sent(answer.status, answer.read(), time.monotonic() - began)
+    except (ValueError, http.client.InvalidURL) as error:
+        raise UsageError(f"{url} is not an address such as http://127.0.0.1:8600{PATH}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise OutputUnreachable(f"{url}: no answer: {error}") from error
+
+
+def _connection(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname, parts.port, timeout=TIMEOUT)
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or PATH) + (f"?{parts.query}" if parts.query else "")
+
+
+def _listening(config: Path | None) -> str:
+    """Where the configured daemon listens on this machine; its default where there is no configuration.
+
+    Reads that one table: the sender needs none of the secrets that the whole configuration may name.
+    """
+    try:
+        file = find(config)
+    except NoConfiguration:
+        if config is not None:
+            raise
+        host, port = host_and_port(ServerSettings().listen)
+    else:
+        server = read(file).tables.get("server", {})
+        listen = server.get("listen", ServerSettings().listen) if isinstance(server, dict) else server
+        try:
+            host, port = host_and_port(str(listen))
+        except ValueError as error:
+            raise ConfigError([Problem(str(file), f"server.listen: {error}")]) from None
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - any address is reached by loopback
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+
+
+def _read(sent: Sent) -> tuple[bool, str]:
+    """Whether the answer is success, and the answer for people: in the vendors' envelopes `code` 0 is success."""
+    fine = 200 <= sent.status < 300
+    try:
+        answer = json.loads(sent.body)
+    except ValueError:
+        return fine, repr(sent.body[:200].decode(errors="replace"))
+    if not isinstance(answer, dict) or "code" not in answer:
+        return fine, json.dumps(answer, ensure_ascii=False)[:200]
+    return fine and answer["code"] == 0, f"code {answer['code']}  {answer.get('message', '')}"

@@ -1,0 +1,27 @@
+"""Addresses to listen on, as `host:port` or `[ipv6]:port`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d+)", re.ASCII)
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Take an address apart; raises ValueError with a sentence."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise ValueError(f'"{text}" is not an address and port, such as "0.0.0.0:8600"')
+    port = int(match["port"])
+    if not 1 <= port <= 65535:
+        raise ValueError(f"port {port} is not between 1 and 65535")
+    return match["six"] or match["host"], port
+
+
+def is_loopback(host: str) -> bool:
+    """Only this machine itself can reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

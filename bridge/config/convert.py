@@ -1,0 +1,285 @@
+"""From TOML values to typed structs: every fault is noted at its place, and reading goes on."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from bridge.config import toml
+from bridge.config.locator import Path, Places
+from bridge.errors import Problem
+from bridge.options import Duration, Secret, Size
+
+
+class _Invalid:
+    def __repr__(self) -> str:
+        return "INVALID"
+
+
+INVALID: Final = _Invalid()
+"""Stands for a value that has a fault; the fault is noted."""
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+class Conversion:
+    """One reading of a configuration; `faults` grows on the way."""
+
+    def __init__(self, file: FilePath, places: Places, environment: Mapping[str, str]) -> None:
+        self.faults: list[tuple[Path, Problem]] = []
+        self._file = file
+        self._folder = file.absolute().parent
+        self.places = places
+        self._environment = environment
+        self._secrets: list[str] = []
+
+    def fault(self, path: Path, what: str, *, at_key: bool = False) -> _Invalid:
+        """Note a fault at the value, or the key, of a path."""
+        line, column = self.places.key(path) if at_key else self.places.value(path)
+        self._note(line, column, path, what)
+        return INVALID
+
+    def unknown_keys(self, table: dict[str, Any], path: Path, known: Iterable[str]) -> None:
+        """Note each key of a table that is not a known one."""
+        known = list(known)
+        for name in table:
+            if name not in known:
+                line, column = self.places.key((*path, name))
+                self._note(line, column, path, f'unknown key "{name}"{did_you_mean(name, known)}')
+
+    def _note(self, line: int, column: int, path: Path, what: str) -> None:
+        name = toml.dotted(path)
+        problem = Problem(f"{self._file}:{line}:{column}", f"{name}: {what}" if name else what)
+        self.faults.append((path, problem))
+
+    def struct(self, cls: type[Struct], value: Any, path: Path) -> Any:
+        """A table as a struct of this class, or INVALID."""
+        if not isinstance(value, dict):
+            return self.fault(path, f"{shown(value)} is not a table")
+        self.unknown_keys(value, path, [field.encode_name for field in structs.fields(cls)])
+        return self.build(cls, self.fields(cls, value, path), path)
+
+    def fields(self, cls: type[Struct], table: dict[str, Any], path: Path, skip: Iterable[str] = ()) -> dict[str, Any]:
+        """The values of a struct's fields that a table has, by field name; keys in `skip` are left to the caller."""
+        values: dict[str, Any] = {}
+        for field in structs.fields(cls):
+            name = field.encode_name
+            if name in skip:
+                continue
+            if name in table:
+                values[field.name] = self.convert(field.type, table[name], (*path, name))
+            elif field.required:
+                values[field.name] = self.fault(path, f'key "{name}" is missing{_such_as(field)}')
+        return values
+
+    def build(self, cls: type[Struct], values: dict[str, Any], path: Path) -> Any:
+        """The struct itself, which may have checks of its own, or INVALID."""
+        if INVALID in values.values():
+            return INVALID
+        try:
+            return cls(**values)
+        except (ValueError, TypeError) as error:
+            sentence = self._without_secrets(str(error))
+        name, colon, rest = sentence.partition(": ")
+        if colon and name in {field.encode_name for field in structs.fields(cls)}:
+            return self.fault((*path, name), rest)
+        return self.fault(path, sentence)
+
+    def convert(self, wanted: Any, value: Any, path: Path) -> Any:
+        """A value as the wanted type, or INVALID; `${NAME}` in text comes from the environment."""
+        try:
+            expanded = self._expand(value) if isinstance(value, str) else value
+        except ValueError as error:
+            return self.fault(path, str(error))
+        try:
+            return self._convert(*peel(wanted), expanded, path)
+        except ValueError as error:  # what a variable holds is not for errors: its name stands in its place
+            return self.fault(path, str(error).replace(shown(expanded), shown(value)))
+
+    def _convert(self, kind: Any, metas: list[Meta], value: Any, path: Path) -> Any:
+        """As `convert`; raises ValueError for a fault of the value itself, notes those of what is in it."""
+        origin, arguments = get_origin(kind), get_args(kind)
+        if origin in (Union, types.UnionType):
+            return self._union([member for member in arguments if member is not types.NoneType], metas, value, path)
+        if kind in _READERS:
+            return self._read(kind, metas, value, path)
+        if isinstance(kind, type) and issubclass(kind, Struct):
+            return self.struct(kind, value, path)
+        if (origin or kind) in (list, tuple, set, frozenset) and isinstance(value, list):
+            item_type = arguments[0] if arguments else Any
+            items = [self.convert(item_type, item, (*path, index)) for index, item in enumerate(value)]
+            return INVALID if INVALID in items else _fitted(origin or kind, metas, items)
+        if (origin or kind) in (dict, Any) and isinstance(value, dict):
+            item_type = arguments[1] if arguments else Any
+            table = {name: self.convert(item_type, item, (*path, name)) for name, item in value.items()}
+            return INVALID if INVALID in table.values() else _fitted(dict, metas, table)
+        return _fitted(kind, metas, value)
+
+    def _union(self, members: list[Any], metas: list[Meta], value: Any, path: Path) -> Any:
+        if len(members) == 1:
+            kind, own = peel(members[0])
+            return self._convert(kind, own + metas, value, path)
+        for member in members:
+            if isinstance(value, dict | list) and expected(*peel(member)) not in ("a table", "a list"):
+                continue
+            noted = len(self.faults)
+            try:
+                converted = self._convert(*peel(member), value, path)
+            except ValueError:
+                continue
+            if converted is not INVALID or isinstance(value, dict | list):
+                return converted
+            del self.faults[noted:]
+        raise ValueError(f"{shown(value)} is not {' or '.join(expected(*peel(member)) for member in members)}")
+
+    def _read(self, kind: Any, metas: list[Meta], value: Any, path: Path) -> Any:
+        if kind is Secret and isinstance(value, dict):
+            return self._secret_file(value, path)
+        if not isinstance(value, str):
+            raise ValueError(f"{'this' if kind is Secret else shown(value)} is not {expected(kind, metas)}")
+        if kind is Secret:
+            self._secrets.append(value)
+            return Secret(value)
+        if kind is FilePath:
+            return self._folder / FilePath(value).expanduser()
+        if kind is ZoneInfo:
+            return _zone(value)
+        read = kind(value)
+        _fitted(float, metas, float(read), f"{shown(value)} is not {expected(kind, metas)}")
+        return read
+
+    def _expand(self, text: str) -> str:
+        missing = [name for name in _VARIABLE.findall(text) if name not in self._environment]
+        if missing:
+            raise ValueError(f"${{{missing[0]}}} is not set")
+        return _VARIABLE.sub(lambda match: self._environment[match[1]], text)
+
+    def _secret_file(self, table: dict[str, Any], path: Path) -> Any:
+        self.unknown_keys(table, path, ["file"])
+        if "file" not in table:
+            return self.fault(path, 'key "file" is missing, such as file = "secrets/name"')
+        file = self.convert(FilePath, table["file"], (*path, "file"))
+        if file is INVALID or len(table) > 1:
+            return INVALID
+        try:
+            content = file.read_text("utf-8")
+        except UnicodeDecodeError:
+            return self.fault((*path, "file"), f"{file} is not UTF-8 text")
+        except OSError as error:
+            return self.fault((*path, "file"), f"can't read {file}: {error.strerror}")
+        secret = content.removesuffix("\n").removesuffix("\r")
+        if not secret:
+            return self.fault((*path, "file"), f"{file} is empty")
+        self._secrets.append(secret)
+        return Secret(secret)
+
+    def _without_secrets(self, sentence: str) -> str:
+        """A plugin's own words, in case it quotes what it must not."""
+        for secret in filter(None, self._secrets):
+            sentence = sentence.replace(secret, "<secret>")
+        return sentence
+
+
+def _fitted(kind: Any, metas: list[Meta], value: Any, sentence: str = "") -> Any:
+    """A plain value as msgspec takes it; raises ValueError with the sentence."""
+    try:
+        return msgspec.convert(value, Annotated[(kind, *metas)] if metas else kind)
+    except msgspec.ValidationError:
+        raise ValueError(sentence or f"{shown(value)} is not {expected(kind, metas)}") from None
+
+
+def peel(wanted: Any) -> tuple[Any, list[Meta]]:
+    """The type itself and what is said about it."""
+    if get_origin(wanted) is not Annotated:
+        return wanted, []
+    kind, *said = get_args(wanted)
+    return kind, [meta for meta in said if isinstance(meta, Meta)]
+
+
+def shown(value: Any) -> str:
+    """A value in an error: text and numbers as they stand in the file, anything larger only by its kind."""
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else toml.value(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`, did you mean "protocol"?` where one of the known names is near."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f', did you mean "{near[0]}"?' if near else ""
+
+
+_READERS: Final[dict[Any, str]] = {
+    Duration: ' such as "30s"',
+    Size: ' such as "16MB"',
+    Secret: ': "${NAME}" or { file = "secrets/name" }',
+    FilePath: "",
+    ZoneInfo: ' such as "Asia/Shanghai"',
+}
+"""The types that are read from text, each with what shows how."""
+
+_NOUNS: Final[dict[Any, str]] = {
+    Duration: "a duration",
+    Size: "a size",
+    Secret: "a secret",
+    FilePath: "a path",
+    ZoneInfo: "a time zone",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    tuple: "a list",
+    set: "a list",
+    frozenset: "a list",
+    dict: "a table",
+}
+
+
+def expected(kind: Any, metas: list[Meta]) -> str:
+    """What a value should be, in words."""
+    if get_origin(kind) is Literal:
+        choices = [shown(choice) for choice in get_args(kind)]
+        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+    plain = get_origin(kind) or kind
+    if isinstance(plain, type) and issubclass(plain, Struct):
+        return "a table"
+    noun = _NOUNS.get(plain) or f"a {getattr(plain, '__name__', plain)}"
+    unit = {Duration: " s", Size: " B"}.get(plain, "")
+    limits = [f"{limit}{unit}" for meta in metas for limit in _limits(meta)]
+    return " ".join([noun, *limits]) + _READERS.get(plain, "")
+
+
+def _limits(meta: Meta) -> list[str]:
+    if meta.ge is not None and meta.le is not None:
+        return [f"between {meta.ge} and {meta.le}"]
+    words = {
+        "ge": "of at least {}",
+        "gt": "above {}",
+        "le": "of at most {}",
+        "lt": "below {}",
+        "multiple_of": "that is a multiple of {}",
+        "min_length": "of length {} or more",
+        "max_length": "of length {} or less",
+        "pattern": "that matches {}",
+    }
+    return [text.format(limit) for name, text in words.items() if (limit := getattr(meta, name)) is not None]
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # OSError: a folder of zones, such as "Europe"
+        raise ValueError(f'"{name}" is no time zone{did_you_mean(name, sorted(available_timezones()))}') from None
+
+
+def _such_as(field: structs.FieldInfo) -> str:
+    _, metas = peel(field.type)
+    examples = [example for meta in metas for example in meta.examples or []]
+    return f", such as {field.encode_name} = {toml.value(examples[0])}" if examples else ""

@@ -1,0 +1,197 @@
+"""Loading the configuration: found, read, converted and checked, with all that is wrong with it said at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import tomli
+from msgspec import Struct, structs
+
+from bridge.config import defaults
+from bridge.config.address import host_and_port, is_loopback
+from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
+from bridge.config.locator import Path, Place, Places
+from bridge.config.settings import PLUGINS_DIR, ControlSettings, OutputSettings, ServerSettings, Settings
+from bridge.errors import ConfigError, NoConfiguration, Problem
+
+NAME = "boxbridge.toml"
+SYSTEM_FOLDER = FilePath("/etc/boxbridge")
+
+_COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
+_OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def find(explicit: FilePath | None = None, environment: Mapping[str, str] = os.environ) -> FilePath:
+    """The configuration file: the one named, else the first that is there; raises NoConfiguration."""
+    if explicit is not None:
+        if explicit.exists():
+            return explicit
+        raise NoConfiguration(f"There is no {explicit}. Make one: boxbridge init mqtt -o {explicit}")
+    home = FilePath(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    places = [FilePath(NAME), home / "boxbridge" / NAME, SYSTEM_FOLDER / NAME]
+    for place in places:
+        if place.exists():
+            return place
+    looked = ", ".join(str(place) for place in places)
+    raise NoConfiguration(f"There is no configuration ({looked}). Make one: boxbridge init mqtt -o {NAME}")
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """A configuration file that was read: TOML, not yet settings."""
+
+    file: FilePath
+    tables: dict[str, Any]
+    places: Places
+    environment: Mapping[str, str]
+
+    @property
+    def plugins_dir(self) -> FilePath:
+        """Where drop-in plugins lie. They bring types of outputs, so this key is read before all others."""
+        conversion = Conversion(self.file, self.places, self.environment)
+        asked = self.tables.get("plugins_dir", "")
+        folder = conversion.convert(FilePath, asked, ("plugins_dir",)) if asked else PLUGINS_DIR
+        return PLUGINS_DIR if folder is INVALID else folder
+
+    def settings(self, options: Mapping[str, type[Struct]], broken: Sequence[str] = ()) -> Settings:
+        """The settings; raises ConfigError.
+
+        `options`: the Options struct of each type of output. `broken`: a sentence for each plugin that could not be
+        loaded, said where a type is missing.
+        """
+        reading = _Reading(self, options, broken)
+        settings: Settings = reading.settings()
+        if reading.faults:
+            raise ConfigError(reading.problems())
+        return settings
+
+
+def read(file: FilePath, environment: Mapping[str, str] = os.environ) -> Source:
+    """Read a file; raises ConfigError where it can't be read or is not TOML."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        tables = tomli.loads(text)
+    except OSError as error:
+        raise ConfigError([Problem(str(file), f"can't be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(f"{file}:{line}", "this is not UTF-8 text")]) from None
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError([Problem(f"{file}:{error.lineno}:{error.colno}", f"not TOML: {error.msg}")]) from None
+    return Source(file=file, tables=tables, places=Places(text), environment=environment)
+
+
+def no_output_type(wanted: str, known: Iterable[str], broken: Sequence[str]) -> str:
+    """The sentence about a type that no plugin brings, with what kept plugins from loading."""
+    known = sorted(known)
+    because = "".join(f". {sentence}" for sentence in broken)
+    return f'no output type "{wanted}"{did_you_mean(wanted, known)} (there are: {", ".join(known) or "none"}){because}'
+
+
+class _Reading(Conversion):
+    """One reading of a source as settings, with the checks that concern more than one value."""
+
+    def __init__(self, source: Source, options: Mapping[str, type[Struct]], broken: Sequence[str]) -> None:
+        super().__init__(source.file, source.places, source.environment)
+        self._tables = source.tables
+        self._options = options
+        self._broken = broken
+
+    def settings(self) -> Any:
+        machine = {
+            "site": defaults.site(),
+            "data": defaults.data(self._environment),
+            "timezone": defaults.timezone(self._environment),
+        }
+        self.unknown_keys(self._tables, (), [field.encode_name for field in structs.fields(Settings)])
+        values = machine | self.fields(
+            Settings, self._tables, (), skip=("output", *(machine.keys() - self._tables.keys()))
+        )
+        self._check_plugins_dir(values.get("plugins_dir"))
+        self._check_server(values.get("server"))
+        self._check_control(values.get("control"))
+        self._check_devices(values.get("device"))
+        values["output"] = self._outputs(self._tables.get("output", {}))
+        return self.build(Settings, values, ())
+
+    def problems(self) -> list[Problem]:
+        """What is wrong, table by table in the order of the file; in a table unknown keys come first."""
+
+        def table(fault: tuple[Path, Problem]) -> Place:
+            path, _ = fault
+            return self.places.value(path[: 2 if path[:1] in (("output",), ("device",)) else 1])
+
+        return [problem for _, problem in sorted(self.faults, key=table)]
+
+    def _outputs(self, tables: Any) -> Any:
+        if not isinstance(tables, dict):
+            return self.fault(("output",), f"{shown(tables)} is not a table; outputs are tables [output.NAME]")
+        outputs = {name: self._output(name, table) for name, table in tables.items()}
+        return INVALID if INVALID in outputs.values() else outputs
+
+    def _output(self, name: str, table: Any) -> Any:
+        path = ("output", name)
+        if not isinstance(table, dict):
+            return self.fault(path, f"{shown(table)} is not a table; an output has a name of its own: [output.NAME]")
+        if not _OUTPUT_NAME.fullmatch(name):
+            self.fault(path, "an output's name is made of A-Z, a-z, 0-9, _ and -", at_key=True)
+        options = self._options_of(table, path)
+        own = [field.encode_name for field in structs.fields(options)] if options else []
+        if options:
+            self.unknown_keys(table, path, [*_COMMON, *own])
+        values = self.fields(OutputSettings, table, path, skip=("options",))
+        if not options:
+            return INVALID
+        values["options"] = self.build(options, self.fields(options, table, path), path)
+        return self.build(OutputSettings, values, path)
+
+    def _options_of(self, table: dict[str, Any], path: tuple[str, ...]) -> type[Struct] | None:
+        """The options of the table's type; None, and a fault, where they can't be had."""
+        wanted = table.get("type")
+        if not isinstance(wanted, str):
+            return None  # noted where all keys are read
+        if wanted not in self._options:
+            self.fault((*path, "type"), no_output_type(wanted, self._options, self._broken))
+            return None
+        try:
+            own = {field.encode_name for field in structs.fields(self._options[wanted])}
+        except (NameError, TypeError) as error:  # a plugin's annotations name what is not there
+            self.fault((*path, "type"), f'the options of output type "{wanted}" can\'t be understood: {error}')
+            return None
+        for name in sorted(own.intersection(_COMMON)):
+            self.fault((*path, "type"), f'output type "{wanted}" has an option "{name}", which every output has')
+        return self._options[wanted]
+
+    def _check_plugins_dir(self, folder: Any) -> None:
+        if isinstance(folder, FilePath) and not folder.is_dir():
+            self.fault(("plugins_dir",), f"there is no folder {folder}")
+
+    def _check_server(self, server: Any) -> None:
+        if isinstance(server, ServerSettings):
+            self._address(server.listen, ("server", "listen"))
+
+    def _check_control(self, control: Any) -> None:
+        if isinstance(control, ControlSettings) and control.listen:
+            host = self._address(control.listen, ("control", "listen"))
+            if host and not is_loopback(host):
+                remedy = 'such as "127.0.0.1:8601", or "" for none'
+                self.fault(("control", "listen"), f'"{host}" is not a loopback address, {remedy}')
+
+    def _address(self, text: str, path: tuple[str, ...]) -> str:
+        try:
+            return host_and_port(text)[0]
+        except ValueError as error:
+            self.fault(path, str(error))
+            return ""
+
+    def _check_devices(self, devices: Any) -> None:
+        """Two devices must not share a name: their topics and folders would be the same."""
+        if not isinstance(devices, dict):
+            return
+        taken = {key: key for key, device in devices.items() if not device.id}
+        for key, device in devices.items():
+            if device.id and taken.setdefault(device.id, key) != key:
+                self.fault(("device", key, "id"), f'"{device.id}" is the name of device {taken[device.id]} already')

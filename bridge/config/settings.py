@@ -1,0 +1,96 @@
+"""What stands in the configuration, as typed structs. Each description is the key's documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct
+
+from bridge.options import Duration, Size
+
+PLUGINS_DIR = Path("/etc/boxbridge/plugins")
+"""Where drop-in plugins are looked for if the configuration says nothing."""
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """[server]: the listener for devices."""
+
+    listen: Annotated[str, Meta(description="Address and port that devices push to.")] = "0.0.0.0:8600"
+    max_body: Annotated[Size, Meta(description="Largest push that is taken.")] = Size("16MB")
+
+
+class JournalSettings(Struct, frozen=True, kw_only=True):
+    """[journal]: what is kept on disk."""
+
+    keep: Annotated[Duration, Meta(description="How long events live on after every output has them.")] = Duration("7d")
+    keep_dead: Annotated[Duration, Meta(description="How long dead letters are kept.")] = Duration("30d")
+
+
+class ControlSettings(Struct, frozen=True, kw_only=True):
+    """[control]: for people and monitoring; the commands use a unix socket below `data`."""
+
+    listen: Annotated[str, Meta(description='Loopback address and port; "" for none.')] = "127.0.0.1:8601"
+
+
+class DeviceSettings(Struct, frozen=True, kw_only=True):
+    """[device.SERIAL]: another name for a device, by its serial number or uuid."""
+
+    id: Annotated[str, Meta(description="Its name in topics and folders.", examples=["gate-3"])] = ""
+    name: Annotated[str, Meta(description="Its name for people.", examples=["Gate 3"])] = ""
+    channels: Annotated[
+        dict[str, str], Meta(description="Names of its channels, by channel number.", examples=[{"1": "north"}])
+    ] = {}
+
+
+class OutputSettings(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """[output.NAME]: the keys that every output has."""
+
+    type: Annotated[str, Meta(description="Which plugin brings the events out.", examples=["mqtt"])]
+    enabled: Annotated[bool, Meta(description="false pauses it: its events wait.")] = True
+    from_: Annotated[
+        Literal["now", "oldest"], Meta(description="Where a new output begins: with the next event, or the oldest.")
+    ] = "now"
+    in_flight: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(description="Events under way at once; 64, or 1 for a plain `deliver`.", examples=[64]),
+    ] = None
+    timeout: Annotated[Duration, Meta(description="No answer within it counts as unavailable.")] = Duration("30s")
+    retry_for: Annotated[Duration, Meta(description="How long one failing event is tried.")] = Duration("24h")
+    options: Struct
+    """The keys of its type, not a key itself."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    site: Annotated[
+        str,
+        Meta(
+            description="The installation's name in topics and event sources; else the host's.",
+            examples=["plant-a"],
+            min_length=1,
+        ),
+    ]
+    data: Annotated[
+        Path,
+        Meta(
+            description="Folder of journal, archive and socket; else $STATE_DIRECTORY, else ./boxbridge-data.",
+            examples=["/var/lib/boxbridge"],
+        ),
+    ]
+    timezone: Annotated[
+        ZoneInfo,
+        Meta(
+            description="For device times without a zone, folders, times shown to people; else the system's.",
+            examples=["Asia/Shanghai"],
+        ),
+    ]
+    late_after: Annotated[Duration, Meta(description="Older than this when delivered: old news.")] = Duration("5m")
+    plugins_dir: Annotated[Path, Meta(description="Folder of drop-in plugins, *.py.")] = PLUGINS_DIR
+    server: ServerSettings = ServerSettings()
+    journal: JournalSettings = JournalSettings()
+    control: ControlSettings = ControlSettings()
+    output: dict[str, OutputSettings] = {}
+    device: dict[str, DeviceSettings] = {}

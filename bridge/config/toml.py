@@ -1,0 +1,63 @@
+"""Writing TOML: keys, dotted paths and values as they stand in a configuration. Secrets are written as `<secret>`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, structs
+
+from bridge.options import Duration, Secret, Size
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def text(content: str) -> str:
+    """A string on one line, in double quotes."""
+    return json.dumps(content, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def key(name: str) -> str:
+    """A key, quoted where it must be."""
+    return name if _BARE.fullmatch(name) else text(name)
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A path as people read it: `output.broker.hosts[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{key(step)}" for step in path).removeprefix(".")
+
+
+def value(content: Any) -> str:  # noqa: PLR0911 - one for each type
+    """A value on one line; raises TypeError for what a configuration can't hold."""
+    match content:
+        case bool():
+            return str(content).lower()
+        case Duration() | Size():
+            return text(content.text)
+        case int() | float():
+            return repr(content)
+        case str():
+            return text(content)
+        case Path() | ZoneInfo() | Secret():
+            return text(str(content))
+        case date() | time():
+            return content.isoformat()
+        case Struct():
+            return value(keys(content))
+        case Mapping():
+            pairs = [f"{key(str(name))} = {value(item)}" for name, item in content.items() if item is not None]
+            return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+        case list() | tuple() | set() | frozenset():
+            return f"[{', '.join(value(item) for item in content)}]"
+    raise TypeError(f"{type(content).__name__} can't be written as TOML")
+
+
+def keys(struct: Struct) -> dict[str, Any]:
+    """A struct as a table: each key that has a value, under the name it has in the file."""
+    pairs = ((field.encode_name, getattr(struct, field.name)) for field in structs.fields(struct))
+    return {name: item for name, item in pairs if item is not None}

@@ -1,0 +1,184 @@
+"""The control listener: a Starlette application for people and monitoring, on a unix socket and on loopback."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.control.house import House
+from bridge.dispatch.lane import LaneReport
+from bridge.errors import BridgeError
+from bridge.event import PictureLost
+from bridge.journal.index import EventRow
+from bridge.journal.journal import Record
+
+
+class Refusals(Struct, frozen=True):
+    """Pushes of one peer that were refused for one reason, since the start."""
+
+    peer: str
+    reason: str
+    count: int
+
+
+class JournalReport(Struct, frozen=True, kw_only=True):
+    """How the journal stands."""
+
+    bytes: int
+    segments: int
+    next: int
+    closed_because: str | None
+    """Why no push is taken now; None while all is well."""
+    parked: dict[str, int]
+    """Outputs that are no longer configured, and how many events are kept for them."""
+
+
+class StatusReport(Struct, frozen=True, kw_only=True):
+    """What `boxbridge status` shows."""
+
+    version: str
+    site: str
+    config: str
+    started: float
+    devices_listen: str
+    journal: JournalReport
+    outputs: list[LaneReport]
+    disabled: list[str]
+    devices: dict[str, datetime]
+    """When each last pushed, since the start."""
+    pushes: dict[str, int]
+    """By outcome, since the start."""
+    refused: list[Refusals]
+
+
+class _Missing(Exception):
+    """There is no such thing; the text says what."""
+
+
+def application(house: House) -> Starlette:
+    """The application for a running daemon."""
+
+    async def livez(_: Request) -> Response:
+        return _text("ok")
+
+    async def readyz(request: Request) -> Response:
+        problems = _problems(house)
+        verbose = "\n".join(problems) if "verbose" in request.query_params else ""
+        return _text(verbose or ("not ready" if problems else "ok"), 503 if problems else 200)
+
+    async def metrics_page(_: Request) -> Response:
+        from bridge.control import metrics  # noqa: PLC0415 - it costs 8 MB until somebody asks
+
+        return Response(await metrics.render(house), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def status(_: Request) -> Response:
+        return _json(_status(house))
+
+    async def reload(_: Request) -> Response:
+        try:
+            await house.reload()
+        except BridgeError as error:
+            return _json({"error": str(error), "exit_code": error.exit_code}, 422)
+        return _json({"reloaded": str(house.config)})
+
+    async def event(request: Request) -> Response:
+        try:
+            return await _event(house, request.path_params["what"], request.path_params.get("part", "document"))
+        except _Missing as error:
+            return _json({"error": str(error)}, 404)
+
+    return Starlette(
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics_page),
+            Route("/api/v1/status", status),
+            Route("/api/v1/reload", reload, methods=["POST"]),
+            Route("/api/v1/events/{what}", event),
+            Route("/api/v1/events/{what}/{part:path}", event),
+        ]
+    )
+
+
+def _problems(house: House) -> list[str]:
+    """Why the daemon can't do its work now; outputs that are away are no reason: their events wait."""
+    closed = house.journal.closed_because
+    return [f"journal: {closed}"] if closed else []
+
+
+def _status(house: House) -> StatusReport:
+    journal, intake, settings = house.journal, house.intake, house.settings
+    pushes: dict[str, int] = {}
+    for (_, outcome), count in intake.pushes.items():
+        pushes[outcome] = pushes.get(outcome, 0) + count
+    return StatusReport(
+        version=house.version,
+        site=settings.site,
+        config=str(house.config),
+        started=house.started,
+        devices_listen=settings.server.listen,
+        journal=JournalReport(
+            bytes=journal.log.bytes_on_disk(),
+            segments=len(journal.log.segments),
+            next=journal.next,
+            closed_because=journal.closed_because,
+            parked={cursor.name: cursor.waiting(journal.next) for cursor in journal.parked},
+        ),
+        outputs=house.dispatcher.reports(),
+        disabled=[name for name, output in settings.output.items() if not output.enabled],
+        devices=dict(intake.last_seen),
+        pushes=pushes,
+        refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],
+    )
+
+
+async def _event(house: House, what: str, part: str) -> Response:
+    """An event's document, its original request, or one of its pictures; raises _Missing."""
+    row = await _find(house, what)
+    read = await house.journal.read(row.sequence)
+    if not isinstance(read, Record):
+        raise _Missing(f"the record of event {row.id} is damaged on disk")
+    found = read.event(row.sequence)
+    if found is None:
+        raise _Missing(f"the record of event {row.id} holds no event")
+    try:
+        if part == "document":
+            return Response(read.document(row.sequence), media_type="application/json")
+        if part == "original":
+            original = read.original()
+            return Response(await original.read(), media_type=original.content_type or "application/octet-stream")
+        number = part.removeprefix("picture/")
+        if number.isdecimal() and int(number) < len(found.pictures):
+            picture = found.pictures[int(number)]
+            return Response(await picture.read(), media_type=picture.media_type)
+    except PictureLost as error:
+        raise _Missing(str(error)) from error
+    raise _Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")
+
+
+async def _find(house: House, what: str) -> EventRow:
+    try:
+        rows = await house.journal.find(what)
+    except sqlite3.Error as error:
+        raise _Missing(f"the index can't be asked now: {error}") from error
+    if not rows:
+        raise _Missing(f"no event {what}: give its id, at least 6 characters of its beginning, or its msg_id")
+    if len(rows) > 1 and rows[0].id != rows[1].id and what not in (rows[0].id, rows[1].id):
+        raise _Missing(f"more than one event begins with or has the msg_id {what}: give the whole id")
+    return rows[0]
+
+
+def _text(text: str, status: int = 200) -> Response:
+    return Response(text + "\n", status, media_type="text/plain")
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,105 @@
+"""The daemon's metrics in Prometheus' text format, made of the figures that each room keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+
+from bridge.control.house import House
+from bridge.figures import SECONDS, Histogram
+from bridge.journal.journal import Record
+from bridge.journal.record import from_milliseconds
+
+
+async def render(house: House) -> bytes:
+    """The text of `/metrics`."""
+    oldest = {name: await _oldest_waiting(house, name) for name in house.dispatcher.lanes}
+
+    class Collector:
+        def collect(self) -> Iterator[Any]:
+            yield from _families(house, oldest)
+
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    return generate_latest(registry)
+
+
+async def _oldest_waiting(house: House, output: str) -> float | None:
+    """When the oldest event that waits for an output was received, in seconds since 1970."""
+    sequence = house.dispatcher.lanes[output].cursor.oldest_waiting(house.journal.next)
+    if sequence is None:
+        return None
+    read = await house.journal.read(sequence)
+    return from_milliseconds(read.blob.received).timestamp() if isinstance(read, Record) else None
+
+
+def _families(house: House, oldest: Mapping[str, float | None]) -> Iterator[Any]:
+    yield InfoMetricFamily("boxbridge_build", "Version of boxbridge.", {"version": house.version})
+    pushes = CounterMetricFamily("boxbridge_pushes", "Pushes by protocol and outcome.", labels=["protocol", "outcome"])
+    for labels, count in house.intake.pushes.items():
+        pushes.add_metric(labels, count)
+    yield pushes
+    events = CounterMetricFamily("boxbridge_events", "Events stored, by device and kind.", labels=["device", "kind"])
+    for labels, count in house.intake.events.items():
+        events.add_metric(labels, count)
+    yield events
+    yield _histogram(
+        "boxbridge_answer_seconds", "From a push's last byte to its answer.", {(): house.intake.answer_seconds}
+    )
+
+    lanes = house.dispatcher.lanes
+    deliveries = CounterMetricFamily(
+        "boxbridge_deliveries", "Attempts by output and outcome.", labels=["output", "outcome"]
+    )
+    waiting = GaugeMetricFamily("boxbridge_waiting_events", "Events that wait for an output.", labels=["output"])
+    dead = GaugeMetricFamily("boxbridge_dead_events", "Dead letters of an output.", labels=["output"])
+    since = GaugeMetricFamily(
+        "boxbridge_oldest_waiting_timestamp_seconds", "When the oldest waiting event came.", labels=["output"]
+    )
+    for name, lane in lanes.items():
+        for (outcome,), count in lane.outcomes.items():
+            deliveries.add_metric([name, outcome], count)
+        waiting.add_metric([name], lane.cursor.waiting(house.journal.next))
+        dead.add_metric([name], lane.cursor.dead)
+        if (when := oldest[name]) is not None:
+            since.add_metric([name], when)
+    yield from (deliveries, waiting, dead, since)
+    yield _histogram(
+        "boxbridge_delivery_seconds",
+        "How long attempts that delivered took.",
+        {(name,): lane.seconds for name, lane in lanes.items()},
+        ("output",),
+    )
+
+    yield GaugeMetricFamily(
+        "boxbridge_journal_bytes", "Bytes of the journal's segments.", house.journal.log.bytes_on_disk()
+    )
+    yield _histogram("boxbridge_journal_sync_seconds", "How long syncs took.", {(): house.journal.sync_seconds})
+    seen = GaugeMetricFamily(
+        "boxbridge_device_last_seen_timestamp_seconds", "When a device last pushed.", labels=["device"]
+    )
+    for device, when_seen in list(house.intake.last_seen.items())[:200]:
+        seen.add_metric([device], when_seen.timestamp())
+    yield seen
+
+
+def _histogram(
+    name: str, help_text: str, histograms: Mapping[tuple[str, ...], Histogram], labels: tuple[str, ...] = ()
+) -> Any:
+    family = HistogramMetricFamily(name, help_text, labels=labels)
+    for values, histogram in histograms.items():
+        total = 0
+        buckets = []
+        for bound, count in zip([*map(str, SECONDS), "+Inf"], histogram.buckets, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric(values, buckets, histogram.sum)
+    return family

@@ -1,0 +1,171 @@
+"""The daemon: it wires the rooms, opens and closes them in order, and takes a new configuration over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import structlog
+
+from bridge import __version__, systemd
+from bridge.config.load import read
+from bridge.config.settings import Settings
+from bridge.control import api
+from bridge.dispatch.dispatcher import Dispatcher
+from bridge.errors import BridgeError
+from bridge.eventline import EventLine
+from bridge.journal.journal import Journal, Keep
+from bridge.listener import Listener, tcp_socket, unix_socket
+from bridge.plugins import Plugins
+from bridge.receiver import http
+from bridge.receiver.guard import GuardedProtocol
+from bridge.receiver.intake import Intake
+
+log = structlog.get_logger("boxbridge.daemon")
+
+SOCKET = "boxbridge.sock"
+"""The commands' way to a running daemon, below `data`."""
+
+
+class Daemon:
+    """Everything that runs, for one configuration file."""
+
+    version = __version__
+
+    def __init__(self, config: Path, settings: Settings, plugins: Plugins) -> None:
+        self.config = config
+        self.settings = settings
+        self.plugins = plugins
+        self.started = time.time()
+        self.journal = Journal(settings.data / "journal", _keep(settings))
+        self.intake = Intake(self.journal, plugins, settings)
+        self.dispatcher = Dispatcher(self.journal, plugins)
+        self.plugins.register(EventLine(self._open_outputs), "event lines")
+        self._listeners: list[Listener] = []
+        self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- Life
+
+    async def open(self) -> None:
+        """Open the rooms, downstream first, so that nothing is taken that could not be kept; raises BridgeError."""
+        devices = tcp_socket(self.settings.server.listen)
+        await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
+        await self.dispatcher.apply(self.settings)
+        sockets = [unix_socket(self.settings.data / SOCKET)]
+        if self.settings.control.listen:
+            sockets.append(tcp_socket(self.settings.control.listen))
+        self._listeners = [
+            Listener(http.application(self.intake), [devices], GuardedProtocol),
+            Listener(api.application(self), sockets),
+        ]
+        for listener in self._listeners:
+            await listener.start()
+        self._warn_of_parked()
+
+    async def serve(self) -> None:
+        """Say that all is ready, and go on until SIGTERM, SIGINT or `stop`."""
+        self._listen_to_signals()
+        self._say_ready()
+        await self._stop.wait()
+
+    async def close(self) -> None:
+        """Close the rooms, upstream first: what was received is answered, what is under way gets a moment."""
+        systemd.stopping()
+        log.info("stopping")
+        for task in self._tasks:
+            task.cancel()
+        for listener in self._listeners:
+            await listener.stop()
+        await self.dispatcher.stop()
+        await self.journal.close()
+        log.info("stopped")
+
+    def stop(self) -> None:
+        """End `serve`."""
+        self._stop.set()
+
+    # --- Reload
+
+    async def reload(self) -> None:
+        """Take the file over; where it is wrong, raise BridgeError and go on with what there was."""
+        async with self._reloading:
+            systemd.reloading()
+            try:
+                await self._take_over(await asyncio.to_thread(self._read_again))
+            except BridgeError as error:
+                log.error("reload refused; the old configuration stays", error=str(error))
+                raise
+            finally:
+                systemd.ready(self._status_line())
+
+    def _read_again(self) -> Settings:
+        options = {name: output.Options for name, output in self.plugins.outputs.items()}
+        return read(self.config).settings(options, [broken.reason for broken in self.plugins.broken])
+
+    async def _take_over(self, settings: Settings) -> None:
+        for key, old, new in (
+            ("data", self.settings.data, settings.data),
+            ("server.listen", self.settings.server.listen, settings.server.listen),
+            ("control.listen", self.settings.control.listen, settings.control.listen),
+            ("plugins_dir", self.settings.plugins_dir, settings.plugins_dir),
+        ):
+            if old != new:
+                log.warning(f"a new {key} is taken over by a restart only", old=str(old), new=str(new))
+        self.settings = self.intake.settings = settings
+        self.journal.keep = _keep(settings)
+        await self.dispatcher.apply(settings)
+        self.journal.configure(settings.output)
+        log.info("configuration taken over", file=str(self.config))
+
+    # --- Signals, systemd, people
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_on_signal)
+
+    def _reload_on_signal(self) -> None:
+        async def reload() -> None:
+            try:
+                await self.reload()
+            except BridgeError:
+                return  # logged where it was refused
+
+        self._keep_task(asyncio.create_task(reload()))
+
+    def _keep_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _say_ready(self) -> None:
+        systemd.ready(self._status_line())
+        self._keep_task(asyncio.create_task(self._keep_systemd_informed()))
+
+    async def _keep_systemd_informed(self) -> None:
+        seconds = systemd.watchdog_seconds()
+        while True:
+            await asyncio.sleep(min(10.0, seconds / 3 if seconds else 10.0))
+            systemd.watchdog()
+            systemd.status(self._status_line())
+
+    def _status_line(self) -> str:
+        waiting = [f"{lane.name} {lane.state} ({lane.waiting} waiting)" for lane in self.dispatcher.reports()]
+        return "; ".join(waiting) or "no outputs"
+
+    def _open_outputs(self) -> set[str]:
+        return {lane.name for lane in self.dispatcher.reports() if lane.state == "open"}
+
+    def _warn_of_parked(self) -> None:
+        for cursor in self.journal.parked:
+            waiting = cursor.waiting(self.journal.next)
+            log.warning("an output is no longer configured; its events are kept for keep_dead",
+                        output=cursor.name, waiting=waiting)  # fmt: skip
+
+
+def _keep(settings: Settings) -> Keep:
+    return Keep(settled=settings.journal.keep, dead=settings.journal.keep_dead)

@@ -1,0 +1,73 @@
+"""The dispatcher: all lanes, each on its own; starting, stopping and exchanging them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from bridge import __version__
+from bridge.config.settings import OutputSettings, Settings
+from bridge.dispatch.lane import Lane, LaneReport
+from bridge.journal.journal import Journal
+from bridge.output import OutputContext
+from bridge.plugins import Plugins
+
+log = structlog.get_logger("boxbridge.dispatch")
+
+
+class Dispatcher:
+    """One lane for each enabled output of the configuration."""
+
+    def __init__(self, journal: Journal, plugins: Plugins) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self._journal = journal
+        self._plugins = plugins
+        self._settings: Settings | None = None
+
+    async def apply(self, settings: Settings) -> None:
+        """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched."""
+        old, self._settings = self._settings, settings
+        same_place = old is not None and _place(old) == _place(settings)
+        for name in list(self.lanes):
+            unchanged = same_place and old is not None and old.output[name] == settings.output.get(name)
+            if not unchanged or self.lanes[name].report().state == "paused":
+                await self._stop(name)
+        for name, output in settings.output.items():
+            if output.enabled and name not in self.lanes:
+                await self._start(name, output, settings)
+
+    async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
+        cursor = await self._journal.place_output(name, output.from_)
+        context = OutputContext(
+            name=name,
+            options=output.options,
+            site=settings.site,
+            data=settings.data,
+            timezone=settings.timezone,
+            version=__version__,
+            lost=lambda reason: self.lanes[name].lost(reason),  # noqa: PLW0108 - the lane is made below
+        )
+        made = self._plugins.outputs[output.type](context)
+        late_after = timedelta(seconds=settings.late_after)
+        lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
+        lane.start()
+
+    async def _stop(self, name: str) -> None:
+        await self.lanes[name].stop()
+        del self.lanes[name]
+
+    async def stop(self) -> None:
+        """Stop all lanes, at the same time."""
+        await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
+        self.lanes.clear()
+
+    def reports(self) -> list[LaneReport]:
+        """How each output stands."""
+        return [lane.report() for lane in self.lanes.values()]
+
+
+def _place(settings: Settings) -> tuple[object, ...]:
+    """What every output is told, besides its own table."""
+    return settings.site, settings.data, settings.timezone, settings.late_after

@@ -1,0 +1,75 @@
+"""What an outcome leads to: the whole retry policy, read off the exceptions of `bridge.output`."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from bridge.event import PictureLost
+from bridge.output import Rejected, Retry, Stopped, Unavailable
+
+OUTPUT_CAP: Final = 60.0
+"""Longest wait, in seconds, before an output that is away is tried again."""
+EVENT_CAP: Final = 900.0
+"""Longest wait before an event that failed is tried again."""
+SAME_FAILURE_LIMIT: Final = 3
+"""A Retry on so many different events in a row is no longer about the events: the output is away."""
+
+_UNREACHABLE: Final = {
+    errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ECONNREFUSED, errno.ETIMEDOUT,
+    errno.EADDRNOTAVAIL,
+}  # fmt: skip
+
+
+class Verdict(Struct, frozen=True):
+    """What became of one attempt."""
+
+    kind: Literal["delivered", "unavailable", "retry", "rejected", "stopped"]
+    reason: str = ""
+    after: float | None = None
+    """Seconds to wait at least, where the far side asked for it."""
+    unexpected: bool = False
+    """Not one of the contract's exceptions: the log gets the traceback."""
+
+
+DELIVERED: Final = Verdict("delivered")
+
+
+def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> Verdict:
+    """What an exception means. `unavailable`: the output's own list."""
+    reason = str(error) or type(error).__name__
+    named = f"{type(error).__name__}: {error}"
+    match error:
+        case Unavailable():
+            verdict = Verdict("unavailable", reason, error.after)
+        case Retry():
+            verdict = Verdict("retry", reason, error.after)
+        case Rejected() | PictureLost():
+            verdict = Verdict("rejected", reason)
+        case Stopped():
+            verdict = Verdict("stopped", reason)
+        case ConnectionError() | TimeoutError() | socket.gaierror():
+            verdict = Verdict("unavailable", reason)
+        case OSError() if error.errno in _UNREACHABLE:
+            verdict = Verdict("unavailable", reason)
+        case _ if isinstance(error, tuple(unavailable)):
+            verdict = Verdict("unavailable", named)
+        case _:
+            verdict = Verdict("retry", named, unexpected=True)
+    return verdict
+
+
+def wait_for_output(failures: int, after: float | None) -> float:
+    """Seconds until an output that failed so many times in a row (from 1) is tried again: full jitter, capped."""
+    return max(after or 0.0, random.uniform(0.0, min(OUTPUT_CAP, 2.0 ** (failures - 1))))  # noqa: S311 - no secret
+
+
+def wait_for_event(attempts: int, after: float | None) -> float:
+    """Seconds until an event that failed so many times (from 1) is tried again: wider and wider, with jitter."""
+    widest = min(EVENT_CAP, 2.0**attempts)
+    return max(after or 0.0, random.uniform(widest / 2, widest))  # noqa: S311 - no secret

@@ -1,0 +1,64 @@
+"""The errors that a person reads. Each is one sentence that says what is wrong, where, and what would be right."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """Something that a person has to mend; the text is for them, without a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(BridgeError):
+    """A command was called wrongly."""
+
+    exit_code = 2
+
+
+class BadData(BridgeError):
+    """A file or answer is not what it should be."""
+
+    exit_code = 65
+
+
+class OutputUnreachable(BridgeError):
+    """An output's far side, or the daemon, can't be reached."""
+
+    exit_code = 69
+
+
+class FileTrouble(BridgeError):
+    """A file, folder, port or disk can't be used."""
+
+    exit_code = 74
+
+
+class NoConfiguration(BridgeError):
+    """There is no configuration where one was looked for."""
+
+    exit_code = 78
+
+
+class Problem(Exception):
+    """One fault of a configuration, at its place."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}   {what}")
+        self.where = where
+        """file:line:column"""
+        self.what = what
+
+
+class ConfigError(BridgeError):
+    """A configuration can't be used; says all that is wrong with it at once."""
+
+    exit_code = 78
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        width = max(len(problem.where) for problem in problems)
+        lines = [f"{problem.where:<{width}}  {problem.what}" for problem in problems]
+        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        super().__init__("\n".join([*lines, f"{count}. Nothing was started."]))

@@ -1,0 +1,313 @@
+"""The event model: what a device saw, in the same words for every vendor. Data only; nothing here talks to anything.
+
+An `Event` is written once, as a CloudEvents 1.0 document, when its push arrives; every output on every attempt
+gets exactly that document. Fields name their source in the vehicle-departure protocol V2.0.0.0 in brackets.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Protocol, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+SCHEMA_VERSION = 1
+"""Version of the event document; it grows only when a consumer would have to change."""
+
+DATASCHEMA = f"urn:boxbridge:event:{SCHEMA_VERSION}"
+"""What `dataschema` says in every document; `boxbridge schema event` prints the schema it stands for."""
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(received: datetime) -> str:
+    """Make an event id: a ULID of the time of receipt, so that ids sort by it (26 characters)."""
+    number = int(received.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC, in whole milliseconds, as all times of an event are."""
+    milliseconds = time.time_ns() // 1_000_000
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+class PictureLost(Exception):
+    """The picture's bytes were damaged on disk: the event is true, its picture is gone for good."""
+
+
+class PictureSource(Protocol):
+    """Where a picture's bytes come from: the push in memory, later the journal."""
+
+    async def read(self, sha256: str) -> bytes:
+        """Return the picture; raises PictureLost."""
+
+    def read_blocking(self, sha256: str) -> bytes:
+        """The same for plain functions; may wait for the disk."""
+
+
+def _described(text: str, **constraints: Any) -> Meta:
+    return Meta(description=text, **constraints)
+
+
+Fraction = Annotated[float, _described("Of the scene picture's width or height; 0 is left or top.")]
+
+
+class Point(Struct, frozen=True, array_like=True):
+    """A point in the scene picture, in fractions of its width and height."""
+
+    x: Fraction
+    y: Fraction
+
+    def pixels(self, width: int, height: int) -> tuple[int, int]:
+        """The same point in pixels of a picture of this size."""
+        return round(self.x * width), round(self.y * height)
+
+
+class Box(Struct, frozen=True, array_like=True):
+    """A rectangle in the scene picture: left, top, width and height as fractions of its size."""
+
+    left: Fraction
+    top: Fraction
+    width: Fraction
+    height: Fraction
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height in pixels of a picture of this size."""
+        return (
+            round(self.left * width),
+            round(self.top * height),
+            round(self.width * width),
+            round(self.height * height),
+        )
+
+
+class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The box that sent the event."""
+
+    id: Annotated[str, _described("The name in topics and folders: the configured alias, else uuid, serial or MAC.")]
+    serial: Annotated[str, _described("Serial number [deviceInfo.id].")] = ""
+    uuid: Annotated[str, _described("Unique identity of the box [deviceInfo.uuid], where it is not the serial.")] = ""
+    name: Annotated[str, _described("Name that people gave it [deviceInfo.name].")] = ""
+    id_from: Annotated[
+        Literal["uuid", "serial", "mac", "peer", "alias"],
+        _described("Where `id` came from; `peer` is the sender's address, for want of anything better."),
+    ] = "uuid"
+
+
+class Channel(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The camera channel of the box."""
+
+    id: Annotated[str, _described("Channel number as text [channelInfo.channel], or its alias.")] = "0"
+    name: Annotated[str, _described("Channel name [channelInfo.name].")] = ""
+    comment: Annotated[str, _described("Channel remark [channelInfo.comment].")] = ""
+    platform_id: Annotated[str, _described("Id that a platform gave the channel [channelInfo.plat_channel_id].")] = ""
+
+
+class Skill(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The analysis that fired on the box."""
+
+    id: Annotated[str, _described("E.g. `offvehicle` [skillInfo.id].")] = ""
+    name: Annotated[str, _described("E.g. `车辆离开` [skillInfo.name].")] = ""
+    version: Annotated[str, _described("Four parts, e.g. `2.0.0.0` [skillInfo.version].")] = ""
+
+
+class Network(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A network interface of the box [netInfo], as the box tells it."""
+
+    ip: str = ""
+    mac: str = ""
+    gateway: str = ""
+    netmask: str = ""
+    dns: str = ""
+
+
+class Region(Struct, frozen=True, kw_only=True):
+    """An area or line drawn on the scene [regionInfo]."""
+
+    id: Annotated[str, _described("Made by the box [regionInfo.id].")]
+    name: Annotated[str, _described("Given by its user [regionInfo.name].")] = ""
+    kind: Annotated[str, _described("`analysis_area`, `shield_area`, `cross…` [regionInfo.type].")] = ""
+    points: Annotated[tuple[Point, ...], _described("The polygon or line [regionInfo.locations].")] = ()
+
+
+class Attribute(Struct, frozen=True, kw_only=True):
+    """One attribute of a target [targetBasicInfo.properties]."""
+
+    key: Annotated[str, _described("Field [key].")]
+    label: Annotated[str, _described("Label for people, often Chinese [desc].")] = ""
+    value: Annotated[str, _described("Value [value].")] = ""
+
+
+class Target(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object in the scene [targetBasicInfo]."""
+
+    track: Annotated[str, _described("Track id, the same as on the box [tracelId or traceId].")] = ""
+    box: Annotated[Box | None, _described("Where it is [location]; null where the push does not say.")] = None
+    region: Annotated[str, _described("Id of the region it is in [regionId].")] = ""
+    attributes: tuple[Attribute, ...] = ()
+    pictures: Annotated[
+        tuple[int, ...], _described("Places in the event's `pictures` of its snapshot [img] and reference [avatar].")
+    ] = ()
+    extra: Annotated[dict[str, Any], _described("What the push said of it beyond these fields, by path below it.")] = {}
+
+
+class Picture(Struct, frozen=True, kw_only=True, dict=True):
+    """What is known of one picture, and a handle that reads its bytes only when asked."""
+
+    role: Annotated[
+        str, _described("`scene` [bg], `target` [img], `reference` [avatar], or `other`: found elsewhere in the push.")
+    ]
+    media_type: Annotated[str, _described("By the bytes themselves, e.g. `image/jpeg`.")]
+    width: Annotated[int | None, _described("Pixels, from the bytes, else as the push says [bgWidth].")]
+    height: Annotated[int | None, _described("Pixels, from the bytes, else as the push says [bgHeight].")]
+    size: Annotated[int, _described("Bytes.")]
+    sha256: Annotated[str, _described("Digest of the bytes, lower-case hex.")]
+
+    def reading_from(self, source: PictureSource) -> Self:
+        """Attach the place that the bytes come from."""
+        self.__dict__["source"] = source
+        return self
+
+    async def read(self) -> bytes:
+        """The picture's bytes, from memory or disk; raises PictureLost when they were damaged on disk."""
+        data: bytes = await self.__dict__["source"].read(self.sha256)
+        return data
+
+    def read_blocking(self) -> bytes:
+        """`read` for plain functions, which run in a thread of their own."""
+        data: bytes = self.__dict__["source"].read_blocking(self.sha256)
+        return data
+
+
+class EventData(Struct, frozen=True, kw_only=True):
+    """The `data` of an event document."""
+
+    kind: Annotated[str, _described("The vendor's code for what happened [data.preWarn], else the skill's id.")]
+    msg_id: Annotated[str, _described("The push's own id [msg_id].")]
+    name: Annotated[str, _described("What happened, for people: the skill's name [skillInfo.name].")]
+    description: Annotated[str, _described("A sentence of the box [data.eventDesc].")]
+    reported: Annotated[datetime | None, _described("When the box sent it, UTC [requestTime, ms].")]
+    received: Annotated[datetime, _described("When boxbridge received it, UTC.")]
+    time_from: Annotated[
+        Literal["device", "receipt"],
+        _described("Which clock the event's time is of: the device's, or ours where its time was missing or absurd."),
+    ]
+    device: Device
+    channel: Channel
+    skill: Skill
+    counts: Annotated[dict[str, int], _described("How many, by name [eventInfo.eventName, eventInfo.count].")]
+    targets: tuple[Target, ...]
+    regions: tuple[Region, ...]
+    pictures: tuple[Picture, ...]
+    style: Annotated[dict[str, Any], _described("How the vendor draws [data.style].")]
+    frame: Annotated[int | None, _described("Frame number [data.frameIndex].")]
+    link: Annotated[str, _described("Ties targets of one kind together [data.linkId].")]
+    network: tuple[Network, ...]
+    normalized: Annotated[
+        bool | None, _described("Whether the box sent fractions [data.normalized]; here they always are.")
+    ] = None
+    dynamic: Annotated[Any, _described("The skill's reserved output [data.dynamicInfo].")] = None
+    message: Annotated[str, _described("The kind of message it came in [wsKey].")] = ""
+    extra: Annotated[
+        dict[str, Any],
+        _described(
+            "Everything else that the push said, by its path in the push (`message.data.plate`, "
+            "`message.netInfo[0].ssid`), as it came; a picture in it stands as `sha256:<digest>`."
+        ),
+    ] = {}
+
+
+class Event(EventData, frozen=True, kw_only=True):
+    """One event of one device, with its identity and time. Immutable: change a copy by `copy.replace`-like `with_`."""
+
+    id: str
+    """ULID made at receipt: the same in every output, on every attempt. Deduplicate by it."""
+    occurred: datetime
+    """When it happened, UTC [data.timestamp, ms]; `time_from` says whose clock that is."""
+    site: str = ""
+    """The installation's name, from the configuration."""
+
+    @property
+    def scene(self) -> Picture | None:
+        """The picture of the whole scene, or None where the push had none."""
+        return next((picture for picture in self.pictures if picture.role == "scene"), None)
+
+    def with_(self, **changes: Any) -> Event:
+        """A copy with these fields changed, for `prepare_event`."""
+        return msgspec.structs.replace(self, **changes)
+
+    def reading_from(self, source: PictureSource) -> Event:
+        """Attach the place that its pictures' bytes come from."""
+        for picture in self.pictures:
+            picture.reading_from(source)
+        return self
+
+
+class EventDocument(Struct, frozen=True, kw_only=True):
+    """An event as it travels: CloudEvents 1.0, structured JSON."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, _described("The event's id, a ULID; consumers deduplicate by it.")]
+    source: Annotated[str, _described("/<site>/<device>/<channel>")]
+    type: Annotated[str, _described("boxbridge.event.<kind>")]
+    time: Annotated[datetime, _described("When it happened, UTC.")]
+    subject: Annotated[str, _described("<device>/<channel>")]
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str = DATASCHEMA
+    data: EventData
+
+
+_DATA_FIELDS = EventData.__struct_fields__
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(EventDocument)
+
+
+def escape(name: str) -> str:
+    """Make one segment of a topic or URI path of an id in any script: only what would break one becomes %xx.
+
+    That is `/ + # % $`, blanks and control characters, so two ids never share a segment.
+    """
+    if not name:
+        return "%"
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+        if character in "/+#%$" or character.isspace() or not character.isprintable()
+        else character
+        for character in name
+    )
+
+
+def encode_document(event: Event) -> bytes:
+    """The event as its document's bytes, to be stored and sent as they are."""
+    subject = f"{escape(event.device.id)}/{escape(event.channel.id)}"
+    return _encoder.encode(
+        EventDocument(
+            id=event.id,
+            source=f"/{escape(event.site)}/{subject}",
+            type=f"boxbridge.event.{event.kind}",
+            time=event.occurred,
+            subject=subject,
+            data=EventData(**{field: getattr(event, field) for field in _DATA_FIELDS}),
+        )
+    )
+
+
+def decode_document(document: bytes) -> Event:
+    """The event of a document; raises msgspec.DecodeError."""
+    read = _decoder.decode(document)
+    return Event(
+        id=read.id,
+        occurred=read.time,
+        site=read.source.split("/", 2)[1],
+        **{field: getattr(read.data, field) for field in _DATA_FIELDS},
+    )
+
+
+def document_schema() -> dict[str, Any]:
+    """JSON Schema of the event document."""
+    schema = msgspec.json.schema(EventDocument)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": DATASCHEMA, **schema}

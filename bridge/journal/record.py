@@ -1,0 +1,197 @@
+"""What stands in a segment: the bytes of a record and their checksums. No files here.
+
+A record is a prefix, a packed blob (together the fixed part, one checksum) and, for a push, the bytes of its
+pictures (a checksum each). The fixed part's checksum is seeded with the journal's UUID and the segment's number, so
+that a picture which contains a record, or a block of another file, is never taken for a record. docs/journal.md
+describes the format for readers in other languages.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, datetime
+from enum import IntEnum
+from struct import Struct as Packing
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+MAGIC: Final = b"BXr1"
+PREFIX: Final = Packing("<4sBxHIQQI")
+"""magic, kind, sequences taken, length of the blob, length of the pictures, sequence, checksum."""
+PREFIX_SIZE: Final = PREFIX.size
+
+
+class Kind(IntEnum):
+    """What a record is."""
+
+    PUSH = 1
+    """One push of a device, with its events and pictures."""
+    STATE = 2
+    """Where all outputs stand, whole."""
+    CHANGES = 3
+    """What became of deliveries since the record before."""
+
+
+class PictureEntry(Struct, frozen=True, array_like=True):
+    """One picture of a push, as the fixed part lists it."""
+
+    size: int
+    checksum: int
+    sha256: str
+
+
+class EventEntry(Struct, frozen=True, array_like=True):
+    """One event of a push: what the index needs of it, and its document."""
+
+    id: str
+    kind: str
+    device: str
+    channel: str
+    occurred: int
+    """Milliseconds since 1970, as all times in the journal."""
+    document: bytes
+
+
+class PushBlob(Struct, frozen=True, array_like=True):
+    """The fixed part of a PUSH record."""
+
+    received: int
+    device: str
+    """Who sent it; with msg_id and digest what makes two pushes the same."""
+    msg_id: str
+    digest: bytes
+    message: str
+    peer: str
+    method: str
+    path: str
+    query: str
+    content_type: str
+    events: tuple[EventEntry, ...]
+    body: bytes
+    """The request's body with the base64 of its pictures cut out."""
+    cuts: tuple[tuple[int, int], ...]
+    """(place in the cut body, number of the picture) for each cut, in order."""
+    pictures: tuple[PictureEntry, ...]
+
+
+class OpenEntry(Struct, frozen=True, array_like=True):
+    """A sequence that an output took and has not settled."""
+
+    sequence: int
+    attempts: int = 0
+    failing_since: int = 0
+    """When it first failed as an event of its own, or 0."""
+    dead_since: int = 0
+    """When it became a dead letter, or 0."""
+    reason: str = ""
+
+
+class OutputEntry(Struct, frozen=True, array_like=True):
+    """Where one output stands."""
+
+    number: int
+    """Stays the same when the output is renamed."""
+    name: str
+    began: int
+    """The first sequence that is the output's."""
+    next: int
+    """The first sequence that it never took."""
+    open: tuple[OpenEntry, ...] = ()
+
+
+class StateBlob(Struct, frozen=True, array_like=True):
+    """The blob of a STATE record."""
+
+    next_number: int
+    outputs: tuple[OutputEntry, ...]
+
+
+class Change(Struct, frozen=True, array_like=True):
+    """What became of one delivery: the history that `why` tells, and what brings a state up to date."""
+
+    output: int
+    sequence: int
+    outcome: str
+    """delivered, retry, dead, expired or none (nothing at that sequence to deliver)."""
+    when: int
+    attempts: int = 0
+    reason: str = ""
+
+
+class ChangesBlob(Struct, frozen=True, array_like=True):
+    """The blob of a CHANGES record."""
+
+    next: tuple[tuple[int, int], ...]
+    """(output, the first sequence that it never took), for outputs that moved on."""
+    changes: tuple[Change, ...]
+
+
+class Prefix(Struct, frozen=True):
+    """The decoded prefix of a record."""
+
+    kind: int
+    count: int
+    """How many sequences it takes: one for each event, one where a push holds none, none for state."""
+    blob_size: int
+    tail_size: int
+    sequence: int
+    checksum: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole record."""
+        return PREFIX_SIZE + self.blob_size + self.tail_size
+
+
+_pack = msgspec.msgpack.Encoder().encode
+decode_push = msgspec.msgpack.Decoder(PushBlob).decode
+decode_state = msgspec.msgpack.Decoder(StateBlob).decode
+decode_changes = msgspec.msgpack.Decoder(ChangesBlob).decode
+
+
+def pack(blob: PushBlob | StateBlob | ChangesBlob) -> bytes:
+    """The blob's bytes."""
+    return _pack(blob)
+
+
+def checksum(data: bytes) -> int:
+    """CRC-32 of a picture."""
+    return zlib.crc32(data)
+
+
+def seed(uuid: bytes, segment: int) -> int:
+    """What the checksums of a segment's fixed parts begin with."""
+    return zlib.crc32(uuid + segment.to_bytes(8, "little"))
+
+
+def fixed_part(kind: Kind, sequence: int, count: int, blob: bytes, tail_size: int, seed: int) -> bytes:
+    """Prefix and blob, ready to be written."""
+    prefix = PREFIX.pack(MAGIC, kind, count, len(blob), tail_size, sequence, 0)[:-4]
+    checksum = zlib.crc32(blob, zlib.crc32(prefix, seed))
+    return prefix + checksum.to_bytes(4, "little") + blob
+
+
+def decode_prefix(data: bytes) -> Prefix | None:
+    """The prefix at the beginning of data; None where there is none. Its checksum is not yet proven."""
+    if len(data) < PREFIX_SIZE or not data.startswith(MAGIC):
+        return None
+    _, kind, count, blob_size, tail_size, sequence, checksum = PREFIX.unpack_from(data)
+    return Prefix(kind, count, blob_size, tail_size, sequence, checksum)
+
+
+def is_sound(prefix: Prefix, fixed: bytes, seed: int) -> bool:
+    """Whether the fixed part (prefix and blob) is as it was written, into this segment."""
+    checksum = zlib.crc32(memoryview(fixed)[PREFIX_SIZE:], zlib.crc32(fixed[: PREFIX_SIZE - 4], seed))
+    return len(fixed) == PREFIX_SIZE + prefix.blob_size and checksum == prefix.checksum
+
+
+def to_milliseconds(when: datetime) -> int:
+    """A time as the journal writes it."""
+    return round(when.timestamp() * 1000)
+
+
+def from_milliseconds(when: int) -> datetime:
+    """A time of the journal, UTC."""
+    return datetime.fromtimestamp(when / 1000, UTC)

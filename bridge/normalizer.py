@@ -1,0 +1,121 @@
+"""What a normalizer is: it reads one push of a vendor's device, and words the answer in the vendor's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from msgspec import Struct
+
+from bridge.event import Event
+
+
+class Push(Struct, frozen=True, kw_only=True):
+    """What arrived: one HTTP request or one WebSocket frame, as it came; tokens and Authorization are taken out."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    """Names in lower case; of repeated headers the last."""
+    body: bytes
+    peer: str
+    """The sender's IP address."""
+    received: datetime
+    transport: Literal["http", "websocket"] = "http"
+
+
+class Cutout(Struct, frozen=True, kw_only=True):
+    """A picture found in a push."""
+
+    data: bytes
+    sha256: str
+    span: tuple[int, int] | None
+    """Where its base64 text stands in the body (start, end), if encoding `data` again gives exactly that text; the
+    journal then stores the picture alone. None: the text is kept as it came."""
+
+
+class Key(Struct, frozen=True):
+    """What makes two pushes the same one: a device's message id, and a digest so that a reused id costs no event."""
+
+    device: str
+    msg_id: str
+    digest: bytes
+    """Of what happened; not of the time it was sent nor of a retransmission flag."""
+
+
+class Parsed(Struct, frozen=True, kw_only=True):
+    """What a push holds."""
+
+    message: str
+    """The vendor's name for this kind of message, e.g. `eventCreateOptimize`."""
+    device: str
+    """Who sent it, as far as the push says."""
+    key: Key
+    events: tuple[Event, ...] = ()
+    """None to many; none means: kept as it came, nothing is delivered."""
+    pictures: tuple[Cutout, ...] = ()
+    """All pictures that the events name by their sha256."""
+    oddities: tuple[str, ...] = ()
+    """Paths of fields that were missing or of a wrong type, for the counters; what was there is kept in `extra`."""
+    reply: Any = None
+    """What the normalizer itself needs of the push to word its answer; nobody else looks at it."""
+
+
+class Outcome(Struct, frozen=True):
+    """What became of a push, for the answer."""
+
+    kind: Literal["stored", "duplicate", "unknown", "refused", "not stored"]
+    """`unknown`: of a known family, but of a kind that is only kept. `refused`: not understood or not allowed.
+    `not stored`: understood, but the disk can't take it now."""
+    status: int = 200
+    """HTTP status that the core proposes."""
+    reason: str = ""
+    """A sentence for people, where it is no success."""
+
+    @property
+    def success(self) -> bool:
+        """Whether the device may forget the push."""
+        return self.kind in ("stored", "duplicate", "unknown")
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the device gets back."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class Malformed(Exception):
+    """The push can't be understood; the text is one sentence that says what is wrong with it."""
+
+
+class Normalizer:
+    """Reads one family of protocols. Subclass it and return an instance from `register_normalizers`. It has no state.
+
+    Called on the event loop for every push, so it must be quick and must not block. What it can't make sense of
+    inside a known envelope goes to `extra`; only what is no message of the family raises Malformed.
+    """
+
+    name: ClassVar[str]
+    """Short, for logs and metrics."""
+    paths: ClassVar[tuple[str, ...]] = ()
+    """Paths (or, ending in `/`, their beginnings) that the vendor's devices push to by default."""
+
+    def recognizes(self, push: Push) -> bool:
+        """A cheap look at the bytes: is this our envelope, on whatever path it came?"""
+        return False
+
+    def parse(self, push: Push) -> Parsed:
+        """Read the push; raises Malformed."""
+        raise TypeError(f"{type(self).__name__} has no parse()")
+
+    def answer(self, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
+        """Word the answer, after the outcome is certain; `parsed` is None where the push could not be read."""
+        raise TypeError(f"{type(self).__name__} has no answer()")
+
+    def probe(self, push: Push) -> Answer:
+        """Answer a GET or HEAD by which a device asks whether we are there."""
+        return Answer(status=200, body=b"ok", content_type="text/plain")

@@ -1,0 +1,88 @@
+"""What an option may be besides text and numbers: a duration, a size, a secret. Each reads itself from text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Self
+
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def _parse(text: str, units: dict[str, float], example: str) -> float:
+    match = _NUMBER.fullmatch(text)
+    unit = match[2] if match else ""
+    if match is None or unit not in units:
+        raise ValueError(f'"{text}" is not a number with a unit ({", ".join(units)}), such as "{example}"')
+    return float(match[1]) * units[unit]
+
+
+class Duration(float):
+    """Seconds, written with a unit: "500ms", "30s", "5m", "24h", "7d"."""
+
+    text: str
+    UNITS: ClassVar[dict[str, float]] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+    def __new__(cls, text: str) -> Self:
+        """Read it; raises ValueError with a sentence."""
+        value = super().__new__(cls, _parse(text, cls.UNITS, "30s"))
+        value.text = text
+        return value
+
+    def __repr__(self) -> str:
+        return self.text
+
+    __str__ = __repr__
+
+
+class Size(int):
+    """Bytes, written with a unit: "500kB", "16MB", "20GB", "1GiB"."""
+
+    text: str
+    UNITS: ClassVar[dict[str, float]] = {
+        "B": 1,
+        "kB": 1e3,
+        "KB": 1e3,
+        "MB": 1e6,
+        "GB": 1e9,
+        "TB": 1e12,
+        "KiB": 2**10,
+        "MiB": 2**20,
+        "GiB": 2**30,
+        "TiB": 2**40,
+    }
+
+    def __new__(cls, text: str) -> Self:
+        """Read it; raises ValueError with a sentence."""
+        value = super().__new__(cls, int(_parse(text, cls.UNITS, "16MB")))
+        value.text = text
+        return value
+
+    def __repr__(self) -> str:
+        return self.text
+
+    __str__ = __repr__
+
+
+class Secret:
+    """Something that no log, error or page may show: only `reveal()` tells it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself, for the one call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not to be copied or stored")

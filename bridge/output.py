@@ -1,0 +1,203 @@
+"""What an output is, what it is given, and what it may answer. The whole contract of output plugins stands here."""
+
+from __future__ import annotations
+
+import builtins
+import email.utils
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import tzinfo
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pybase64
+import structlog
+
+from bridge.event import Event, Picture
+
+
+class Unavailable(Exception):
+    """The far side is down or asks for patience: the whole output waits, nothing is counted against the event.
+
+    `after`: seconds to wait at least; otherwise exponential back-off with jitter decides.
+    """
+
+    def __init__(self, reason: str = "", after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Retry(Exception):
+    """This event failed now, others may pass: it is tried again, wider and wider apart, for `retry_for`.
+
+    `after`: seconds to wait at least before this event's next attempt.
+    """
+
+    def __init__(self, reason: str = "", after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Rejected(Exception):
+    """This event will never be taken: it becomes a dead letter at once, with this reason."""
+
+
+class Stopped(Exception):
+    """The far side wants no more at all: the output pauses, nothing is dead-lettered, people are told this reason."""
+
+
+class Original(msgspec.Struct, frozen=True):
+    """The request as the device made it. Credentials were taken out before it was stored."""
+
+    method: str
+    path: str
+    query: str
+    content_type: str
+    parts: tuple[bytes | Picture, ...]
+    """The body in pieces; a picture stands where its base64 text stood."""
+
+    async def read(self) -> bytes:
+        """The body, byte for byte; raises PictureLost."""
+        return self._join([p if isinstance(p, bytes) else await p.read() for p in self.parts])
+
+    def read_blocking(self) -> bytes:
+        """`read` for plain functions."""
+        return self._join([p if isinstance(p, bytes) else p.read_blocking() for p in self.parts])
+
+    def by_reference(self) -> bytes:
+        """The body with `sha256:<digest>` in place of each picture's base64: small, and enough to make it whole."""
+        return b"".join(p if isinstance(p, bytes) else f"sha256:{p.sha256}".encode() for p in self.parts)
+
+    def _join(self, read: list[bytes]) -> bytes:
+        pairs = zip(self.parts, read, strict=True)
+        return b"".join(data if isinstance(part, bytes) else pybase64.b64encode(data) for part, data in pairs)
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to bring one event out. What differs between attempts is here, never in the document."""
+
+    event: Event
+    document: bytes
+    """The event document: exactly these bytes in every output, on every attempt."""
+    original: Original
+    """The request that the event came in."""
+    attempt: int = 1
+    """1 for the first attempt."""
+    late: bool = False
+    """Old news: older than `late_after` when delivered. Who opens a gate should not act on it."""
+    replayed: bool = False
+    """Delivered again because a person asked for it."""
+    size: int = 0
+    """Bytes that this delivery may bring into memory: document and pictures."""
+
+
+class NoOptions(msgspec.Struct):
+    """The options of an output that has none."""
+
+
+def _nobody(_reason: BaseException) -> None:
+    return None
+
+
+class OutputContext(msgspec.Struct, kw_only=True):
+    """What an output is told about the place it runs in."""
+
+    name: str
+    options: Any
+    site: str
+    data: Path
+    """The daemon's data folder; an output may keep a folder of its own below it."""
+    timezone: tzinfo
+    """For dates and times that people read."""
+    version: str = ""
+    lost: Callable[[BaseException], None] = _nobody
+
+
+class Output:
+    """A place that events go to. Subclass it, give it a `type`, and return the class from `register_outputs`.
+
+    One object lives for each configured table `[output.NAME]`. All methods but a plain `deliver` are called on the
+    daemon's event loop, by the output's own lane: never two of `open`, `close` at once, and `deliver` only between
+    them. Whatever an output raises or how long it takes delays nobody but itself.
+    """
+
+    type: ClassVar[str]
+    """What `type = "…"` in the configuration says."""
+    Options: ClassVar[builtins.type[msgspec.Struct]] = NoOptions
+    """The keys of its table, as a msgspec struct: types, defaults and `Meta(description=…)` are its documentation."""
+    unavailable: ClassVar[tuple[builtins.type[BaseException], ...]] = ()
+    """Exceptions of its client library that mean `Unavailable`. ConnectionError, TimeoutError, failed name look-ups
+    and unreachable networks do so by themselves."""
+
+    def __init__(self, context: OutputContext) -> None:
+        self.name: str = context.name
+        self.options: Any = context.options
+        self.site = context.site
+        self.data = context.data
+        self.timezone = context.timezone
+        self.version = context.version
+        self.log: Any = structlog.get_logger("boxbridge.output").bind(output=context.name)
+        self._lost = context.lost
+
+    async def open(self) -> str | None:
+        """Connect; called before the first delivery and again, spaced by back-off, after each `Unavailable`.
+
+        Returns what was found, for people ("MQTT 5, packets up to 2 MB"). Raises as `deliver` does: Unavailable is
+        tried again, Stopped or Rejected pause the output, anything else counts as Unavailable with its traceback.
+        """
+        return None
+
+    def deliver(self, delivery: Delivery) -> Awaitable[None] | None:
+        """Bring one event out; returning means the far side has it for good.
+
+        `async def`: runs on the event loop, for up to `in_flight` events at once (64), in journal order except for
+        retries; it must not block. Plain `def`: runs in a thread of its own, one at a time unless `in_flight` says
+        more. After `timeout` (30 s) it is cancelled and counts as Unavailable; the same event may come again, with
+        the same id. Raises Unavailable, Retry, Rejected or Stopped; any other exception is a Retry.
+        """
+        raise TypeError(f"{type(self).__name__} has no deliver()")
+
+    async def close(self) -> None:
+        """Let go of everything; called after each successful `open`, when no delivery is under way."""
+
+    async def check(self) -> str:
+        """Try the far side without an event and say in one line what was found; raises as `open` does."""
+        found = await self.open()
+        await self.close()
+        return found or "opened"
+
+    def lost(self, reason: BaseException) -> None:
+        """Say that the far side went away between deliveries: the lane closes, waits and opens again."""
+        self._lost(reason)
+
+
+def outcome(status: int, headers: Mapping[str, str], body: str = "") -> None:
+    """Raise what an HTTP answer means for the delivery; 2xx means delivered and raises nothing.
+
+    408, 425, 429, 502-504 are Unavailable (Retry-After obeyed); 404 and other 5xx Retry; 401, 403, 410 Stopped;
+    3xx and other 4xx Rejected. `body`: the beginning of the answer, for the reason.
+    """
+    if 200 <= status < 300:
+        return
+    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "unknown status"
+    reason = f"HTTP {status} {phrase}" + (f": {body}" if body else "")
+    if status in (408, 425, 429, 502, 503, 504):
+        raise Unavailable(reason, after=retry_after(headers))
+    if status == 404 or status >= 500:
+        raise Retry(reason, after=retry_after(headers))
+    if status in (401, 403, 410):
+        raise Stopped(reason)
+    raise Rejected(reason)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a `Retry-After` header asks for, in either of its forms; None where there is none."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None

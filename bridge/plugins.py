@@ -1,0 +1,184 @@
+"""Finding plugins: built-ins, installed packages and drop-in files, all through one door."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+from msgspec import Struct
+
+from bridge import __version__, hookspecs
+from bridge.errors import ConfigError, Problem
+from bridge.normalizer import Normalizer
+from bridge.output import Delivery, Output
+
+GROUP = "boxbridge"
+BUILT_IN = ("skill",)
+"""Normalizers that come with the core, asked before all others."""
+
+
+class LoadedPlugin(Struct, frozen=True, kw_only=True):
+    """A plugin that is there, for `boxbridge plugins`."""
+
+    name: str
+    origin: str
+    """The distribution it came in, or the drop-in file."""
+    version: str
+    hooks: tuple[str, ...]
+    outputs: tuple[str, ...]
+    normalizers: tuple[str, ...]
+
+
+class BrokenPlugin(Struct, frozen=True, kw_only=True):
+    """A plugin that could not be loaded; it stops the start only where the configuration needs it."""
+
+    name: str
+    reason: str
+    """One sentence with the file and line."""
+
+
+class _Core:
+    """The core's own part in the hooks."""
+
+    @hookspecs.hookimpl(trylast=True)
+    def deliver(self, output: Output, delivery: Delivery) -> Any:
+        return output.deliver(delivery)
+
+
+class Plugins:
+    """All plugins of this process: call `hook.NAME(…)` to ask them."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager("boxbridge")
+        self._manager.add_hookspecs(hookspecs)
+        self._manager.register(_Core(), "core")
+        self.hook: Any = self._manager.hook
+        self.outputs: dict[str, type[Output]] = {}
+        self.normalizers: dict[str, Normalizer] = {}
+        self.loaded: list[LoadedPlugin] = []
+        self.broken: list[BrokenPlugin] = []
+
+    def load(self, plugins_dir: Path | None = None) -> Plugins:
+        """Load what is installed and what lies in the folder; what fails is in `broken`."""
+        for name in BUILT_IN:
+            module = f"bridge.protocols.{name}"
+            self._add(name, "boxbridge", __version__, lambda module=module: importlib.import_module(module))
+        for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+            distribution = entry.dist
+            origin = distribution.name if distribution else entry.value
+            version = distribution.version if distribution else ""
+            self._add(entry.name, origin, version, entry.load)
+        for file in sorted(plugins_dir.glob("*.py")) if plugins_dir else []:
+            self._add(file.stem, str(file), "", lambda file=file: _import_file(file))
+        return self
+
+    def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
+        """Add one plugin object; raises ValueError or pluggy's errors with what is wrong with it."""
+        self._manager.register(plugin, name)
+        try:
+            self._take(plugin, name, origin, version)
+        except BaseException:
+            self._manager.unregister(plugin)
+            raise
+
+    def _take(self, plugin: object, name: str, origin: str, version: str) -> None:
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+
+        def own(hook: str) -> list[Any]:
+            answers = self._manager.subset_hook_caller(hook, others)()
+            return [found for answer in answers for found in answer]
+
+        outputs = {output.type: _checked(output) for output in own("register_outputs")}
+        taken = sorted(outputs.keys() & self.outputs.keys())
+        if taken:
+            raise ValueError(f'output type "{taken[0]}" is already there, from {self.outputs[taken[0]].__module__}')
+        normalizers = {normalizer.name: normalizer for normalizer in own("register_normalizers")}
+        self.outputs |= outputs
+        self.normalizers = self.normalizers | normalizers
+        hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
+        self.loaded.append(
+            LoadedPlugin(
+                name=name,
+                origin=origin,
+                version=version,
+                hooks=hooks,
+                outputs=tuple(outputs),
+                normalizers=tuple(normalizers),
+            )
+        )
+
+    def _add(self, name: str, origin: str, version: str, load: Any) -> None:
+        try:
+            self.register(load(), name, origin, version)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it must not harm the others
+            self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {_sentence(error, origin)}"))
+
+    def prepare_event(self, event: Any, log: Any) -> Any:
+        """Let each plugin change the event in turn; returns the event or DROP."""
+        for implementation in self.hook.prepare_event.get_hookimpls():
+            try:
+                changed = implementation.function(event)
+            except Exception:
+                log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
+                continue
+            if changed is hookspecs.DROP:
+                return changed
+            event = event if changed is None else changed
+        return event
+
+    def tell(self, hook: str, log: Any, **arguments: Any) -> None:
+        """Call an observing hook; a plugin that raises is logged and harms nobody."""
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception:
+                log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
+
+    def require(self, output_type: str, where: str) -> type[Output]:
+        """The class of an output type; raises ConfigError naming why it is not there."""
+        if output_type in self.outputs:
+            return self.outputs[output_type]
+        because = "; ".join(broken.reason for broken in self.broken)
+        known = ", ".join(sorted(self.outputs))
+        raise ConfigError([Problem(where, f'no output type "{output_type}" (there are: {known}). {because}'.strip())])
+
+
+def _checked(output: type[Output]) -> type[Output]:
+    if not isinstance(getattr(output, "type", None), str):
+        raise ValueError(f'output {output.__name__} has no `type = "…"`')
+    if output.deliver is Output.deliver:
+        raise ValueError(f"output {output.__name__} has no deliver()")
+    if not issubclass(output.Options, Struct):
+        raise ValueError(f"Options of output {output.__name__} are no msgspec.Struct")
+    return output
+
+
+def _import_file(file: Path) -> ModuleType:
+    name = f"boxbridge_plugins.{file.stem}"
+    specification = importlib.util.spec_from_file_location(name, file)
+    if specification is None or specification.loader is None:
+        raise ValueError("not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _sentence(error: Exception, origin: str) -> str:
+    """What went wrong, with the line of the plugin where it did."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
+    place = f"line {lines[-1]}: " if lines else ""
+    return f"{place}{type(error).__name__}: {error}"

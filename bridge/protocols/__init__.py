@@ -1,0 +1,1 @@
+"""Normalizers: each reads the pushes of one family of devices."""

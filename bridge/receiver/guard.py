@@ -1,0 +1,131 @@
+"""The receiver's guard: bounds on headers and bodies, and deadlines, so that no sender keeps others from being heard.
+
+The parser has no bound on a request line, headers, chunk extensions or trailers, and the server no deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+log = structlog.get_logger("boxbridge.receiver")
+
+HEADER_BYTES: Final = 32_768
+"""Longest request line and headers."""
+UNPARSED_BYTES: Final = HEADER_BYTES + 262_144
+"""Bytes of one connection that may arrive without ending a header or bringing any body: the parser has no bound."""
+HEADER_SECONDS: Final = 20.0
+"""From the connection, or the first byte of a request, to the end of its headers."""
+BODY_SECONDS: Final = 20.0
+"""In each span of this length a body must grow by `BODY_RATE` bytes a second."""
+BODY_RATE: Final = 500
+
+
+class TooLarge(Exception):
+    """A body is larger than allowed; the text says by which limit."""
+
+
+class Busy(Exception):
+    """Too many bodies are being received at once."""
+
+
+class BodyBudget:
+    """Bytes of bodies that may be in memory at once, over all connections."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """Claim bytes before they are read; raises Busy."""
+        if self.used + size > self.total:
+            raise Busy(f"{self.used} bytes of other pushes are being received, of {self.total} at most")
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        """Return a claim."""
+        self.used -= size
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with what it lacks: it counts header bytes and lets no request take for ever."""
+
+    _unparsed = 0
+    _body_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A peer connected: its headers are due."""
+        super().connection_made(transport)
+        self._expect(HEADER_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer is gone."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived; the parser's callbacks below reset the count."""
+        self._unparsed += len(data)
+        if self._unparsed > UNPARSED_BYTES:
+            self._abort("headers longer than allowed")
+            return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request began."""
+        super().on_message_begin()
+        self._expect(HEADER_SECONDS, self._too_slow)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header arrived."""
+        super().on_header(name, value)
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEADER_BYTES:
+            self._abort("headers longer than allowed")
+
+    def on_headers_complete(self) -> None:
+        """The headers are whole: the body is due."""
+        self._unparsed = 0
+        self._body_bytes = 0
+        super().on_headers_complete()
+        self._expect(BODY_SECONDS, self._check_rate)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body arrived."""
+        self._unparsed = 0
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._unparsed = 0
+        self._expect_nothing()
+        super().on_message_complete()
+
+    def _expect(self, seconds: float, otherwise: Any) -> None:
+        self._expect_nothing()
+        self._deadline = self.loop.call_later(seconds, otherwise)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _check_rate(self) -> None:
+        if self._body_bytes < BODY_RATE * BODY_SECONDS:
+            self._too_slow()
+            return
+        self._body_bytes = 0
+        self._expect(BODY_SECONDS, self._check_rate)
+
+    def _too_slow(self) -> None:
+        self._abort("the request did not arrive in time")
+
+    def _abort(self, reason: str) -> None:
+        log.warning("connection cut", peer=self.client and self.client[0], reason=reason)
+        self._expect_nothing()
+        if not self.transport.is_closing():
+            self.transport.abort()

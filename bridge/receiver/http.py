@@ -1,0 +1,113 @@
+"""The devices' listener: a Starlette application that reads a push within its bounds and hands it to the intake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.event import utc_now
+from bridge.normalizer import Answer, Push
+from bridge.receiver.guard import BodyBudget, Busy, TooLarge
+from bridge.receiver.intake import Intake
+
+log = structlog.get_logger("boxbridge.receiver")
+
+BODIES_BYTES: Final = 64_000_000
+"""Bytes of bodies that are received at once, over all connections."""
+RETRY_AFTER_SECONDS: Final = 5
+_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def application(intake: Intake) -> Starlette:
+    """The application: any path, any method."""
+    budget = BodyBudget(BODIES_BYTES)
+
+    async def endpoint(request: Request) -> Response:
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            return _response(intake.probe(_push(request, b"")))
+        return await _take(request, intake, budget)
+
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+
+
+async def _take(request: Request, intake: Intake, budget: BodyBudget) -> Response:
+    claimed = Claim(budget)
+    try:
+        body = await _read(request, intake.settings.server.max_body, claimed)
+        return _response(await intake.take(_push(request, body)))
+    except TooLarge as error:
+        return _response(intake.refuse(_push(request, b""), 413, str(error)), close=True)
+    except Busy as error:
+        return _response(intake.refuse(_push(request, b""), 503, str(error)), close=True)
+    except ClientDisconnect:
+        answer = intake.refuse(_push(request, b""), 400, "cut short: the connection ended before the body did")
+        return _response(answer, close=True)  # nobody reads it
+    finally:
+        claimed.give_back()
+
+
+class Claim:
+    """What one request holds of the budget."""
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
+        self._size = 0
+
+    def grow(self, size: int) -> None:
+        """Claim up to so many bytes in all; raises Busy."""
+        if size > self._size:
+            self._budget.take(size - self._size)
+            self._size = size
+
+    def give_back(self) -> None:
+        """The request is answered."""
+        self._budget.give_back(self._size)
+        self._size = 0
+
+
+async def _read(request: Request, limit: int, claim: Claim) -> bytes:
+    """The whole body; raises TooLarge, Busy or ClientDisconnect."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal():
+        if int(declared) > limit:
+            raise TooLarge(f"the body has {declared} bytes; max_body is {limit}")
+        claim.grow(int(declared))
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"the body has more than {limit} bytes (max_body)")
+        claim.grow(size)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _push(request: Request, body: bytes) -> Push:
+    return Push(
+        method=request.method,
+        path=request.scope["path"],
+        query=request.scope["query_string"].decode("latin-1"),
+        headers=_without_credentials(request.headers),
+        body=body,
+        peer=request.client.host if request.client else "",
+        received=utc_now(),
+    )
+
+
+def _without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in _CREDENTIALS}
+
+
+def _response(answer: Answer, *, close: bool = False) -> Response:
+    headers = {"connection": "close"} if close else {}
+    if answer.status == 503:
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return Response(answer.body, answer.status, headers, answer.content_type)

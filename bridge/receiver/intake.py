@@ -1,0 +1,130 @@
+"""The intake: one push from its bytes to its answer. Success is answered only when the push is on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from bridge.config.settings import Settings
+from bridge.event import Event
+from bridge.figures import Histogram, Labelled
+from bridge.hookspecs import DROP
+from bridge.journal.journal import Journal, JournalUnavailable
+from bridge.normalizer import Answer, Malformed, Normalizer, Outcome, Parsed, Push
+from bridge.plugins import Plugins
+from bridge.receiver.aliases import name_device
+
+log = structlog.get_logger("boxbridge.receiver")
+
+_SAME_REFUSAL_SECONDS: Final = 60.0
+_DEVICES_LIMIT: Final = 10_000
+
+
+class Intake:
+    """Takes pushes, whichever way they came."""
+
+    def __init__(self, journal: Journal, plugins: Plugins, settings: Settings) -> None:
+        self.settings = settings
+        self.pushes = Labelled()
+        """By protocol and outcome."""
+        self.events = Labelled()
+        """By device and kind."""
+        self.refused = Labelled()
+        """By peer and reason."""
+        self.oddities = Labelled()
+        """By device and field."""
+        self.answer_seconds = Histogram()
+        self.last_seen: dict[str, datetime] = {}
+        self._journal = journal
+        self._plugins = plugins
+        self._normalizers: Sequence[Normalizer] = tuple(plugins.normalizers.values())
+        self._last_told: dict[tuple[str, str], float] = {}
+
+    async def take(self, push: Push) -> Answer:
+        """Store a push and word its answer."""
+        began = time.perf_counter()
+        normalizer = self._choose(push)
+        try:
+            parsed = normalizer.parse(push)
+        except Malformed as error:
+            return self.refuse(push, 400, str(error), normalizer)
+        outcome = await self._store(push, parsed, normalizer)
+        self.pushes.count(normalizer.name, outcome.kind)
+        self.answer_seconds.observe(time.perf_counter() - began)
+        return normalizer.answer(push, parsed, outcome)
+
+    def probe(self, push: Push) -> Answer:
+        """Answer a device that only asks whether we are there."""
+        return self._choose(push).probe(push)
+
+    def refuse(self, push: Push, status: int, reason: str, normalizer: Normalizer | None = None) -> Answer:
+        """Answer a push that is not understood or not allowed; it is counted, and logged once a minute."""
+        normalizer = normalizer or self._choose(push)
+        kind = "not stored" if status == 503 else "refused"
+        self.pushes.count(normalizer.name, kind)
+        self.refused.count(push.peer, reason.split(":", 1)[0])
+        self._tell_once("push refused", push, reason, path=push.path, bytes=len(push.body))
+        return normalizer.answer(push, None, Outcome(kind, status, reason))  # type: ignore[arg-type]
+
+    def _choose(self, push: Push) -> Normalizer:
+        """By the vendor's path first, then by a look at the bytes; the first one words the refusal of the rest."""
+        for normalizer in self._normalizers:
+            if any(
+                push.path == path or (path.endswith("/") and push.path.startswith(path)) for path in normalizer.paths
+            ):
+                return normalizer
+        recognizing = (normalizer for normalizer in self._normalizers if normalizer.recognizes(push))
+        return next(recognizing, self._normalizers[0])
+
+    async def _store(self, push: Push, parsed: Parsed, normalizer: Normalizer) -> Outcome:
+        events = self._prepare(parsed)
+        self._note_device(push, parsed, events)
+        if parsed.events and not events:
+            return Outcome("stored")  # a plugin dropped them all: nobody wants this push
+        try:
+            stored = await self._journal.append(push, parsed, events)
+        except JournalUnavailable as error:
+            reason = f"the push could not be stored: {error}; try again"
+            self._tell_once("push not stored", push, reason, device=parsed.device)
+            return Outcome("not stored", 503, reason)
+        if stored.duplicate:
+            log.info("duplicate push", device=parsed.device, msg_id=parsed.key.msg_id, sequence=stored.sequence)
+            return Outcome("duplicate")
+        for event in events:
+            self.events.count(event.device.id, event.kind)
+            self._plugins.tell("event_accepted", log, event=event)
+        if not parsed.events:
+            log.info("message kept, nothing to deliver", protocol=normalizer.name, message=parsed.message,
+                     device=parsed.device, peer=push.peer)  # fmt: skip
+            return Outcome("unknown")
+        return Outcome("stored")
+
+    def _prepare(self, parsed: Parsed) -> tuple[Event, ...]:
+        prepared = []
+        for event in parsed.events:
+            named = name_device(event, self.settings.site, self.settings.device)
+            changed = self._plugins.prepare_event(named, log)
+            if changed is not DROP:
+                prepared.append(changed)
+        return tuple(prepared)
+
+    def _note_device(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> None:
+        device = events[0].device.id if events else parsed.device
+        if device in self.last_seen or len(self.last_seen) < _DEVICES_LIMIT:
+            self.last_seen[device] = push.received
+        for field in parsed.oddities:
+            self.oddities.count(device, field)
+
+    def _tell_once(self, what: str, push: Push, reason: str, **fields: object) -> None:
+        """One line a minute for the same peer and reason: a box that is refused comes again and again."""
+        now = time.monotonic()
+        if now - self._last_told.get((push.peer, what + reason), -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
+            return
+        if len(self._last_told) >= _DEVICES_LIMIT:
+            self._last_told.clear()
+        self._last_told[push.peer, what + reason] = now
+        log.warning(what, peer=push.peer, reason=reason, **fields)

@@ -1,0 +1,157 @@
+"""What the daemon and systemd say to each other: messages over $NOTIFY_SOCKET, and the unit that starts it all."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger("boxbridge.systemd")
+
+STATE_DIRECTORY = Path("/var/lib/boxbridge")
+EXECUTABLE = Path("/opt/boxbridge/bin/boxbridge")
+CONFIGURATION = Path("/etc/boxbridge/boxbridge.toml")
+
+HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
+"""What ProtectHome= hides from the service."""
+
+
+def ready(status: str = "") -> None:
+    """The start, or a reload, is over and pushes are taken. Like all of these, nothing where systemd is not there."""
+    _notify("READY=1", *([f"STATUS={status}"] if status else []))
+
+
+def reloading() -> None:
+    """A reload begins; `ready` ends it."""
+    _notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def stopping() -> None:
+    """The daemon begins to stop."""
+    _notify("STOPPING=1")
+
+
+def status(text: str) -> None:
+    """One line for `systemctl status`."""
+    _notify(f"STATUS={text}")
+
+
+def watchdog() -> None:
+    """The daemon lives; to be said more often than `watchdog_seconds`."""
+    _notify("WATCHDOG=1")
+
+
+def watchdog_seconds() -> float | None:
+    """Without `watchdog()` for so long systemd kills and restarts this process; None where it does not watch."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    watched = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    if not watched or not microseconds.isdecimal() or not int(microseconds):
+        return None
+    return int(microseconds) / 1e6
+
+
+def _notify(*lines: str) -> None:
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    # One line a message part: what a device named itself can't add a part of its own.
+    message = "\n".join(line.replace("\n", " ") for line in lines)
+    # A leading @ means Linux's abstract names, which begin with a zero byte.
+    path = "\0" + address[1:] if address.startswith("@") else address
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+            out.settimeout(1)
+            out.sendto(message.encode(), path)
+    except OSError as error:
+        log.warning("systemd can't be told: " + str(error), socket=address, message=lines[0])
+
+
+def hidden(path: Path) -> bool:
+    """Whether a service with this unit could not see the path."""
+    return any(path.resolve().is_relative_to(folder) for folder in HIDDEN)
+
+
+def unit(executable: Path = EXECUTABLE, configuration: Path = CONFIGURATION, writes: Sequence[Path] = ()) -> str:
+    """The service unit for an installation. `writes`: the folders it writes to outside of its state directory."""
+    mounts = f"RequiresMountsFor={_words(writes)}\n" if writes else ""
+    writable = f"ReadWritePaths={_words(writes)}\n" if writes else ""
+    command = f"{_word(executable)} run --config {_word(configuration)}".replace("$", "$$")
+    return _UNIT.format(command=command, mounts=mounts, writable=writable)
+
+
+def _words(paths: Sequence[Path]) -> str:
+    return " ".join(_word(path) for path in paths)
+
+
+def _word(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"' if any(character in text for character in " \t\"'\\") else text
+
+
+_UNIT = """\
+[Unit]
+Description=boxbridge: brings the events of AI video-analysis boxes to MQTT, archive and webhooks
+Wants=network-online.target
+After=network-online.target
+{mounts}# The device's power comes and goes: never give up.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=2
+# A wrong call or configuration is not mended by trying again.
+RestartPreventExitStatus=2 78
+# Reading a large journal on a slow card takes a while.
+TimeoutStartSec=5min
+WatchdogSec=60
+User=boxbridge
+Group=boxbridge
+UMask=0027
+StateDirectory=boxbridge
+StateDirectoryMode=0750
+WorkingDirectory=%S/boxbridge
+EnvironmentFile=-/etc/boxbridge/env
+LimitNOFILE=65536
+{writable}
+# It sees and touches what it needs, and nothing else.
+CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateUsers=yes
+PrivateMounts=yes
+ProtectProc=invisible
+ProcSubset=pid
+ProtectHostname=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+DevicePolicy=closed
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""

@@ -1,0 +1,178 @@
+"""The writer of an archive: puts many events on disk at once, so that they share the waiting for the disk.
+
+One thread takes all entries that wait as one batch, writes and syncs their files in a small pool of threads, renames
+them, syncs each folder that changed once, and only then is any of the batch done. While it works the next batch
+gathers. The event loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bridge_archive import durable
+from bridge_archive.layout import LATEST
+
+SYNCS_AT_ONCE = 16
+"""Files that are written and synced at the same time: file systems with a journal let them share one commit."""
+
+_MOST_SETTLED = 10_000
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What one event becomes on disk. Paths are below the archive."""
+
+    folder: Path
+    files: dict[str, bytes]
+    """By name, in the order in which the names appear; the document last: where it is, the rest is."""
+    document: str
+    """Which of the files is the event document; it is also the event's line in the index."""
+    index: Path
+    received: float
+    """Seconds since 1970; also the files' time of change."""
+    scene: str = ""
+    """Which of the files is to be the channel's latest scene, if any."""
+    latest: str = ""
+    """Its name in the folder `latest`."""
+
+
+class Writer:
+    """Writes entries below one folder. Its threads start with the first write and end with the object."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
+        self._turns: asyncio.Task[None] | None = None
+        # One thread, and it stays: where a dead network share holds it, no second one is sent after it.
+        self._batches = ThreadPoolExecutor(1, "archive-batch")
+        self._files = ThreadPoolExecutor(SYNCS_AT_ONCE, "archive-file")
+        self._settled: set[Path] = set()
+
+    async def open(self) -> None:
+        """Make the folder and try to write in it; raises OSError."""
+        await asyncio.get_running_loop().run_in_executor(self._batches, self._open)
+
+    async def write(self, entry: Entry) -> None:
+        """Return when the entry is on disk for good; raises OSError when it, or another of its batch, is not."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, done))
+        if self._turns is None or self._turns.done():
+            self._turns = asyncio.create_task(self._take_turns())
+        await done
+
+    async def _take_turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch = [(entry, done) for entry, done in self._waiting if not done.done()]
+            self._waiting = []
+            failure: BaseException | None = None
+            try:
+                await loop.run_in_executor(self._batches, self._write_batch, [entry for entry, _ in batch])
+            except Exception as error:  # noqa: BLE001 - it is raised in each delivery of the batch
+                failure = error
+            for _, done in batch:
+                if done.done():
+                    continue
+                if failure is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(failure)
+
+    def _open(self) -> None:
+        self._settled.clear()
+        durable.make_folder(self.root)
+        probe = self.root / ".probe.part"
+        durable.write_file(probe, b"boxbridge", 0)
+        probe.unlink(missing_ok=True)
+
+    def _write_batch(self, entries: list[Entry]) -> None:
+        entries = list({(entry.folder, entry.document): entry for entry in entries}.values())
+        latest = _newest_scenes(entries)
+        made, changed = self._make_folders(entries, latest=bool(latest))
+        self._write_beside(entries)
+        # The line before the document's name: where the document is, no second line is needed.
+        self._add_lines([entry for entry in entries if not (self.root / entry.folder / entry.document).exists()])
+        for entry in entries:
+            for name in entry.files:
+                final = self.root / entry.folder / name
+                _beside(final).replace(final)
+        for entry in latest:
+            self._replace_latest(entry)
+        self._each(durable.sync_folder, changed)
+        self._settle(made)
+
+    def _make_folders(self, entries: list[Entry], *, latest: bool) -> tuple[set[Path], set[Path]]:
+        """Make what folders are missing; returns them, and all folders in which this batch changes names."""
+        wanted = {entry.folder for entry in entries} | ({Path(LATEST)} if latest else set())
+        made: set[Path] = set()
+        for folder in wanted:
+            for level in reversed((folder, *folder.parents[:-1])):
+                if level not in self._settled and level not in made:
+                    (self.root / level).mkdir(exist_ok=True)
+                    made.add(level)
+        return made, {self.root / folder for folder in wanted | {level.parent for level in made}}
+
+    def _settle(self, made: set[Path]) -> None:
+        """Remember folders that need not be looked at again; a person who removes one sends us through `open`."""
+        if len(self._settled) > _MOST_SETTLED:
+            self._settled.clear()
+        self._settled |= made
+
+    def _write_beside(self, entries: list[Entry]) -> None:
+        files = [
+            (_beside(self.root / entry.folder / name), data, entry.received)
+            for entry in entries
+            for name, data in entry.files.items()
+        ]
+        try:
+            self._each(lambda file: durable.write_file(*file), files)
+        except OSError:
+            # Makes room on a full disk. What can't be removed is harmless: the next attempt writes over it.
+            with contextlib.suppress(OSError):
+                for path, _, _ in files:
+                    path.unlink(missing_ok=True)
+            raise
+
+    def _add_lines(self, entries: list[Entry]) -> None:
+        lines: dict[Path, list[bytes]] = {}
+        for entry in entries:
+            lines.setdefault(entry.index, []).append(entry.files[entry.document])
+        for index, new in lines.items():
+            durable.append_lines(self.root / index, new)
+
+    def _replace_latest(self, entry: Entry) -> None:
+        picture, target = self.root / entry.folder / entry.scene, self.root / LATEST / entry.latest
+        with contextlib.suppress(FileNotFoundError):
+            if target.stat().st_mtime > picture.stat().st_mtime:
+                return  # an old event that comes again
+        beside = _beside(target)
+        beside.unlink(missing_ok=True)
+        try:
+            beside.hardlink_to(picture)
+        except OSError:
+            # FAT and some network file systems have no links.
+            durable.write_file(beside, entry.files[entry.scene], entry.received)
+        beside.replace(target)
+
+    def _each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Do the work for all items at once and wait until none is under way; raises what the first of them raised."""
+        futures = [self._files.submit(work, item) for item in items]
+        wait(futures)
+        for future in futures:
+            future.result()
+
+
+def _beside(final: Path) -> Path:
+    """The temporary name of a file. Always the same, so that what a crash left is written over by the next attempt."""
+    return final.with_name(f".{final.name}.part")
+
+
+def _newest_scenes(entries: list[Entry]) -> list[Entry]:
+    in_order = sorted(entries, key=lambda entry: entry.received)
+    return list({entry.latest: entry for entry in in_order if entry.scene}.values())

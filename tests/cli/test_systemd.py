@@ -1,0 +1,58 @@
+"""`boxbridge systemd` with configurations that write here and there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bridge import systemd
+
+BOXBRIDGE = Path(sys.executable).with_name("boxbridge")
+
+
+def unit_for(tmp_path: Path, configuration: str) -> subprocess.CompletedProcess[str]:
+    file = tmp_path / "boxbridge.toml"
+    file.write_text(configuration)
+    return subprocess.run(
+        [BOXBRIDGE, "systemd", "--config", str(file)], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_the_unit_starts_this_boxbridge_with_this_configuration(tmp_path: Path) -> None:
+    done = unit_for(tmp_path, 'site = "plant-a"\n')
+    assert done.stdout == systemd.unit(BOXBRIDGE, tmp_path / "boxbridge.toml")
+    assert done.returncode == 0
+
+
+def test_the_archives_folder_may_be_written_and_must_be_mounted(tmp_path: Path) -> None:
+    archive = tmp_path / "usb/archive"
+    archive.mkdir(parents=True)
+    done = unit_for(tmp_path, f'[output.local]\ntype = "archive"\npath = "{archive}"\n')
+    assert f"ReadWritePaths={archive}\n" in done.stdout
+    assert f"RequiresMountsFor={archive}\n" in done.stdout
+    assert "must be there" not in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_named_before_systemd_fails_on_it(tmp_path: Path) -> None:
+    done = unit_for(tmp_path, f'data = "{tmp_path}/none"\n')
+    assert f"ReadWritePaths={tmp_path}/none\n" in done.stdout
+    assert f"install -d -o boxbridge -g boxbridge {tmp_path}/none" in done.stderr
+
+
+def test_an_archive_below_the_state_directory_needs_no_leave(tmp_path: Path) -> None:
+    done = unit_for(tmp_path, '[output.local]\ntype = "archive"\n')
+    assert "ReadWritePaths" not in done.stdout
+    assert done.returncode == 0
+
+
+def test_what_protect_home_hides_is_warned_of(tmp_path: Path) -> None:
+    done = unit_for(tmp_path, 'data = "/home/me/data"\n')
+    assert "warning: /home/me/data lies where ProtectHome= hides it" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_wrong_configuration_makes_no_unit(tmp_path: Path) -> None:
+    done = unit_for(tmp_path, 'sight = "plant-a"\n')
+    assert (done.returncode, done.stdout) == (78, "")
+    assert 'did you mean "site"' in done.stderr

@@ -1,0 +1,36 @@
+"""Addresses to listen on."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.config.address import host_and_port, is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("0.0.0.0:8600", ("0.0.0.0", 8600)),
+        ("localhost:1", ("localhost", 1)),
+        ("[::1]:65535", ("::1", 65535)),
+    ],
+)
+def test_an_address_is_taken_apart(text: str, address: tuple[str, int]) -> None:
+    assert host_and_port(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "8600", ":8600", "0.0.0.0", "0.0.0.0:", "::1:80", "a b:80", "a:80:81", "a:٣"])
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match=r'^".*" is not an address and port, such as "0\.0\.0\.0:8600"$'):
+        host_and_port(text)
+
+
+@pytest.mark.parametrize("port", [0, 65536, 70000])
+def test_a_port_has_bounds(port: int) -> None:
+    with pytest.raises(ValueError, match=f"^port {port} is not between 1 and 65535$"):
+        host_and_port(f"0.0.0.0:{port}")
+
+
+def test_loopback_is_known() -> None:
+    assert [is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
+    assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.168.1.1", "example")] == [False] * 4

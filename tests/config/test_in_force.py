@@ -1,0 +1,74 @@
+"""The configuration in force is shown whole, as TOML, without secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from bridge.config.in_force import in_force
+from bridge.config.load import read
+from bridge.options import Duration, Secret
+
+TEXT = """
+site = "plant-a"
+data = "/srv/boxbridge"
+timezone = "Asia/Shanghai"
+output.erp = { type = "hook", key = "hunter2", headers = { A = "hunter3" } }
+device."a b".id = "gate"
+"""
+
+
+class Hook(Struct, kw_only=True):
+    key: Secret
+    wait: Duration = Duration("1s")
+    port: int | None = None
+    headers: dict[str, Secret] = {}
+
+
+def test_it_shows_every_value_and_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(TEXT)
+    assert (
+        in_force(read(tmp_path / "x.toml").settings({"hook": Hook}))
+        == """\
+site = "plant-a"
+data = "/srv/boxbridge"
+timezone = "Asia/Shanghai"
+late_after = "5m"
+plugins_dir = "/etc/boxbridge/plugins"
+
+[server]
+listen = "0.0.0.0:8600"
+max_body = "16MB"
+
+[journal]
+keep = "7d"
+keep_dead = "30d"
+
+[control]
+listen = "127.0.0.1:8601"
+
+[output.erp]
+type = "hook"
+enabled = true
+from = "now"
+timeout = "30s"
+retry_for = "24h"
+key = "<secret>"
+wait = "1s"
+headers = { A = "<secret>" }
+
+[device."a b"]
+id = "gate"
+name = ""
+channels = {}
+"""
+    )
+
+
+def test_what_it_shows_is_the_same_configuration(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(TEXT)
+    (tmp_path / "y.toml").write_text(in_force(read(tmp_path / "x.toml").settings({"hook": Hook})).replace(
+        'plugins_dir = "/etc/boxbridge/plugins"\n', ""))  # fmt: skip
+    again = in_force(read(tmp_path / "y.toml").settings({"hook": Hook}))
+    assert again == in_force(read(tmp_path / "x.toml").settings({"hook": Hook}))

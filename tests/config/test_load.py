@@ -1,0 +1,341 @@
+"""A configuration file becomes settings, or all that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from msgspec import Meta, Struct
+
+from bridge.config import load
+from bridge.config.load import find, read
+from bridge.config.settings import PLUGINS_DIR, OutputSettings, Settings
+from bridge.errors import ConfigError, NoConfiguration
+from bridge.options import Duration, Secret, Size
+
+
+class Broker(Struct, frozen=True, kw_only=True):
+    url: Annotated[str, Meta(examples=["mqtt://192.168.1.10"])]
+    protocol: Literal["auto", "5"] = "auto"
+    password: Secret | None = None
+
+    def __post_init__(self) -> None:
+        if self.url.endswith(":70000"):
+            raise ValueError("url: port 70000 is not between 1 and 65535")
+
+
+class Archive(Struct, frozen=True, kw_only=True):
+    path: Path | None = None
+
+
+class Hook(Struct, frozen=True, kw_only=True):
+    url: str
+    secret: Secret | None = None
+
+
+OPTIONS: dict[str, type[Struct]] = {"mqtt": Broker, "archive": Archive, "webhook": Hook}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_CONFIG_HOME", "STATE_DIRECTORY", "BOXBRIDGE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings(text: str) -> Settings:
+    Path("boxbridge.toml").write_text(text, "utf-8")
+    return read(Path("boxbridge.toml")).settings(OPTIONS)
+
+
+def faults(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        settings(text)
+    assert caught.value.exit_code == 78
+    return str(caught.value)
+
+
+def fault(text: str) -> str:
+    """The only fault of a text."""
+    sentence, _, end = faults(text).partition("\n")
+    assert end == "1 error. Nothing was started."
+    return sentence
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    found = settings("")
+    assert found.site
+    assert found.data == tmp_path / "boxbridge-data"
+    assert found.timezone.key == "Asia/Shanghai"
+    assert found.late_after == 300
+    assert found.server.listen == "0.0.0.0:8600"
+    assert found.output == {}
+    assert found.device == {}
+
+
+def test_all_keys_are_taken(tmp_path: Path) -> None:
+    found = settings("""
+site = "plant-a"
+data = "data"
+timezone = "Europe/Berlin"
+late_after = "10m"
+plugins_dir = "."
+server = { listen = "[::]:8700", max_body = "1MB" }
+journal.keep = "1d"
+[control]
+listen = ""
+[output.broker]
+type = "mqtt"
+url = "mqtt://h"
+enabled = false
+from = "oldest"
+in_flight = 1024
+timeout = "1s"
+retry_for = "2h"
+[output.local-1_B]
+type = "archive"
+path = "archive"
+[device."DMB 3160"]
+id = "gate-3"
+name = "Gate 3"
+channels = { 1 = "north" }
+""")
+    assert found.site == "plant-a"
+    assert found.data == tmp_path / "data"
+    assert found.plugins_dir == tmp_path
+    assert (found.server.listen, found.server.max_body) == ("[::]:8700", 10**6)
+    assert found.journal.keep == 86400
+    assert found.control.listen == ""
+    assert found.output["broker"] == OutputSettings(
+        type="mqtt",
+        enabled=False,
+        from_="oldest",
+        in_flight=1024,
+        timeout=Duration("1s"),
+        retry_for=Duration("2h"),
+        options=Broker(url="mqtt://h"),
+    )
+    assert found.output["local-1_B"].options == Archive(path=tmp_path / "archive")
+    assert found.device["DMB 3160"].channels == {"1": "north"}
+
+
+def test_durations_and_sizes_keep_how_they_were_written() -> None:
+    found = settings('late_after = "90s"\nserver.max_body = "1MiB"')
+    assert str(found.late_after) == "90s"
+    assert str(found.server.max_body) == "1MiB"
+    assert isinstance(found.server.max_body, Size)
+
+
+def test_the_faults_read_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ERP_WEBHOOK_SECRET", raising=False)
+    text = (
+        "\n" * 10
+        + """\
+[output.broker]
+type = "mqtt"
+url  = "mqtt://192.168.1.10:70000"
+protcol = "5"
+
+[output.local]
+type = "archive"
+
+[output.erp]
+type = "webhook"
+secret = "${ERP_WEBHOOK_SECRET}"
+url  = "https://erp.example/hooks/alarm"
+"""
+    )
+    assert (
+        faults(text)
+        == """\
+boxbridge.toml:14:1   output.broker: unknown key "protcol", did you mean "protocol"?
+boxbridge.toml:13:8   output.broker.url: port 70000 is not between 1 and 65535
+boxbridge.toml:21:10  output.erp.secret: ${ERP_WEBHOOK_SECRET} is not set
+3 errors. Nothing was started."""
+    )
+
+
+def test_faults_come_table_by_table_in_the_order_of_the_file() -> None:
+    assert (
+        faults("""\
+late_after = 5
+sit = "x"
+[output.b]
+type = "mqtt"
+[control]
+listen = "0.0.0.0:8601"
+[server]
+listen = "0.0.0.0:70000"
+[output.a]
+typ = "archive"
+""")
+        == """\
+boxbridge.toml:2:1   unknown key "sit", did you mean "site"?
+boxbridge.toml:1:14  late_after: 5 is not a duration such as "30s"
+boxbridge.toml:3:1   output.b: key "url" is missing, such as url = "mqtt://192.168.1.10"
+boxbridge.toml:6:10  control.listen: "0.0.0.0" is not a loopback address, such as "127.0.0.1:8601", or "" for none
+boxbridge.toml:8:10  server.listen: port 70000 is not between 1 and 65535
+boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
+6 errors. Nothing was started."""
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('site = ""', 'boxbridge.toml:1:8  site: "" is not text of length 1 or more'),
+        ("server = 1", "boxbridge.toml:1:10  server: 1 is not a table"),
+        ('plugins_dir = "/nowhere"', "boxbridge.toml:1:15  plugins_dir: there is no folder /nowhere"),
+        (
+            'server.listen = "0.0.0.0"',
+            'boxbridge.toml:1:17  server.listen: "0.0.0.0" is not an address and port, such as "0.0.0.0:8600"',
+        ),
+        ('server.listen = "0.0.0.0:0"', "boxbridge.toml:1:17  server.listen: port 0 is not between 1 and 65535"),
+        (
+            "output = 1",
+            "boxbridge.toml:1:10  output: 1 is not a table; outputs are tables [output.NAME]",
+        ),
+        (
+            '[output]\ntype = "mqtt"',
+            'boxbridge.toml:2:8  output.type: "mqtt" is not a table; an output has a name of its own: [output.NAME]',
+        ),
+        (
+            '[output."a b"]\ntype = "archive"',
+            'boxbridge.toml:1:9  output."a b": an output\'s name is made of A-Z, a-z, 0-9, _ and -',
+        ),
+        ("[output.x]\ntype = 1", "boxbridge.toml:2:8  output.x.type: 1 is not text"),
+        (
+            '[output.x]\ntype = "mqt"\nanything = 1',
+            'boxbridge.toml:2:8  output.x.type: no output type "mqt", did you mean "mqtt"? '
+            "(there are: archive, mqtt, webhook)",
+        ),
+        (
+            '[output.x]\ntype = "archive"\nenable = true',
+            'boxbridge.toml:3:1  output.x: unknown key "enable", did you mean "enabled"?',
+        ),
+        (
+            '[output.x]\ntype = "archive"\noptions = {}',
+            'boxbridge.toml:3:1  output.x: unknown key "options"',
+        ),
+        (
+            '[output.x]\ntype = "archive"\nfrom_ = "now"',
+            'boxbridge.toml:3:1  output.x: unknown key "from_", did you mean "from"?',
+        ),
+        (
+            '[output.x]\ntype = "archive"\nfrom = "then"',
+            'boxbridge.toml:3:8  output.x.from: "then" is not one of "now", "oldest"',
+        ),
+        (
+            '[output.x]\ntype = "archive"\nin_flight = 0',
+            "boxbridge.toml:3:13  output.x.in_flight: 0 is not a whole number between 1 and 1024",
+        ),
+        (
+            '[device.A]\nid = "gate"\n[device.B]\nid = "gate"',
+            'boxbridge.toml:4:6  device.B.id: "gate" is the name of device A already',
+        ),
+        (
+            '[device.A]\nid = "B"\n[device.B]\nname = "b"',
+            'boxbridge.toml:2:6  device.A.id: "B" is the name of device B already',
+        ),
+        ("[device.A.channels]\n1 = 2", "boxbridge.toml:2:5  device.A.channels.1: 2 is not text"),
+        ("a = 1 b", "boxbridge.toml:1:7  not TOML: Expected newline or end of document after a statement"),
+        ("a = 1\na = 2", "boxbridge.toml:2:6  not TOML: Cannot overwrite a value"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(text: str, sentence: str) -> None:
+    assert fault(text) == sentence
+
+
+def test_a_device_may_have_its_own_serial_as_id() -> None:
+    assert settings('[device.A]\nid = "A"').device["A"].id == "A"
+
+
+def test_windows_line_ends_and_a_byte_order_mark_move_nothing() -> None:
+    assert fault("\ufeffsit = 1\r\n".replace("\r\n", "\r\n")) == (
+        'boxbridge.toml:1:1  unknown key "sit", did you mean "site"?'
+    )
+    assert fault('site = "a"\r\n\r\nsit = 1\r\n').startswith("boxbridge.toml:3:1  ")
+
+
+def test_a_missing_type_says_which_plugins_are_broken() -> None:
+    Path("boxbridge.toml").write_text('[output.screen]\ntype = "printer"\n')
+    source = read(Path("boxbridge.toml"))
+    with pytest.raises(ConfigError) as caught:
+        source.settings(OPTIONS, ["plugin printer (printer.py): line 3: invalid syntax"])
+    assert str(caught.value).splitlines()[0] == (
+        'boxbridge.toml:2:8  output.screen.type: no output type "printer" (there are: archive, mqtt, webhook). '
+        "plugin printer (printer.py): line 3: invalid syntax"
+    )
+
+
+def test_options_that_can_not_be_understood_are_told_at_the_type() -> None:
+    class Odd(Struct):
+        thing: "Nowhere"  # type: ignore[name-defined]  # noqa: F821, UP037
+
+    Path("boxbridge.toml").write_text('[output.x]\ntype = "odd"\n')
+    with pytest.raises(ConfigError, match=r"output\.x\.type: the options of output type \"odd\" can't be understood"):
+        read(Path("boxbridge.toml")).settings({"odd": Odd})
+
+
+def test_an_option_with_the_name_of_a_common_key_is_told_at_the_type() -> None:
+    class Odd(Struct):
+        timeout: int = 1
+
+    Path("boxbridge.toml").write_text('[output.x]\ntype = "odd"\n')
+    with pytest.raises(ConfigError, match='output type "odd" has an option "timeout", which every output has'):
+        read(Path("boxbridge.toml")).settings({"odd": Odd})
+
+
+def test_a_file_that_is_not_utf_8_is_a_fault_at_its_line() -> None:
+    Path("boxbridge.toml").write_bytes(b'site = "a"\n# \xff\n')
+    with pytest.raises(ConfigError) as caught:
+        read(Path("boxbridge.toml"))
+    assert str(caught.value) == "boxbridge.toml:2  this is not UTF-8 text\n1 error. Nothing was started."
+
+
+def test_a_folder_is_no_configuration() -> None:
+    Path("boxbridge.toml").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        read(Path("boxbridge.toml"))
+    assert str(caught.value).startswith("boxbridge.toml  can't be read: Is a directory")
+
+
+def test_the_plugins_folder_is_known_before_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROP", "drop-ins")
+    for text, folder in (
+        ("", PLUGINS_DIR),
+        ('plugins_dir = "${DROP}"', tmp_path / "drop-ins"),
+        ("plugins_dir = 1", PLUGINS_DIR),
+    ):
+        Path("boxbridge.toml").write_text(text)
+        assert read(Path("boxbridge.toml")).plugins_dir == folder
+
+
+def test_the_file_is_looked_for_here_then_at_the_user_s_then_at_the_system_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, user = tmp_path / "etc", tmp_path / "xdg" / "boxbridge"
+    monkeypatch.setattr(load, "SYSTEM_FOLDER", system)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(user.parent))
+    for place in (system / "boxbridge.toml", user / "boxbridge.toml", Path("boxbridge.toml")):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        assert find() == place
+    assert find(system / "boxbridge.toml") == system / "boxbridge.toml"
+
+
+def test_no_file_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "SYSTEM_FOLDER", tmp_path / "etc")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    with pytest.raises(NoConfiguration) as caught:
+        find()
+    assert str(caught.value) == (
+        f"There is no configuration (boxbridge.toml, {tmp_path}/xdg/boxbridge/boxbridge.toml, "
+        f"{tmp_path}/etc/boxbridge.toml). Make one: boxbridge init mqtt -o boxbridge.toml"
+    )
+    assert caught.value.exit_code == 78
+    with pytest.raises(NoConfiguration) as caught:
+        find(Path("my.toml"))
+    assert str(caught.value) == "There is no my.toml. Make one: boxbridge init mqtt -o my.toml"

@@ -1,0 +1,223 @@
+"""Passwords, certificates and limits, with mosquitto, which has them all."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from bridge_mqtt.output import Mqtt
+
+from bridge import Rejected, Secret, Stopped, Unavailable
+from tests.brokers import Mosquitto, Subscriber
+from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
+
+pytestmark = pytest.mark.anyio
+CHANNEL = "boxbridge/plant-a/gate-3/1"
+
+
+class StartMosquitto(Protocol):
+    def __call__(self, settings: str = "allow_anonymous true", listener: str = "") -> Mosquitto: ...
+
+
+@pytest.fixture
+def start_mosquitto(tmp_path: Path) -> Iterator[StartMosquitto]:
+    """Starts a mosquitto with settings of the test's own."""
+    if reason := Mosquitto.missing():
+        pytest.skip(reason)
+    with ExitStack() as running:
+
+        def start(settings: str = "allow_anonymous true", listener: str = "") -> Mosquitto:
+            return running.enter_context(Mosquitto(tmp_path / "mosquitto", settings, listener))
+
+        yield start
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    if not shutil.which("mosquitto_passwd"):
+        pytest.skip("mosquitto_passwd is not installed (Debian: apt-get install mosquitto)")
+    file = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", file, "boxbridge", "right"], check=True)
+    return file
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_the_right_password_opens_and_a_wrong_one_stops_the_output(
+    start_mosquitto: StartMosquitto, password_file: Path, tmp_path: Path, protocol: str
+) -> None:
+    broker = start_mosquitto(f"password_file {password_file}\nallow_anonymous false")
+
+    def output(password: str) -> Mqtt:
+        return output_to(broker.url, tmp_path, username="boxbridge", password=Secret(password), protocol=protocol)
+
+    async with opened(output("right")) as right:
+        await right.deliver(delivery_of(event_with()))
+    with pytest.raises(Stopped, match=r"the broker refuses the connection: (Not authorized|Bad user name)") as stopped:
+        await output("wrong").open()
+    assert "wrong" not in str(stopped.value)
+    with pytest.raises(Stopped):
+        await output_to(broker.url, tmp_path, protocol=protocol).open()
+
+
+async def test_a_topic_that_is_not_allowed_rejects_the_event(start_mosquitto: StartMosquitto, tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite boxbridge/plant-a/state\n")
+    acl.chmod(0o600)
+    broker = start_mosquitto(f"allow_anonymous true\nacl_file {acl}")
+    async with opened(output_to(broker.url, tmp_path)) as output:
+        with pytest.raises(Rejected, match="Not authorized"):
+            await output.deliver(delivery_of(event_with()))
+
+
+async def test_a_picture_that_is_too_large_is_left_out_while_all_else_passes(
+    start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto("allow_anonymous true\nmax_packet_size 100000")
+    large, small = delivery_of(event_with(b"x" * 100_001, b"car")), delivery_of(event_with(b"x" * 99_000))
+    with Subscriber(broker, f"{CHANNEL}/#") as subscriber:
+        output = output_to(broker.url, tmp_path)
+        assert await output.open() == "MQTT 5, packets up to 100 kB"
+        await output.deliver(large)
+        await output.deliver(small)
+        await subscriber.until(lambda got: len(got.on(f"{CHANNEL}/event")) >= 2)
+        await output.close()
+    assert subscriber.topics == [
+        f"{CHANNEL}/picture/target/1",
+        f"{CHANNEL}/event",
+        f"{CHANNEL}/picture",
+        f"{CHANNEL}/event",
+    ]
+    reason = subscriber.on(f"{CHANNEL}/event")[0].properties["picture"]
+    assert reason == "scene: 100 kB is larger than the broker's packets of 100 kB"
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+async def test_a_packet_of_just_the_limit_passes_and_the_connection_survives_one_above_it(
+    start_mosquitto: StartMosquitto, tmp_path: Path, excess: int
+) -> None:
+    broker = start_mosquitto("allow_anonymous true\nmax_packet_size 5000")
+    lost: list[BaseException] = []
+    async with opened(output_to(broker.url, tmp_path, lost.append)) as output:
+        for size in range(4850 + excess, 5010, 10):
+            await output.deliver(delivery_of(event_with(b"x" * size)))
+    assert lost == []
+
+
+async def test_a_document_that_is_too_large_is_rejected(start_mosquitto: StartMosquitto, tmp_path: Path) -> None:
+    broker = start_mosquitto("allow_anonymous true\nmax_packet_size 2000")
+    event = event_with(None).with_(extra={"long": "x" * 2000})
+    async with opened(output_to(broker.url, tmp_path)) as output:
+        with pytest.raises(Rejected, match=r"the event document: .* is larger than the broker's packets of 2 kB"):
+            await output.deliver(delivery_of(event))
+        await output.deliver(delivery_of(event_with(None)))
+
+
+async def test_a_limit_that_the_broker_keeps_to_itself_can_be_configured(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    output = output_to(mosquitto.url, tmp_path, max_packet=50_000)
+    with Subscriber(mosquitto, f"{CHANNEL}/#") as subscriber:
+        async with opened(output):
+            await output.deliver(delivery_of(event_with(b"x" * 60_000)))
+        await subscriber.until(lambda got: got.messages)
+    assert subscriber.topics == [f"{CHANNEL}/event"]
+
+
+class Certificates:
+    """An authority, and certificates for a server on 127.0.0.1 and for a client."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        authority = ("-subj", "/CN=test authority", "-keyout", self["ca.key"], "-out", self["ca.pem"])
+        self._openssl("req", "-x509", "-newkey", "ec", *_CURVE, "-nodes", *authority)
+        for name in ("server", "client"):
+            self._sign(name)
+
+    def __getitem__(self, file: str) -> str:
+        return str(self.folder / file)
+
+    def _sign(self, name: str) -> None:
+        names = self.folder / f"{name}.names"
+        names.write_text("subjectAltName=IP:127.0.0.1\n")
+        request = ("-keyout", self[f"{name}.key"], "-out", self[f"{name}.csr"])
+        self._openssl("req", "-newkey", "ec", *_CURVE, "-nodes", "-subj", f"/CN={name}", *request)
+        authority = ("-CA", self["ca.pem"], "-CAkey", self["ca.key"], "-CAcreateserial", "-extfile", str(names))
+        self._openssl("x509", "-req", "-in", self[f"{name}.csr"], *authority, "-out", self[f"{name}.pem"])
+
+    def _openssl(self, *arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+_CURVE = ("-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Certificates]:
+    """Makes, or has made, the certificates of an authority of this name."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificates")
+    made: dict[str, Certificates] = {}
+    return lambda name: made.setdefault(name, made.get(name) or Certificates(folder / name))
+
+
+@pytest.fixture
+def ours(certificates: Callable[[str], Certificates]) -> Certificates:
+    return certificates("ours")
+
+
+@pytest.fixture
+def secured(start_mosquitto: StartMosquitto, ours: Certificates) -> Mosquitto:
+    """A broker that speaks TLS and wants to see a client certificate."""
+    files = f"cafile {ours['ca.pem']}\ncertfile {ours['server.pem']}\nkeyfile {ours['server.key']}"
+    return start_mosquitto(listener=f"{files}\nrequire_certificate true")
+
+
+def over_tls(broker: Mosquitto) -> str:
+    return broker.url.replace("mqtt://", "mqtts://")
+
+
+async def test_events_pass_over_tls_with_a_client_certificate(
+    secured: Mosquitto, ours: Certificates, tmp_path: Path
+) -> None:
+    files = {"ca": ours["ca.pem"], "cert": ours["client.pem"], "key": ours["client.key"]}
+    output = output_to(over_tls(secured), tmp_path, **files)
+    assert await output.open() == "MQTT 5 over TLS"
+    for _ in range(5):
+        await output.deliver(delivery_of(event_with(b"x" * 300_000, *([b"car"] * 40))))
+    await output.close()
+
+
+async def test_a_broker_of_another_authority_is_unavailable_and_the_reason_is_clear(
+    secured: Mosquitto, certificates: Callable[[str], Certificates], tmp_path: Path
+) -> None:
+    others = certificates("others")
+    with pytest.raises(Unavailable, match="the broker's certificate is not accepted: "):
+        await output_to(over_tls(secured), tmp_path, ca=others["ca.pem"]).open()
+
+
+async def test_insecure_takes_any_certificate(secured: Mosquitto, ours: Certificates, tmp_path: Path) -> None:
+    files = {"cert": ours["client.pem"], "key": ours["client.key"]}
+    assert await output_to(over_tls(secured), tmp_path, insecure=True, **files).check() == "MQTT 5 over TLS"
+
+
+async def test_a_missing_client_certificate_is_named_as_a_likely_reason(
+    secured: Mosquitto, ours: Certificates, tmp_path: Path
+) -> None:
+    with pytest.raises(Unavailable, match="may want to see a client certificate"):
+        await output_to(over_tls(secured), tmp_path, ca=ours["ca.pem"]).open()
+
+
+async def test_a_port_without_tls_is_unavailable(mosquitto: Mosquitto, ours: Certificates, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+: "):
+        await output_to(over_tls(mosquitto), tmp_path, ca=ours["ca.pem"]).open()
+
+
+@pytest.mark.parametrize("option", ["ca", "cert"])
+async def test_a_certificate_file_that_is_not_there_stops_the_output(tmp_path: Path, option: str) -> None:
+    with pytest.raises(Stopped, match=f'{option}: ".*nothing.pem".* can\'t be used: No such file'):
+        await output_to("mqtts://127.0.0.1:1", tmp_path, **{option: str(tmp_path / "nothing.pem")}).open()

@@ -1,0 +1,75 @@
+"""What can be told wrong with the options before anything connects."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+import pytest
+from bridge_mqtt.options import Options
+
+from bridge import Duration, Secret
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://192.168.1.10", ("192.168.1.10", 1883, False)),
+        ("mqtts://broker.example", ("broker.example", 8883, True)),
+        ("mqtt://broker:1884/", ("broker", 1884, False)),
+        ("mqtt://[fe80::1]:1884", ("fe80::1", 1884, False)),
+        ("mqtts://[::1]", ("::1", 8883, True)),
+    ],
+)
+def test_a_url_gives_host_port_and_tls(url: str, address: tuple[str, int, bool]) -> None:
+    assert Options(url=url).address == address
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("192.168.1.10", "url: has to be mqtt://"),
+        ("http://192.168.1.10", "url: has to be mqtt://"),
+        ("mqtt://", "url: has to be mqtt://"),
+        ("mqtt://broker:70000", "url: port 70000 is not between 1 and 65535"),
+        ("mqtt://broker:0", "url: port 0 is not between"),
+        ("mqtt://broker:x", "url: port x is not between"),
+        ("mqtt://[::1", "url: is no address"),
+        ("mqtt://me:secret@broker", "url: user name and password belong in username and password"),
+        ("mqtt://broker/topic", "url: nothing may follow host and port"),
+    ],
+)
+def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"^url: ") as told:
+        Options(url=url)
+    assert str(told.value).startswith(wrong)
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        ({"base": "a/#"}, "base: "),
+        ({"base": "$SYS"}, "base: "),
+        ({"base": "boxes/"}, "base: "),
+        ({"password": Secret("x")}, "password: needs username"),
+        ({"ca": "ca.pem"}, "ca: is for TLS"),
+        ({"insecure": True}, "insecure: is for TLS"),
+        ({"url": "mqtts://broker", "key": "key.pem"}, "key: needs cert"),
+        ({"keepalive": Duration("500ms")}, "keepalive: 500ms is not between"),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(options: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"^{wrong}"):
+        Options(**{"url": "mqtt://broker", **options})
+
+
+def test_every_option_is_described() -> None:
+    hints = typing.get_type_hints(Options, include_extras=True)
+    described = [name for name, hint in hints.items() if any(meta.description for meta in hint.__metadata__)]
+    assert described == list(Options.__struct_fields__)
+
+
+def test_the_password_is_in_no_text_of_the_options() -> None:
+    options = Options(url="mqtt://broker", username="me", password=Secret("hush"))
+    assert "hush" not in repr(options)

@@ -1,0 +1,155 @@
+"""What arrives at the far side."""
+
+from __future__ import annotations
+
+import base64
+import email
+import hashlib
+import hmac
+import json
+import time
+from email.message import Message
+from urllib.parse import unquote
+
+import pytest
+from bridge_webhook.message import inline
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from bridge import Secret
+from tests.plugins.deliveries import ID, SCENE, delivery_of
+from tests.plugins.webhook.receivers import Receiver, opened
+
+pytestmark = pytest.mark.anyio
+
+KEY = bytes(range(24))
+WHSEC = "whsec_" + base64.b64encode(KEY).decode()
+
+
+def parts_of(content_type: str, body: bytes) -> list[Message]:
+    """The parts of a form, as another program reads them."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    return [part for part in email.message_from_bytes(head + body).walk() if not part.is_multipart()]
+
+
+def content_of(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content
+
+
+async def test_the_document_arrives_as_a_cloudevent(receiver: Receiver) -> None:
+    delivery = delivery_of(("scene", SCENE))
+    async with opened(receiver.url()) as webhook:
+        await webhook.deliver(delivery)
+    (request,) = receiver.requests
+    assert request.target == "/hooks/alarm"
+    assert request.body == delivery.document
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    event = from_http_event(HTTPMessage(headers=request.headers, body=request.body))
+    assert event.get_id() == ID
+    assert event.get_type() == "boxbridge.event.pre_offvehicle"
+    assert event.get_source() == "/plant-a/gate-3/1"
+    data = event.get_data()
+    assert isinstance(data, dict)
+    assert data["counts"] == {"车辆离开": 2}
+
+
+async def test_what_belongs_to_the_delivery_is_in_headers(receiver: Receiver) -> None:
+    async with opened(receiver.url(), headers={"Authorization": Secret("Bearer abc")}) as webhook:
+        await webhook.deliver(delivery_of(kind="车辆 100%", attempt=3, late=True))
+        await webhook.deliver(delivery_of(replayed=True))
+    late, replayed = (request.headers for request in receiver.requests)
+    assert late["x-boxbridge-id"] == ID
+    assert unquote(late["x-boxbridge-kind"]) == "车辆 100%"
+    assert late["x-boxbridge-attempt"] == "3"
+    assert (late["x-boxbridge-late"], late["x-boxbridge-replayed"]) == ("true", "false")
+    assert (replayed["x-boxbridge-late"], replayed["x-boxbridge-replayed"]) == ("false", "true")
+    assert replayed["x-boxbridge-kind"] == "pre_offvehicle"
+    assert late["authorization"] == "Bearer abc"
+    assert late["user-agent"] == "boxbridge/1.2.3"
+    assert "webhook-signature" not in late
+
+
+@pytest.mark.parametrize(("secret", "key"), [(WHSEC, KEY), (WHSEC.rstrip("="), KEY), ("just text", b"just text")])
+async def test_a_secret_signs_the_exact_body(receiver: Receiver, secret: str, key: bytes) -> None:
+    async with opened(receiver.url(), secret=Secret(secret), picture="inline") as webhook:
+        await webhook.deliver(delivery_of(("scene", SCENE)))
+    (request,) = receiver.requests
+    assert request.headers["webhook-id"] == ID
+    assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < 60
+    assert Verifier(key).verify(request.body, request.headers)["id"] == ID
+    with pytest.raises(WebhookVerificationError):
+        Verifier(key).verify(request.body.replace(b"plant-a", b"plant-b"), request.headers)
+
+
+async def test_the_signature_of_a_form_covers_its_bytes(receiver: Receiver) -> None:
+    async with opened(receiver.url(), secret=Secret(WHSEC), picture="multipart") as webhook:
+        await webhook.deliver(delivery_of(("scene", SCENE)))
+    (request,) = receiver.requests
+    signed = f"{ID}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    expected = base64.b64encode(hmac.digest(KEY, signed, hashlib.sha256)).decode()
+    assert request.headers["webhook-signature"] == f"v1,{expected}"
+
+
+async def test_inline_adds_the_pictures_to_their_entries_and_changes_nothing_else(receiver: Receiver) -> None:
+    delivery = delivery_of(("scene", SCENE), ("target", b"snapshot"))
+    async with opened(receiver.url(), picture="inline") as webhook:
+        await webhook.deliver(delivery)
+    (request,) = receiver.requests
+    sent, plain = json.loads(request.body), json.loads(delivery.document)
+    added = [entry.pop("data_base64") for entry in sent["data"]["pictures"]]
+    assert [base64.b64decode(text) for text in added] == [SCENE, b"snapshot"]
+    assert sent == plain
+
+
+def test_inline_keeps_every_byte_of_the_document_where_no_picture_is_added() -> None:
+    delivery = delivery_of(("scene", SCENE))
+    assert inline(delivery.document, {}) == delivery.document
+    added = inline(delivery.document, {0: SCENE})
+    assert added.replace(b',"data_base64":"%s"' % base64.b64encode(SCENE), b"") == delivery.document
+
+
+async def test_multipart_has_the_document_and_a_part_for_each_picture(receiver: Receiver) -> None:
+    delivery = delivery_of(("scene", SCENE), ("target", b"--\r\nsnapshot\r\n"))
+    async with opened(receiver.url(), picture="multipart") as webhook:
+        await webhook.deliver(delivery)
+    (request,) = receiver.requests
+    event, scene, target = parts_of(request.headers["content-type"], request.body)
+    assert event.get_param("name", header="content-disposition") == "event"
+    assert event.get_content_type() == "application/cloudevents+json"
+    assert content_of(event) == delivery.document
+    assert scene.get_param("name", header="content-disposition") == "scene"
+    assert scene.get_filename() == "scene-0.jpg"
+    assert scene.get_content_type() == "image/jpeg"
+    assert content_of(scene) == SCENE
+    assert target.get_filename() == "target-1.jpg"
+
+
+@pytest.mark.parametrize("picture", ["inline", "multipart"])
+async def test_an_event_whose_picture_is_lost_is_sent_without_it(receiver: Receiver, picture: str) -> None:
+    async with opened(receiver.url(), picture=picture) as webhook:
+        await webhook.deliver(delivery_of(("scene", None), ("target", b"snapshot")))
+    (request,) = receiver.requests
+    assert request.headers["x-boxbridge-picture"] == "lost"
+    if picture == "inline":
+        entries = json.loads(request.body)["data"]["pictures"]
+        assert ["data_base64" in entry for entry in entries] == [False, True]
+    else:
+        names = [part.get_filename() for part in parts_of(request.headers["content-type"], request.body)]
+        assert names == [None, "target-1.jpg"]
+
+
+async def test_a_lost_picture_that_is_not_sent_anyway_is_no_news(receiver: Receiver) -> None:
+    async with opened(receiver.url()) as webhook:
+        await webhook.deliver(delivery_of(("scene", None)))
+    assert "x-boxbridge-picture" not in receiver.requests[0].headers
+
+
+async def test_connections_are_used_again(receiver: Receiver) -> None:
+    async with opened(receiver.url(), picture="multipart") as webhook:
+        for _ in range(5):
+            await webhook.deliver(delivery_of(("scene", bytes(300_000))))
+    assert len(receiver.requests) == 5
+    assert len({request.peer for request in receiver.requests}) == 1

@@ -1,0 +1,79 @@
+"""What README and docs show works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.cli.main import COMMANDS
+from bridge.config.load import read
+from bridge.plugins import Plugins
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = PAGES[0].read_text()
+
+
+def snippets(language: str) -> list[Any]:
+    """Each fenced block of the language, named by its page and line."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("snippet", snippets("toml"))
+def test_a_configuration_that_is_shown_loads(snippet: str, tmp_path: Path) -> None:
+    given = dict.fromkeys(re.findall(r"\$\{(\w+)\}", snippet), "given")
+    for name in re.findall(r'file = "([^"/][^"]*)"', snippet):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("given\n")
+    file = tmp_path / "boxbridge.toml"
+    file.write_text(snippet)
+    plugins = Plugins().load()
+    settings = read(file, given).settings({name: output.Options for name, output in plugins.outputs.items()})
+    assert set(settings.output) == set(tomllib.loads(snippet).get("output", {}))
+
+
+@pytest.mark.parametrize("snippet", snippets("python"))
+def test_a_program_that_is_shown_compiles(snippet: str) -> None:
+    compile(snippet, "snippet", "exec")
+
+
+def test_the_plugin_of_the_readme_is_a_plugin(tmp_path: Path) -> None:
+    (tmp_path / "printer.py").write_text(re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[0])
+    plugins = Plugins().load(tmp_path)
+    assert plugins.broken == []
+    assert "printer" in plugins.outputs
+
+
+def test_the_table_of_commands_names_all_commands_and_no_others() -> None:
+    table = README.partition("| command |")[2]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_is_shown_exists(page: Path) -> None:
+    named = set(re.findall(r"(?:bin/|`)boxbridge (\w+)", page.read_text()))
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    lost = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert lost == []
+
+
+def test_the_two_lines_of_the_first_five_minutes_are_in_the_readme() -> None:
+    setup = "python3 -m venv .venv && .venv/bin/pip install"
+    lines = [line.partition(" #")[0].rstrip() for line in README.splitlines()]
+    assert lines.count(f"{setup} '.[demo]' && .venv/bin/boxbridge demo") == 1
+    assert lines.count(f"{setup} -e '.[dev]' && .venv/bin/pytest") == 1
