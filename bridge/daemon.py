@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -30,7 +32,7 @@ SOCKET = "boxbridge.sock"
 
 
 class Daemon:
-    """Everything that runs, for one configuration file."""
+    """Everything that runs, for one configuration file: `async with Daemon(…) as daemon: await daemon.serve()`."""
 
     version = __version__
 
@@ -43,46 +45,49 @@ class Daemon:
         self.intake = Intake(self.journal, plugins, settings)
         self.dispatcher = Dispatcher(self.journal, plugins)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
-        self._listeners: list[Listener] = []
+        self._opened = contextlib.AsyncExitStack()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- Life
 
-    async def open(self) -> None:
+    async def __aenter__(self) -> Self:
         """Open the rooms, downstream first, so that nothing is taken that could not be kept; raises BridgeError."""
-        devices = tcp_socket(self.settings.server.listen)
-        await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
-        await self.dispatcher.apply(self.settings)
-        sockets = [unix_socket(self.settings.data / SOCKET)]
-        if self.settings.control.listen:
-            sockets.append(tcp_socket(self.settings.control.listen))
-        self._listeners = [
-            Listener(http.application(self.intake), [devices], GuardedProtocol),
-            Listener(api.application(self), sockets),
-        ]
-        for listener in self._listeners:
-            await listener.start()
+        async with contextlib.AsyncExitStack() as opened:
+            devices = tcp_socket(self.settings.server.listen)
+            opened.callback(devices.close)
+            await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
+            opened.push_async_callback(self.journal.close)
+            opened.push_async_callback(self.dispatcher.stop)
+            await self.dispatcher.apply(self.settings)
+            control = [unix_socket(self.settings.data / SOCKET)]
+            if self.settings.control.listen:
+                control.append(tcp_socket(self.settings.control.listen))
+            for listener in (
+                Listener(http.application(self.intake), [devices], GuardedProtocol),
+                Listener(api.application(self), control),
+            ):
+                await listener.start()
+                opened.push_async_callback(listener.stop)
+            self._opened = opened.pop_all()
         self._warn_of_parked()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the rooms, upstream first: what was received is answered, what is under way gets a moment."""
+        systemd.stopping()
+        log.info("stopping")
+        for task in self._tasks:
+            task.cancel()
+        await self._opened.aclose()
+        log.info("stopped")
 
     async def serve(self) -> None:
         """Say that all is ready, and go on until SIGTERM, SIGINT or `stop`."""
         self._listen_to_signals()
         self._say_ready()
         await self._stop.wait()
-
-    async def close(self) -> None:
-        """Close the rooms, upstream first: what was received is answered, what is under way gets a moment."""
-        systemd.stopping()
-        log.info("stopping")
-        for task in self._tasks:
-            task.cancel()
-        for listener in self._listeners:
-            await listener.stop()
-        await self.dispatcher.stop()
-        await self.journal.close()
-        log.info("stopped")
 
     def stop(self) -> None:
         """End `serve`."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bridge.config.address import host_and_port
 from bridge.errors import FileTrouble
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -57,6 +58,7 @@ class Listener:
         )
         self._server = _Embedded(config)
         self._sockets = sockets
+        self._paths = [Path(s.getsockname()) for s in sockets if s.family == socket.AF_UNIX]
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -69,25 +71,18 @@ class Listener:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
-        for listening in self._sockets:
-            _close(listening)
-
-
-def _close(listening: socket.socket) -> None:
-    if listening.family == socket.AF_UNIX:
-        Path(listening.getsockname()).unlink(missing_ok=True)
-    listening.close()
+        for path in self._paths:
+            path.unlink(missing_ok=True)
 
 
 def tcp_socket(address: str) -> socket.socket:
     """A listening socket on "host:port"; raises FileTrouble with the remedy."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    host, port = host_and_port(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, int(port)))
+        listening.bind((host, port))
         listening.listen(2048)
     except OSError as error:
         listening.close()
@@ -96,7 +91,7 @@ def tcp_socket(address: str) -> socket.socket:
     return listening
 
 
-def _remedy(error: OSError, port: str) -> str:
+def _remedy(error: OSError, port: int) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return f"another program has port {port}: stop it, or set another `listen`"

@@ -12,7 +12,6 @@ import click
 
 from bridge.config.load import find, read
 from bridge.config.settings import Settings
-from bridge.errors import FileTrouble
 from bridge.plugins import Plugins
 
 ENVIRONMENT_FILE = Path("/etc/boxbridge/env")
@@ -47,9 +46,10 @@ def service_environment(file: Path | None = None) -> Mapping[str, str]:
     if not file.is_file():
         return os.environ
     try:
-        lines = file.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise FileTrouble(f"{file} can't be read: {error.strerror}. Its owner or the service's group may.") from None
+        lines = file.read_text("utf-8", errors="surrogateescape").splitlines()
+    except OSError as error:  # the configuration at hand may need nothing of it
+        click.echo(f"{file} can't be read ({error.strerror}): secrets in it count as not set here.", err=True)
+        return os.environ
     pairs = (line.strip().partition("=") for line in lines if "=" in line and line.strip()[0] not in "#;")
     return {name.strip(): _unquoted(text.strip()) for name, _, text in pairs} | dict(os.environ)
 

@@ -13,6 +13,7 @@ import uvloop
 
 from bridge import __version__, log
 from bridge.cli.options import config_option, load
+from bridge.config.address import host_and_port
 from bridge.config.load import find
 from bridge.config.settings import Settings
 from bridge.daemon import Daemon
@@ -35,13 +36,10 @@ def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
 
 async def serve(daemon: Daemon, began: float) -> None:
     """Run a daemon with a banner for people at a terminal; raises BridgeError at the start."""
-    await daemon.open()
-    try:
+    async with daemon:
         if sys.stderr.isatty():
             print(banner(daemon, time.monotonic() - began), file=sys.stderr)
         await daemon.serve()
-    finally:
-        await daemon.close()
 
 
 def banner(daemon: Daemon, seconds: float) -> str:
@@ -65,16 +63,16 @@ def banner(daemon: Daemon, seconds: float) -> str:
 
 def device_addresses(settings: Settings) -> list[str]:
     """The addresses at which a box reaches this host, as it would be told them."""
-    host, _, port = settings.server.listen.rpartition(":")
-    hosts = _own_addresses() if host in ("0.0.0.0", "[::]", "") else [host]  # noqa: S104 - compared, not bound
+    host, port = host_and_port(settings.server.listen)
+    hosts = [_own_address()] if host in ("0.0.0.0", "::") else [host]  # noqa: S104 - compared, not bound
     return [f"http://{address}:{port}/dataPush/DataReportCB" for address in hosts]
 
 
-def _own_addresses() -> list[str]:
+def _own_address() -> str:
     """This host's address towards the network; a UDP socket that is connected sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
-            return [probe.getsockname()[0]]
         except OSError:
-            return ["127.0.0.1"]
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -51,10 +51,18 @@ class Source(Struct, frozen=True, kw_only=True):
     @property
     def plugins_dir(self) -> FilePath:
         """Where drop-in plugins lie. They bring types of outputs, so this key is read before all others."""
+        return self._folder("plugins_dir", PLUGINS_DIR)
+
+    @property
+    def data(self) -> FilePath:
+        """The data folder, for commands that look for a running daemon and need nothing else to be right."""
+        return self._folder("data", defaults.data(self.environment))
+
+    def _folder(self, name: str, default: FilePath) -> FilePath:
+        """One folder by itself; what is wrong with it is for `settings` to say."""
         conversion = Conversion(self.file, self.places, self.environment)
-        asked = self.tables.get("plugins_dir", "")
-        folder = conversion.convert(FilePath, asked, ("plugins_dir",)) if asked else PLUGINS_DIR
-        return PLUGINS_DIR if folder is INVALID else folder
+        folder = conversion.convert(FilePath, self.tables[name], (name,)) if name in self.tables else default
+        return folder if isinstance(folder, FilePath) else default
 
     def settings(self, options: Mapping[str, type[Struct]], broken: Sequence[str] = ()) -> Settings:
         """The settings; raises ConfigError.
@@ -166,7 +174,7 @@ class _Reading(Conversion):
         return self._options[wanted]
 
     def _check_plugins_dir(self, folder: Any) -> None:
-        if isinstance(folder, FilePath) and not folder.is_dir():
+        if isinstance(folder, FilePath) and folder != PLUGINS_DIR and not folder.is_dir():
             self.fault(("plugins_dir",), f"there is no folder {folder}")
 
     def _check_server(self, server: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from msgspec import DecodeError, Struct
 
 from bridge.event import Event, Picture, PictureLost, decode_document
-from bridge.journal.record import PREFIX_SIZE, Kind, PushBlob, decode_push, from_milliseconds
+from bridge.journal.record import Kind, PictureEntry, PushBlob, checksum, decode_push, from_milliseconds
 from bridge.journal.segment import GROUP_ALIGNMENT, Damage, Found, Segment, WouldBlock
 from bridge.normalizer import Push
 from bridge.output import Original
@@ -31,18 +30,60 @@ class Lost(Struct, frozen=True):
     """The first sequence that is there again."""
 
 
+class Pictures:
+    """The pictures of one push: read when asked for, proven, and once for all outputs.
+
+    Apart from the record, so that events and record don't hold each other in memory.
+    """
+
+    def __init__(self, segment: Segment, offset: int, entries: tuple[PictureEntry, ...]) -> None:
+        self._segment = segment
+        self._offset = offset
+        self._entries = entries
+        self._read: dict[str, bytes] = {}
+
+    async def read(self, sha256: str) -> bytes:
+        """A picture's bytes; raises PictureLost."""
+        try:
+            return self._get(sha256, wait=False)
+        except WouldBlock:
+            return await asyncio.to_thread(self._get, sha256, wait=True)
+
+    def read_blocking(self, sha256: str) -> bytes:
+        """`read` for threads."""
+        return self._get(sha256, wait=True)
+
+    def _get(self, sha256: str, *, wait: bool) -> bytes:
+        if sha256 in self._read:
+            return self._read[sha256]
+        offset = self._offset
+        for entry in self._entries:
+            if entry.sha256 == sha256:
+                break
+            offset += entry.size
+        else:
+            raise PictureLost(f"its push has no picture {sha256}")
+        try:
+            data = self._segment.read(offset, entry.size, wait=wait)
+        except OSError as error:
+            raise PictureLost(f"picture {sha256} can't be read: {error}") from error
+        if len(data) != entry.size or checksum(data) != entry.checksum:
+            raise PictureLost(f"picture {sha256} is damaged on disk ({self._segment.path.name}, offset {offset})")
+        self._read[sha256] = data
+        return data
+
+
 class Record:
-    """One push as it lies in the log; its pictures are read when asked for, once for all outputs."""
+    """One push as it lies in the log."""
 
     def __init__(self, segment: Segment, found: Found) -> None:
         self.segment = segment
         self.offset = found.offset
         self.sequence = found.prefix.sequence
         self.count = found.prefix.count
-        self.blob: PushBlob = decode_push(found.blob)
         self.size = found.prefix.size
-        self.fixed_size = PREFIX_SIZE + found.prefix.blob_size
-        self._pictures: dict[str, bytes] = {}
+        self.blob: PushBlob = decode_push(found.blob)
+        self.pictures = Pictures(segment, found.offset + self.size - found.prefix.tail_size, self.blob.pictures)
         self._events: dict[int, Event] = {}
 
     def event(self, sequence: int) -> Event | None:
@@ -50,49 +91,13 @@ class Record:
         place = sequence - self.sequence
         if not 0 <= place < len(self.blob.events):
             return None
-        event = self._events.get(place)
-        if event is None:
-            event = self._events[place] = decode_document(self.blob.events[place].document).reading_from(self)
-        return event
+        if place not in self._events:
+            self._events[place] = decode_document(self.blob.events[place].document).reading_from(self.pictures)
+        return self._events[place]
 
     def document(self, sequence: int) -> bytes:
         """The event document at this sequence, as it was written."""
         return self.blob.events[sequence - self.sequence].document
-
-    async def read(self, sha256: str) -> bytes:
-        """A picture's bytes; raises PictureLost."""
-        try:
-            return self._read(sha256, wait=False)
-        except WouldBlock:
-            return await asyncio.to_thread(self._read, sha256, wait=True)
-
-    def read_blocking(self, sha256: str) -> bytes:
-        """`read` for threads."""
-        return self._read(sha256, wait=True)
-
-    def _read(self, sha256: str, *, wait: bool) -> bytes:
-        if sha256 in self._pictures:
-            return self._pictures[sha256]
-        offset = self.offset + self.fixed_size
-        for entry in self.blob.pictures:
-            if entry.sha256 == sha256:
-                break
-            offset += entry.size
-        else:
-            raise PictureLost(f"push {self.sequence} has no picture {sha256}")
-        try:
-            data = self.segment.read(offset, entry.size, wait=wait)
-        except OSError as error:
-            raise PictureLost(f"picture {sha256} of push {self.sequence} can't be read: {error}") from error
-        if len(data) != entry.size or zlib.crc32(data) != entry.checksum:
-            raise PictureLost(f"picture {sha256} of push {self.sequence} is damaged on disk")
-        self._pictures[sha256] = data
-        return data
-
-    @property
-    def held(self) -> int:
-        """Bytes of pictures in memory."""
-        return sum(map(len, self._pictures.values()))
 
     def original(self) -> Original:
         """The request that it came in."""
@@ -103,7 +108,7 @@ class Record:
             entry = blob.pictures[number]
             cut = Picture(
                 role="", media_type="", width=None, height=None, size=entry.size, sha256=entry.sha256
-            ).reading_from(self)
+            ).reading_from(self.pictures)
             parts += [blob.body[start:place], cut]
             start = place
         parts.append(blob.body[start:])
@@ -132,6 +137,8 @@ class Log:
         self.next = 1
         """The next sequence to be given: everything below it is on disk."""
         self._records: OrderedDict[int, Record] = OrderedDict()
+        """The last ones read, by first sequence: the lanes share them."""
+        self._cached_bytes = 0
         self._ahead: OrderedDict[int, tuple[Segment, int]] = OrderedDict()
         self._mapped: OrderedDict[int, Segment] = OrderedDict()
 
@@ -188,14 +195,14 @@ class Log:
 
     async def read(self, sequence: int) -> Record | Lost:
         """The record that holds the sequence, which must be below `next`; raises OSError."""
-        cached = self._cached(sequence)
+        cached = self._records.get(sequence)
         if cached is not None:
             return cached
         try:
             read = self._load(sequence, wait=False)
         except WouldBlock:
             read = await asyncio.to_thread(self._load, sequence, wait=True)
-        if isinstance(read, Record):
+        if isinstance(read, Record) and read.sequence not in self._records:
             self._remember(read)
         return read
 
@@ -203,20 +210,12 @@ class Log:
         """`read` for threads, past the cache."""
         return self._load(sequence, wait=True)
 
-    def _cached(self, sequence: int) -> Record | None:
-        record = self._records.get(sequence)
-        if record is not None:
-            self._records.move_to_end(sequence)
-        return record
-
     def _remember(self, record: Record) -> None:
-        for sequence in range(record.sequence, record.sequence + record.count):
-            self._records[sequence] = record
-        while len(self._records) > _CACHED_RECORDS:
-            self._records.popitem(last=False)
-        held = sum(other.held for other in self._records.values())
-        while held > _CACHED_BYTES and len(self._records) > 1:
-            held -= self._records.popitem(last=False)[1].held
+        self._records[record.sequence] = record
+        self._cached_bytes += record.size
+        while len(self._records) > 1 and (len(self._records) > _CACHED_RECORDS or self._cached_bytes > _CACHED_BYTES):
+            _, gone = self._records.popitem(last=False)
+            self._cached_bytes -= gone.size
 
     def _load(self, sequence: int, *, wait: bool) -> Record | Lost:
         segment = self.segment_of(sequence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import codecs
 import json
 import re
@@ -87,7 +86,7 @@ def read_base64(text: str) -> bytes:
     """
     try:
         return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         if text[:5].lower() == "data:":
             text = text.partition(",")[2]
         text = _BLANK.sub("", text).translate(_TO_STANDARD_ALPHABET).rstrip("=")

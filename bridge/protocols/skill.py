@@ -16,6 +16,7 @@ from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parse
 from bridge.protocols.decode import read_json
 from bridge.protocols.fields import Fields
 from bridge.protocols.picture import Pictures
+from bridge.protocols.scale import Scale
 
 EVENT = "eventCreateOptimize"
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -93,7 +94,7 @@ def _event(push: Push, root: Fields, pictures: Pictures) -> Event:
     skill = _skill(message.object("skillInfo"))
     data = message.object("data")
     happened = _plausible(data, "timestamp", push.received)
-    scale = _Scale(data.whole("normalized"), *_scene(data, pictures))
+    scale = Scale(data.whole("normalized"), *_scene(data, pictures))
     event = Event(
         id=new_id(push.received),
         message=root.text("wsKey"),
@@ -234,28 +235,7 @@ def _picture(
         return None
 
 
-class _Scale(msgspec.Struct, frozen=True):
-    """What the push's coordinates are counted in."""
-
-    normalized: int | None
-    width: int
-    height: int
-
-    def fractions(self, *pairs: int | float | None) -> list[float] | None:
-        """Horizontal and vertical numbers, in turn, as fractions; None where one is missing or the size is unknown."""
-        numbers = [number for number in pairs if number is not None]
-        if len(numbers) < len(pairs):
-            return None
-        # The document lets boxes be pixels where all else is normalized; no fraction is as far out as 1.5.
-        if self.normalized != 0 and all(abs(number) <= 1.5 for number in numbers):
-            return [float(number) for number in numbers]
-        if not self.width or not self.height:
-            return None
-        sizes = (self.width, self.height) * (len(numbers) // 2)
-        return [round(number / size, 6) for number, size in zip(numbers, sizes, strict=True)]
-
-
-def _region(fields: Fields, scale: _Scale) -> Region:
+def _region(fields: Fields, scale: Scale) -> Region:
     numbers = [point.number(axis) for point in fields.objects("locations") for axis in ("x", "y")]
     fractions = scale.fractions(*numbers)
     if fractions is None:
@@ -269,7 +249,7 @@ def _region(fields: Fields, scale: _Scale) -> Region:
     )
 
 
-def _target(fields: Fields, scale: _Scale, pictures: Pictures) -> Target:
+def _target(fields: Fields, scale: Scale, pictures: Pictures) -> Target:
     location = fields.object("location")
     fractions = scale.fractions(*(location.number(side) for side in ("left", "top", "width", "height")))
     if fractions is None and fields.has("location"):

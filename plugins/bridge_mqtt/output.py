@@ -33,7 +33,7 @@ class Mqtt(Output):
 
     async def open(self) -> str:
         """Connect and say `online`; returns the version and the largest packet."""
-        connection = await self._connect(self._client_id(), self._state("offline"), self.lost)
+        connection = await self._connect(self._client_id(), self._state("offline"), self._gone)
         try:
             await connection.publish(self._state("online"))
         except BaseException:
@@ -71,6 +71,10 @@ class Mqtt(Output):
         connection = await self._connect(f"{self._client_id()}-check", None, lambda _reason: None)
         await connection.close()
         return str(connection)
+
+    def _gone(self, reason: BaseException) -> None:
+        if self._connection:  # else `open` is still under way, and raises it
+            self.lost(reason)
 
     async def _connect(self, client_id: str, will: Message | None, lost: Callable[[BaseException], None]) -> Connection:
         first, *others = ("5", "3.1.1") if self.options.protocol == "auto" else (self.options.protocol,)

@@ -35,6 +35,7 @@ class Hook(Struct, frozen=True, kw_only=True):
 
 
 OPTIONS: dict[str, type[Struct]] = {"mqtt": Broker, "archive": Archive, "webhook": Hook}
+THERE_ARE = "(there are: archive, mqtt, webhook)"
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.site
     assert found.data == tmp_path / "boxbridge-data"
     assert found.timezone.key == "Asia/Shanghai"
-    assert found.late_after == 300
+    assert found.late_after == Duration("5m")
     assert found.server.listen == "0.0.0.0:8600"
     assert found.output == {}
     assert found.device == {}
@@ -106,7 +107,7 @@ channels = { 1 = "north" }
     assert found.data == tmp_path / "data"
     assert found.plugins_dir == tmp_path
     assert (found.server.listen, found.server.max_body) == ("[::]:8700", 10**6)
-    assert found.journal.keep == 86400
+    assert found.journal.keep == Duration("24h")
     assert found.control.listen == ""
     assert found.output["broker"] == OutputSettings(
         type="mqtt",
@@ -208,8 +209,7 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
         ("[output.x]\ntype = 1", "boxbridge.toml:2:8  output.x.type: 1 is not text"),
         (
             '[output.x]\ntype = "mqt"\nanything = 1',
-            'boxbridge.toml:2:8  output.x.type: no output type "mqt", did you mean "mqtt"? '
-            "(there are: archive, mqtt, webhook)",
+            f'boxbridge.toml:2:8  output.x.type: no output type "mqt", did you mean "mqtt"? {THERE_ARE}',
         ),
         (
             '[output.x]\ntype = "archive"\nenable = true',
@@ -252,10 +252,12 @@ def test_a_device_may_have_its_own_serial_as_id() -> None:
     assert settings('[device.A]\nid = "A"').device["A"].id == "A"
 
 
+def test_the_default_folder_of_plugins_need_not_be_there() -> None:
+    assert settings(f'plugins_dir = "{PLUGINS_DIR}"').plugins_dir == PLUGINS_DIR
+
+
 def test_windows_line_ends_and_a_byte_order_mark_move_nothing() -> None:
-    assert fault("\ufeffsit = 1\r\n".replace("\r\n", "\r\n")) == (
-        'boxbridge.toml:1:1  unknown key "sit", did you mean "site"?'
-    )
+    assert fault("\ufeffsit = 1\r\n") == ('boxbridge.toml:1:1  unknown key "sit", did you mean "site"?')
     assert fault('site = "a"\r\n\r\nsit = 1\r\n').startswith("boxbridge.toml:3:1  ")
 
 
@@ -302,15 +304,16 @@ def test_a_folder_is_no_configuration() -> None:
     assert str(caught.value).startswith("boxbridge.toml  can't be read: Is a directory")
 
 
-def test_the_plugins_folder_is_known_before_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DROP", "drop-ins")
-    for text, folder in (
-        ("", PLUGINS_DIR),
-        ('plugins_dir = "${DROP}"', tmp_path / "drop-ins"),
-        ("plugins_dir = 1", PLUGINS_DIR),
+def test_two_folders_are_known_before_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELOW", "below")
+    for text, plugins_dir, data in (
+        ("", PLUGINS_DIR, tmp_path / "boxbridge-data"),
+        ('plugins_dir = "${BELOW}"\ndata = "${BELOW}/data"', tmp_path / "below", tmp_path / "below/data"),
+        ("plugins_dir = 1\ndata = 2\nsit = 3", PLUGINS_DIR, tmp_path / "boxbridge-data"),
     ):
         Path("boxbridge.toml").write_text(text)
-        assert read(Path("boxbridge.toml")).plugins_dir == folder
+        source = read(Path("boxbridge.toml"))
+        assert (source.plugins_dir, source.data) == (plugins_dir, data)
 
 
 def test_the_file_is_looked_for_here_then_at_the_user_s_then_at_the_system_s(

@@ -53,7 +53,7 @@ def test_the_same_picture_twice_is_stored_once() -> None:
 
 def test_a_reference_that_a_device_made_up_is_no_picture() -> None:
     pictures = Pictures(b"{}")
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="base64"):
         pictures.add("scene", REFERENCE)
 
 

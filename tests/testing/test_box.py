@@ -57,9 +57,9 @@ async def test_pushes_go_to_the_vendors_path_over_one_connection() -> None:
 
 async def test_a_refusal_is_an_answer() -> None:
     refusal = ENVELOPE.replace(b'"code":0', b'"code":503')
-    async with platform(response("503 Service Unavailable", refusal, "Retry-After: 5\r\n")) as (url, requests):
-        async with Box(f"{url}/elsewhere?token=x") as box:
-            answer = await box.push(b"{}")
+    busy = response("503 Service Unavailable", refusal, "Retry-After: 5\r\n")
+    async with platform(busy) as (url, requests), Box(f"{url}/elsewhere?token=x") as box:
+        answer = await box.push(b"{}")
     assert (answer.status, answer.success, answer.headers["retry-after"]) == (503, False, "5")
     assert requests[0][1] == "POST /elsewhere?token=x HTTP/1.1"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bridge_archive.output import Archive, ArchiveOptions
-
 from bridge import OutputContext
+from bridge_archive.output import Archive, ArchiveOptions
 from tests.plugins.deliveries import SHANGHAI
 
 

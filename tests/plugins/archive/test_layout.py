@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from bridge_archive import layout
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge_archive import layout
 from tests.plugins.deliveries import SHANGHAI, delivery_of
 
 WINDOWS_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)(\.|$)", re.IGNORECASE)

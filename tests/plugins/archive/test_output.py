@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bridge_archive import durable
-from bridge_archive.output import Archive
 
 from bridge import Unavailable
+from bridge_archive import durable
+from bridge_archive.output import Archive
 from tests.plugins.archive.archives import archive_in, files_in
 from tests.plugins.deliveries import SCENE, delivery_of
 

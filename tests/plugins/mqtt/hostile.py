@@ -1,4 +1,4 @@
-"""A broker that does as a test tells it: never acknowledges, refuses, or closes. It speaks just enough MQTT 5."""
+"""A broker that does as a test tells it, speaking just enough MQTT 5, and a connection that can be cut."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 12, 13
 
 
 class HostileBroker:
-    """`on_publish`: the reason code to acknowledge a topic with, or None for silence. The state topic is always fine.
+    """`on_publish`: the reason code to acknowledge a topic with, or None for silence; `on_state`: for the state topic.
 
     `connack`: what follows the fixed header of its answer to CONNECT; empty for no answer at all.
     """
 
     def __init__(
-        self, on_publish: Callable[[str], int | None] = lambda _topic: 0, connack: bytes = b"\x00\x00\x00"
+        self,
+        on_publish: Callable[[str], int | None] = lambda _topic: 0,
+        on_state: int | None = 0,
+        connack: bytes = b"\x00\x00\x00",
     ) -> None:
         self.topics: list[str] = []
         self.unanswered = 0
         """PUBLISH packets that were held without an answer at once, at most."""
         self.on_publish = on_publish
+        self._on_state = on_state
         self._connack = connack
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -50,13 +54,14 @@ class HostileBroker:
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
-                    # what has not yet come in a burst is awaited briefly, so that a sender's window shows
+                    # acknowledgements are held while more keeps coming, so that a sender's window shows
                     try:
-                        kind, body = await asyncio.wait_for(_packet(reader), 0.05 if held else None)
+                        first = await asyncio.wait_for(reader.readexactly(1), 0.05 if held else None)
                     except TimeoutError:
                         writer.writelines(held)
                         held.clear()
                         continue
+                    kind, body = first[0] >> 4, await _rest_of_packet(reader)
                     if kind == CONNECT and self._connack:
                         writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack)
                     elif kind == PUBLISH:
@@ -72,16 +77,56 @@ class HostileBroker:
         topic = body[2 : 2 + length].decode()
         mid = body[2 + length : 4 + length]
         self.topics.append(topic)
-        code = 0 if topic.endswith("/state") else self.on_publish(topic)
+        code = self._on_state if topic.endswith("/state") else self.on_publish(topic)
         return [] if code is None else [bytes([PUBACK << 4, 4]) + mid + bytes([code, 0])]
 
 
-async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    (first,) = await reader.readexactly(1)
+async def _rest_of_packet(reader: asyncio.StreamReader) -> bytes:
     length = shift = 0
     while True:
         (byte,) = await reader.readexactly(1)
         length |= (byte & 127) << shift
         shift += 7
         if not byte & 128:
-            return first >> 4, await reader.readexactly(length)
+            return await reader.readexactly(length)
+
+
+class Cable:
+    """A TCP connection to a broker that can be cut: `url` leads to it, `cut` breaks all that is connected."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ends: list[asyncio.StreamWriter] = []
+        self._flows: list[asyncio.Task[None]] = []
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Break the connections, as a pulled plug that both sides notice."""
+        for end in self._ends:
+            end.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._plug, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._flows, return_exceptions=True)
+
+    async def _plug(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends += [writer, far_writer]
+        for source, target in ((reader, far_writer), (far_reader, writer)):
+            self._flows.append(asyncio.ensure_future(_flow(source, target)))
+
+
+async def _flow(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+    target.close()

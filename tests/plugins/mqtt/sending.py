@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bridge_mqtt.options import Options
-from bridge_mqtt.output import Mqtt
-
 from bridge import Channel, Delivery, Device, Event, Original, OutputContext, Picture, PictureLost, Skill, new_id
 from bridge.event import encode_document
+from bridge_mqtt.options import Options
+from bridge_mqtt.output import Mqtt
 
 SITE = "plant-a"
 

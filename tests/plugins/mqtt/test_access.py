@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from bridge_mqtt.output import Mqtt
 
 from bridge import Rejected, Secret, Stopped, Unavailable
+from bridge_mqtt.output import Mqtt
 from tests.brokers import Mosquitto, Subscriber
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 

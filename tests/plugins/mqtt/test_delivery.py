@@ -88,7 +88,14 @@ async def test_the_state_is_online_while_open_and_stopped_after(broker: Broker, 
 
 
 @pytest.mark.parametrize(
-    ("device", "segment"), [("闸口-3", "闸口-3"), ("a/b+c#d %", "a%2Fb%2Bc%23d%20%25"), ("$SYS", "%24SYS")]
+    ("device", "segment"),
+    [
+        ("闸口-3", "闸口-3"),
+        ("a/b+c#d %", "a%2Fb%2Bc%23d%20%25"),
+        ("$SYS", "%24SYS"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("a>*", "a>*"),
+    ],
 )
 async def test_ids_in_any_script_arrive_on_topics_of_their_own(
     broker: Broker, tmp_path: Path, device: str, segment: str

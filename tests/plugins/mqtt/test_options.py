@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import typing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from bridge_mqtt.options import Options
 
 from bridge import Duration, Secret
+from bridge_mqtt.options import Options
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,11 @@ def test_every_option_is_described() -> None:
     hints = typing.get_type_hints(Options, include_extras=True)
     described = [name for name, hint in hints.items() if any(meta.description for meta in hint.__metadata__)]
     assert described == list(Options.__struct_fields__)
+
+
+def test_every_option_stands_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "outputs" / "mqtt.md").read_text()
+    assert [name for name in Options.__struct_fields__ if f"\n| `{name}` | " not in page] == []
 
 
 def test_the_password_is_in_no_text_of_the_options() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from bridge import Duration, Rejected, Retry, Stopped, Unavailable
 from tests.brokers import Broker, Mosquitto, Subscriber, free_port
-from tests.plugins.mqtt.hostile import HostileBroker
+from tests.plugins.mqtt.hostile import Cable, HostileBroker
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 
 pytestmark = pytest.mark.anyio
@@ -36,16 +35,12 @@ async def test_a_host_without_an_address_is_unavailable(tmp_path: Path) -> None:
 
 
 async def test_the_will_says_offline_when_the_connection_breaks(broker: Broker, tmp_path: Path) -> None:
-    output = output_to(broker.url, tmp_path)
+    lost: list[BaseException] = []
     with Subscriber(broker, "boxbridge/plant-a/state") as subscriber:
-        await output.open()
-        connection = output._connection
-        assert connection is not None
-        broken = connection._client.socket()
-        assert isinstance(broken, socket.socket)
-        broken.shutdown(socket.SHUT_RDWR)
-        await subscriber.until(lambda got: got.messages and got.messages[-1].payload == b"offline")
-        await output.close()
+        async with Cable(broker.port) as cable, opened(output_to(cable.url, tmp_path, lost.append)):
+            cable.cut()
+            await subscriber.until(lambda got: got.messages and got.messages[-1].payload == b"offline")
+            await until(lambda: lost)
     assert [message.payload for message in subscriber.messages] == [b"online", b"offline"]
 
 
@@ -101,6 +96,17 @@ async def test_a_broker_that_never_acknowledges_is_left(tmp_path: Path) -> None:
             with pytest.raises(Unavailable, match="acknowledged nothing for 300ms"):
                 await output.deliver(delivery_of(event_with()))
     assert len(lost) == 1
+
+
+@pytest.mark.parametrize(("on_state", "outcome"), [(None, Unavailable), (135, Rejected)])
+async def test_an_output_that_cannot_say_online_is_not_open(
+    tmp_path: Path, on_state: int | None, outcome: type[Exception]
+) -> None:
+    lost: list[BaseException] = []
+    async with HostileBroker(on_state=on_state) as broker:
+        with pytest.raises(outcome):
+            await output_to(broker.url, tmp_path, lost.append, ack_timeout=Duration("300ms")).open()
+    assert lost == []
 
 
 async def test_a_broker_that_does_not_answer_connect_is_unavailable(tmp_path: Path) -> None:
@@ -194,6 +200,28 @@ async def test_a_cancelled_delivery_does_not_hold_the_ones_after_it(tmp_path: Pa
         silent.cancel()
         await output.deliver(delivery_of(event_with()))
         assert silent.cancelled()
+
+
+async def test_a_picture_that_is_slow_to_read_does_not_let_later_events_overtake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = asyncio.Event()
+
+    async def slowly(_sha256: str) -> bytes:
+        await read.wait()
+        return b"scene"
+
+    slow = event_with(device="first")
+    assert slow.scene is not None
+    monkeypatch.setattr(slow.scene.__dict__["source"], "read", slowly)
+    async with HostileBroker() as broker, opened(output_to(broker.url, tmp_path)) as output:
+        deliveries = [delivery_of(slow), delivery_of(event_with(device="second"))]
+        under_way = asyncio.gather(*(output.deliver(delivery) for delivery in deliveries))
+        await asyncio.sleep(0)
+        read.set()
+        await under_way
+    events = [topic.split("/")[2] for topic in broker.topics if topic.endswith("/event")]
+    assert events == ["first", "second"]
 
 
 async def test_closing_is_quick_when_the_broker_is_gone(mosquitto: Mosquitto, tmp_path: Path) -> None:

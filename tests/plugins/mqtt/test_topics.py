@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bridge_mqtt.topics import Topics
 
+from bridge_mqtt.topics import Topics
 from tests.plugins.mqtt.sending import event_with
 
 

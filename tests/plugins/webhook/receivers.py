@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from bridge_webhook.options import WebhookOptions
-from bridge_webhook.output import Webhook
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge import OutputContext
+from bridge_webhook.options import WebhookOptions
+from bridge_webhook.output import Webhook
 
 
 class Received:
@@ -52,7 +52,7 @@ class Receiver:
     def serving(self, **options: Any) -> Iterator[Receiver]:
         """Serve for a while, at the same port each time."""
         application = Starlette(routes=[Route("/{path:path}", self.take, methods=["POST"])])
-        config = uvicorn.Config(application, lifespan="off", log_config=None, access_log=False, **options)
+        config = uvicorn.Config(application, lifespan="off", log_config=None, **options)
         server = uvicorn.Server(config)
         with socket.create_server(("127.0.0.1", self.port)) as listening:
             self.port = listening.getsockname()[1]

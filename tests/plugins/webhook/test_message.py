@@ -12,12 +12,12 @@ from email.message import Message
 from urllib.parse import unquote
 
 import pytest
-from bridge_webhook.message import inline
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from bridge import Secret
+from bridge_webhook.message import inline
 from tests.plugins.deliveries import ID, SCENE, delivery_of
 from tests.plugins.webhook.receivers import Receiver, opened
 

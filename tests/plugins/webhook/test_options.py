@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bridge_webhook.options import WebhookOptions
 
 from bridge import Secret
+from bridge_webhook.options import WebhookOptions
 
 HERE = "http://127.0.0.1/"
 

@@ -197,10 +197,12 @@ async def test_secrets_are_in_no_error_repr_or_log(receiver: Receiver, caplog: p
     async with opened(receiver.url("/hooks?token=qu3ry"), **options) as webhook:
         with pytest.raises(Rejected, match="you sent Authorization: <secret>, or <secret>, key <secret>") as raised:
             await webhook.deliver(delivery_of())
-        told = f"{raised.value!r} {webhook!r} {webhook.options!r} {caplog.text}"
+        shown = f"{webhook!r} {webhook.options!r}"
+    logged = [record.getMessage() for record in caplog.records if not record.name.startswith("uvicorn")]
+    assert logged
     for secret in ("s3cret-key", "t0ken"):
-        assert secret not in told
-    assert "qu3ry" not in f"{raised.value!r} {caplog.text}"
+        assert secret not in f"{shown} {raised.value!r} {logged}"
+    assert "qu3ry" not in f"{raised.value!r} {logged}"
 
 
 async def test_cookies_are_not_kept(receiver: Receiver) -> None:

@@ -1,0 +1,59 @@
+"""The commands' way to a running daemon: HTTP over its unix socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from bridge.config.load import find, read
+from bridge.errors import BadData, BridgeError, OutputUnreachable
+
+SOCKET = "boxbridge.sock"
+
+
+class Refused(BridgeError):
+    """The daemon did not do what it was asked for; the text is its own."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+class Client:
+    """Asks the daemon of one configuration."""
+
+    def __init__(self, config: Path | None) -> None:
+        self._socket = read(find(config)).data / SOCKET
+
+    def get(self, path: str) -> httpx2.Response:
+        """Ask for something; raises OutputUnreachable or Refused."""
+        return self._ask("GET", path)
+
+    def post(self, path: str) -> httpx2.Response:
+        """Ask for something to be done; raises OutputUnreachable or Refused."""
+        return self._ask("POST", path)
+
+    def _ask(self, method: str, path: str) -> httpx2.Response:
+        transport = httpx2.HTTPTransport(uds=str(self._socket))
+        try:
+            with httpx2.Client(transport=transport, base_url="http://boxbridge", timeout=60) as client:
+                answer = client.request(method, path)
+        except httpx2.TransportError as error:
+            raise OutputUnreachable(
+                f"no daemon answers at {self._socket} ({error}): is it running, with this configuration?"
+            ) from error
+        if answer.is_error:
+            raise _refused(answer)
+        return answer
+
+
+def _refused(answer: httpx2.Response) -> BridgeError:
+    try:
+        told: Any = answer.json()
+    except ValueError:
+        return BadData(f"the daemon answered HTTP {answer.status_code}: {answer.text[:200]}")
+    if answer.status_code == 404:
+        return BadData(told["error"])
+    return Refused(told["error"], told.get("exit_code", 1))

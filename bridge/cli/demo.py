@@ -1,0 +1,193 @@
+"""`boxbridge demo`: the main job with nothing but this machine: an embedded broker, a simulated box, a subscriber."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import uvloop
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from bridge import log
+from bridge.cli.options import load
+from bridge.cli.run import banner
+from bridge.daemon import Daemon
+from bridge.errors import FileTrouble, UsageError
+from bridge.testing import Box, draw_scene, sample_push
+
+FOLDER: Final = "boxbridge-demo"
+PUSH_SECONDS: Final = 2.0
+DEVICES_PORT: Final = 8600
+_JPEG: Final = b"\xff\xd8"
+_SHOWN: Final = 160
+_BROKER_SECONDS: Final = 10.0
+_CONFIGURATION: Final = """\
+# What `boxbridge demo` runs with. The broker lives only as long as the demo.
+site = "demo"
+data = "data"
+
+[server]
+listen = "127.0.0.1:{devices}"
+
+[control]
+listen = ""
+
+[output.local]
+type = "archive"
+
+[output.broker]
+type = "mqtt"
+url = "mqtt://127.0.0.1:{broker}"
+"""
+_BROKER: Final = """\
+id = 0
+[router]
+id = 0
+max_connections = 20
+max_outgoing_packet_count = 200
+max_segment_size = 20971520
+max_segment_count = 2
+[v5.1]
+name = "v5"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 20000000
+max_inflight_count = 100
+"""
+
+
+@click.command("demo")
+@click.option("--pushes", type=click.IntRange(min=1), metavar="N", help="Stop after so many; else on Ctrl-C.")
+def demo_command(pushes: int | None) -> None:
+    """Do the main job in ./boxbridge-demo, with an embedded MQTT broker and a simulated box."""
+    log.configure("text", "warning")
+    folder = Path(FOLDER).resolve()
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileTrouble(f"{folder}: {error.strerror}; go to a folder that you may write to") from error
+    uvloop.run(_demo(folder, pushes))
+
+
+async def _demo(folder: Path, pushes: int | None) -> None:
+    began = time.monotonic()
+    with _broker(folder) as port:
+        devices = DEVICES_PORT if _is_free(DEVICES_PORT) else _free_port()
+        file = folder / "boxbridge.toml"
+        file.write_text(_CONFIGURATION.format(devices=devices, broker=port), encoding="utf-8")
+        async with _daemon(file) as daemon, _subscriber(port) as arrived:
+            print(banner(daemon, time.monotonic() - began), flush=True)
+            print(
+                f"\nA simulated box pushes a picture every {PUSH_SECONDS:g} s; Ctrl-C stops it. On MQTT:\n", flush=True
+            )
+            with contextlib.suppress(asyncio.CancelledError):
+                await _push(f"http://127.0.0.1:{devices}", pushes, arrived)
+    print(f"\nStopped. What came in is in {folder}: data/archive has the pictures, boxbridge.toml the configuration.")
+
+
+@contextlib.asynccontextmanager
+async def _daemon(file: Path) -> AsyncIterator[Daemon]:
+    """The real daemon; SIGTERM or Ctrl-C ends it, and with it the block."""
+    settings, plugins = load(file)
+    daemon = Daemon(file, settings, plugins)
+    async with daemon, asyncio.TaskGroup() as group:
+        block = asyncio.current_task()
+        serving = group.create_task(daemon.serve())
+        serving.add_done_callback(lambda _: block and block.cancel())
+        yield daemon
+        daemon.stop()
+
+
+async def _push(url: str, pushes: int | None, arrived: asyncio.Semaphore) -> None:
+    """Be a box: draw, push, wait for the answer, until enough have arrived at the subscriber."""
+    number = 0
+    async with Box(url) as box:
+        while pushes is None or number < pushes:
+            picture = await asyncio.to_thread(draw_scene, seed=number)
+            await box.push(sample_push(device="DEMO-BOX-1", picture=picture, targets=number % 4))
+            await arrived.acquire()
+            number += 1
+            if number != pushes:
+                await asyncio.sleep(PUSH_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _subscriber(port: int) -> AsyncIterator[asyncio.Semaphore]:
+    """Print what arrives on MQTT; the semaphore counts events."""
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Semaphore(0)
+
+    def show(_client: Client, _data: Any, message: MQTTMessage) -> None:
+        print(f"{time.strftime('%H:%M:%S')}  {message.topic}   {_shown(bytes(message.payload))}", flush=True)
+        if message.topic.endswith("/event"):
+            loop.call_soon_threadsafe(arrived.release)
+
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.on_message = show
+    await asyncio.to_thread(client.connect, "127.0.0.1", port)
+    client.loop_start()
+    client.subscribe("#", qos=1)
+    try:
+        yield arrived
+    finally:
+        client.disconnect()
+        await asyncio.to_thread(client.loop_stop)
+
+
+def _shown(payload: bytes) -> str:
+    if payload.startswith(_JPEG):
+        return f"a JPEG, {len(payload) / 1000:.0f} kB"
+    text = payload.decode("utf-8", "replace")
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+@contextlib.contextmanager
+def _broker(folder: Path) -> Iterator[int]:
+    """The embedded broker, in a process of its own; yields its port."""
+    try:
+        import iotcore  # noqa: F401
+    except ImportError as error:
+        raise UsageError("the demo needs an embedded MQTT broker: pip install 'boxbridge[demo]'") from error
+    port = _free_port()
+    config = folder / "broker.toml"
+    config.write_text(_BROKER.format(port=port), encoding="utf-8")
+    command = [sys.executable, "-m", "iotcore", "--log-level", "CRITICAL", "--config", str(config)]
+    with (folder / "broker.log").open("wb") as output:
+        # A session of its own: Ctrl-C is for us, and we stop it when everything has been said.
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)  # noqa: S603
+    try:
+        _wait_until_open(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _BROKER_SECONDS
+    while _is_free(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise FileTrouble(f"the embedded broker did not start; see {FOLDER}/broker.log")
+        time.sleep(0.02)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,75 @@
+"""`boxbridge status` and `boxbridge reload`: how a running daemon stands, and giving it a changed configuration."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.cli.client import Client
+from bridge.cli.options import config_option
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Everything, for programs.")
+@config_option
+def status_command(as_json: bool, config: Path | None) -> None:
+    """Show how the daemon stands: outputs, what waits, devices, what was refused."""
+    answer = Client(config).get("/api/v1/status")
+    print(answer.text if as_json else _page(answer.json()))
+
+
+@click.command("reload")
+@config_option
+def reload_command(config: Path | None) -> None:
+    """Give the daemon its changed configuration; where it is wrong, it says so and the old one stays in force."""
+    answer = Client(config).post("/api/v1/reload").json()
+    print(f"{answer['reloaded']} is in force")
+
+
+def _page(status: dict[str, Any]) -> str:
+    journal = status["journal"]
+    lines = [
+        f"boxbridge {status['version']}   {status['config']}   site {status['site']}   up {_span(status['started'])}",
+        f"  devices     listening on {status['devices_listen']}",
+        *(f"              {name}   last push {_ago(seen)}" for name, seen in status["devices"].items()),
+        f"  pushes      {_counts(status['pushes'])}",
+        *(f"  refused     {r['peer']}   {r['count']} times: {r['reason']}" for r in status["refused"]),
+        *(_output(lane) for lane in status["outputs"]),
+        *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
+        f"  journal     {journal['bytes'] / 1e6:,.1f} MB in {journal['segments']} segments",
+        *([f"              TAKES NOTHING: {journal['closed_because']}"] if journal["closed_because"] else []),
+        *(
+            f"              keeps {count} events for {name}, which is no longer configured"
+            for name, count in journal["parked"].items()
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _output(lane: dict[str, Any]) -> str:
+    counts = f"{lane['delivered']} delivered, {lane['waiting']} waiting"
+    dead = f", {lane['dead']} DEAD" if lane["dead"] else ""
+    again = f", again in {lane['retry_in']:.0f} s" if lane["retry_in"] is not None else ""
+    reason = f": {lane['reason']}" if lane["reason"] else ""
+    state = f"{lane['state']} since {_span(lane['since'])}" if lane["state"] != "open" else "ok"
+    return f"  output      {lane['name']} ({lane['type']})   {state}{again}{reason}   {counts}{dead}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none yet"
+
+
+def _ago(text: str) -> str:
+    return f"{_span(datetime.fromisoformat(text).timestamp())} ago"
+
+
+def _span(since: float) -> str:
+    seconds = max(0, int(time.time() - since))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

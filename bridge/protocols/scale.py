@@ -1,0 +1,28 @@
+"""Coordinates as fractions of the scene picture, whatever a device counts them in."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Scale(Struct, frozen=True):
+    """What the push's coordinates are counted in."""
+
+    normalized: int | None
+    """Not 0: fractions; 0: pixels; None: the device does not say."""
+    width: int
+    """Of the picture in pixels; 0 where nothing tells."""
+    height: int
+
+    def fractions(self, *pairs: int | float | None) -> list[float] | None:
+        """Horizontal and vertical numbers, in turn, as fractions; None where one is missing or the size is unknown."""
+        numbers = [number for number in pairs if number is not None]
+        if len(numbers) < len(pairs):
+            return None
+        # The document lets boxes be pixels where all else is normalized; no fraction is as far out as 1.5.
+        if self.normalized != 0 and all(abs(number) <= 1.5 for number in numbers):
+            return [float(number) for number in numbers]
+        if not self.width or not self.height:
+            return None
+        sizes = (self.width, self.height) * (len(numbers) // 2)
+        return [round(number / size, 6) for number, size in zip(numbers, sizes, strict=True)]
