@@ -7,6 +7,7 @@ gets exactly that document. Fields name their source in the vehicle-departure pr
 from __future__ import annotations
 
 import os
+import re
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -21,12 +22,14 @@ DATASCHEMA = f"urn:boxbridge:event:{SCHEMA_VERSION}"
 """What `dataschema` says in every document; `boxbridge schema event` prints the schema it stands for."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_UNSAFE = re.compile(r"[/+#%$\s]")
 
 
 def new_id(received: datetime) -> str:
     """Make an event id: a ULID of the time of receipt, so that ids sort by it (26 characters)."""
     number = int(received.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def utc_now() -> datetime:
@@ -273,9 +276,11 @@ def escape(name: str) -> str:
     """
     if not name:
         return "%"
+    if name.isprintable() and not _UNSAFE.search(name):
+        return name
     return "".join(
         "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
-        if character in "/+#%$" or character.isspace() or not character.isprintable()
+        if _UNSAFE.match(character) or not character.isprintable()
         else character
         for character in name
     )

@@ -34,9 +34,9 @@ class EventLine:
     def __init__(self, open_outputs: Callable[[], Collection[str]]) -> None:
         self._open_outputs = open_outputs
         self._lines: dict[str, _Line] = {}
-        self._second = 0
         self._in_second = 0
         self._left_out = 0
+        self._second: asyncio.TimerHandle | None = None
 
     @hookimpl
     def event_accepted(self, event: Event) -> None:
@@ -60,13 +60,15 @@ class EventLine:
             self._write(delivery.event.id)
 
     def _is_busy(self) -> bool:
-        second = int(time.monotonic())
-        if second != self._second:
-            if self._left_out:
-                log.info(f"and {self._left_out} more events")
-            self._second, self._in_second, self._left_out = second, 0, 0
+        if self._second is None:
+            self._second = asyncio.get_running_loop().call_later(1.0, self._end_second)
         self._in_second += 1
         return self._in_second > LINES_A_SECOND
+
+    def _end_second(self) -> None:
+        if self._left_out:
+            log.info(f"and {self._left_out} more events")
+        self._second, self._in_second, self._left_out = None, 0, 0
 
     def _write(self, event_id: str) -> None:
         line = self._lines.pop(event_id)

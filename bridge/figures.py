@@ -29,7 +29,8 @@ class Histogram:
 
 
 class Labelled(Counter[tuple[str, ...]]):
-    """Counts by labels; past `limit` different ones the first label becomes `other`, so that nobody fills memory."""
+    """Counts by labels; past `limit` different ones the first label becomes `other`, past twice as many all do, so that
+    nobody fills memory."""
 
     def __init__(self, limit: int = 200) -> None:
         super().__init__()
@@ -39,4 +40,6 @@ class Labelled(Counter[tuple[str, ...]]):
         """Count one."""
         if labels not in self and len(self) >= self._limit:
             labels = ("other", *labels[1:])
+        if labels not in self and len(self) >= 2 * self._limit:
+            labels = ("other",) * len(labels)
         self[labels] += 1

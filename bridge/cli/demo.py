@@ -29,6 +29,7 @@ PUSH_SECONDS: Final = 2.0
 DEVICES_PORT: Final = 8600
 _JPEG: Final = b"\xff\xd8"
 _SHOWN: Final = 160
+_SETTLE_SECONDS: Final = 3.0
 _BROKER_SECONDS: Final = 10.0
 _CONFIGURATION: Final = """\
 # What `boxbridge demo` runs with. The broker lives only as long as the demo.
@@ -86,27 +87,22 @@ async def _demo(folder: Path, pushes: int | None) -> None:
         devices = DEVICES_PORT if _is_free(DEVICES_PORT) else _free_port()
         file = folder / "boxbridge.toml"
         file.write_text(_CONFIGURATION.format(devices=devices, broker=port), encoding="utf-8")
-        async with _daemon(file) as daemon, _subscriber(port) as arrived:
+        settings, plugins = load(file)
+        async with Daemon(file, settings, plugins) as daemon, _subscriber(port) as arrived:
+            await daemon.dispatcher.settle(_SETTLE_SECONDS)
             print(banner(daemon, time.monotonic() - began), flush=True)
             print(
                 f"\nA simulated box pushes a picture every {PUSH_SECONDS:g} s; Ctrl-C stops it. On MQTT:\n", flush=True
             )
-            with contextlib.suppress(asyncio.CancelledError):
-                await _push(f"http://127.0.0.1:{devices}", pushes, arrived)
+            pushing = asyncio.create_task(_push(f"http://127.0.0.1:{devices}", pushes, arrived))
+            serving = asyncio.create_task(daemon.serve())
+            done, _ = await asyncio.wait({pushing, serving}, return_when=asyncio.FIRST_COMPLETED)
+            daemon.stop()
+            pushing.cancel()
+            await asyncio.wait({pushing, serving})
+            for task in done:
+                task.result()
     print(f"\nStopped. What came in is in {folder}: data/archive has the pictures, boxbridge.toml the configuration.")
-
-
-@contextlib.asynccontextmanager
-async def _daemon(file: Path) -> AsyncIterator[Daemon]:
-    """The real daemon; SIGTERM or Ctrl-C ends it, and with it the block."""
-    settings, plugins = load(file)
-    daemon = Daemon(file, settings, plugins)
-    async with daemon, asyncio.TaskGroup() as group:
-        block = asyncio.current_task()
-        serving = group.create_task(daemon.serve())
-        serving.add_done_callback(lambda _: block and block.cancel())
-        yield daemon
-        daemon.stop()
 
 
 async def _push(url: str, pushes: int | None, arrived: asyncio.Semaphore) -> None:

@@ -17,6 +17,9 @@ from bridge.config.address import host_and_port
 from bridge.config.load import find
 from bridge.config.settings import Settings
 from bridge.daemon import Daemon
+from bridge.dispatch.lane import LaneReport
+
+_SETTLE_SECONDS = 1.0
 
 
 @click.command("run")
@@ -38,6 +41,7 @@ async def serve(daemon: Daemon, began: float) -> None:
     """Run a daemon with a banner for people at a terminal; raises BridgeError at the start."""
     async with daemon:
         if sys.stderr.isatty():
+            await daemon.dispatcher.settle(_SETTLE_SECONDS)
             print(banner(daemon, time.monotonic() - began), file=sys.stderr)
         await daemon.serve()
 
@@ -45,10 +49,7 @@ async def serve(daemon: Daemon, began: float) -> None:
 def banner(daemon: Daemon, seconds: float) -> str:
     """What a person wants to know first: what to type into the box, and whether the outputs are there."""
     settings = daemon.settings
-    outputs = "    ".join(
-        f"{lane.name} ({lane.type}) {lane.state}{', ' + lane.reason if lane.reason else ''}"
-        for lane in daemon.dispatcher.reports()
-    )
+    outputs = "    ".join(map(_in_short, daemon.dispatcher.reports()))
     waiting = sum(lane.waiting for lane in daemon.dispatcher.reports())
     return "\n".join(
         [
@@ -59,6 +60,11 @@ def banner(daemon: Daemon, seconds: float) -> str:
             f"ready in {seconds:.1f} s, waiting for the first push",
         ]
     )
+
+
+def _in_short(lane: LaneReport) -> str:
+    state = "ok" if lane.state == "open" else lane.state
+    return f"{lane.name} ({lane.type}) " + ", ".join(part for part in (state, lane.reason) if part)
 
 
 def device_addresses(settings: Settings) -> list[str]:

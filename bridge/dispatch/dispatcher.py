@@ -63,6 +63,14 @@ class Dispatcher:
         await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
         self.lanes.clear()
 
+    async def settle(self, seconds: float) -> None:
+        """Wait until each output is open or has failed to open, but not longer than so many seconds."""
+        tried = [asyncio.create_task(lane.tried.wait()) for lane in self.lanes.values()]
+        if tried:
+            _, pending = await asyncio.wait(tried, timeout=seconds)
+            for task in pending:
+                task.cancel()
+
     def reports(self) -> list[LaneReport]:
         """How each output stands."""
         return [lane.report() for lane in self.lanes.values()]

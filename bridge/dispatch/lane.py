@@ -83,6 +83,8 @@ class Lane:
         self.cursor = cursor
         self.outcomes = Labelled()
         self.seconds = Histogram()
+        self.tried = asyncio.Event()
+        """Set when the first attempt to open the output has ended."""
         self._journal = journal
         self._plugins = plugins
         self._late_after = late_after
@@ -398,6 +400,7 @@ class Lane:
 
     def _change(self, state: LaneState, reason: str, note: str = "") -> None:
         """A line a change of state, not one an attempt."""
+        self.tried.set()
         changed = state != self._state
         self._state, self._reason = state, reason
         if not changed:

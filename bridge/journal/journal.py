@@ -171,6 +171,7 @@ class Journal:
 
     async def find(self, what: str) -> list[EventRow]:
         """Events by id, the beginning of an id, or msg_id; raises sqlite3.Error."""
+        await self.in_writer(self._writer.write_index)  # it lags behind, and people ask for what just came
         return await asyncio.to_thread(find_events, self._index.path, what)
 
     @property

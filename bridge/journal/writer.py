@@ -166,7 +166,7 @@ class Writer:
         if self._cursors_due <= now or everything:
             self._log_cursors()
         if self._index_due <= now or len(self._to_index) >= _INDEX_EVENTS or (everything and self._to_index):
-            self._write_index()
+            self.write_index()
         if self._retention_due <= now:
             self._retention_due = now + _RETENTION_SECONDS
             self.housekeeping()
@@ -379,7 +379,8 @@ class Writer:
             sequence += entry.count
         self._index_due = min(self._index_due, time.monotonic() + _INDEX_SECONDS)
 
-    def _write_index(self) -> None:
+    def write_index(self) -> None:
+        """Bring the index up to date; where that fails it is tried again."""
         self._index_due = float("inf")
         try:
             if not self.index.is_open:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_MOST = 2**63
 _MOST_ITEMS = 1000
 """Of one list; no honest push has so many, and the event loop waits while they are read."""
 
@@ -16,19 +17,24 @@ class Fields:
     type stays in the rest, as it came.
     """
 
+    __slots__ = ("_children", "_oddities", "_path", "_strays", "_taken", "_values")
+
     def __init__(self, values: Mapping[str, Any], path: str, oddities: list[str]) -> None:
         self._values = values
         self._path = path
         self._oddities = oddities
         self._taken: set[str] = set()
-        self._children: dict[str, list[tuple[str, Fields]]] = {}
+        self._children: list[tuple[str, str, Fields]] = []
+        """(field, place below this object, what stands there)"""
         self._strays: dict[str, Any] = {}
 
     def text(self, name: str, *, optional: bool = False) -> str:
         """A text; numbers and truth values are read as what JSON calls them."""
         value = self._take(name, optional)
-        if value is None or isinstance(value, str):
-            return value or ""
+        if isinstance(value, str):
+            return value
+        if value is None:
+            return ""
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, int | float):
@@ -98,7 +104,7 @@ class Fields:
     def keep(self, name: str) -> None:
         """Leave a field that was read in the rest, whole, as it came."""
         self._taken.discard(name)
-        self._children.pop(name, None)
+        self._children = [child for child in self._children if child[0] != name]
 
     def refuse(self, name: str, *, keep: bool = True) -> None:
         """Count a field as odd, and leave it in the rest unless it is not worth keeping there."""
@@ -108,11 +114,13 @@ class Fields:
 
     def rest(self) -> dict[str, Any]:
         """What nobody took, by its path below this object; a second call finds nothing."""
-        found = {name: value for name, value in self._values.items() if name not in self._taken} | self._strays
-        for children in self._children.values():
-            for path, child in children:
-                found |= {f"{path}.{name}": value for name, value in child.rest().items()}
-        self._values, self._strays, self._children = {}, {}, {}
+        found = self._strays
+        if not self._values.keys() <= self._taken:
+            found |= {name: value for name, value in self._values.items() if name not in self._taken}
+        for _, place, child in self._children:
+            if left := child.rest():
+                found |= {f"{place}.{name}": value for name, value in left.items()}
+        self._values, self._strays, self._children = {}, {}, []
         return found
 
     def _take(self, name: str, optional: bool) -> Any:
@@ -127,19 +135,22 @@ class Fields:
 
     def _child(self, name: str, place: str, values: Mapping[str, Any], path: str) -> Fields:
         child = Fields(values, path, self._oddities)
-        self._children.setdefault(name, []).append((place, child))
+        self._children.append((name, place, child))
         return child
 
 
 def number_in(value: object) -> int | float | None:
     """The number that a value is or spells; None where it is none, or none that 64 bits hold."""
     if isinstance(value, str):
-        try:
-            value = int(value)
-        except ValueError:
-            try:
-                value = float(value)
-            except ValueError:
-                return None
+        value = _spelled(value)
     # NaN and the infinities fail the comparison, too.
-    return value if isinstance(value, int | float) and abs(value) < 2**63 else None
+    return value if isinstance(value, int | float) and abs(value) < _MOST else None
+
+
+def _spelled(text: str) -> int | float | None:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return None

@@ -54,6 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with what it lacks: it counts header bytes and lets no request take for ever."""
 
     _unparsed = 0
+    _header_bytes = 0
     _body_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
 
@@ -69,6 +70,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived; the parser's callbacks below reset the count."""
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._expect(HEADER_SECONDS, self._too_slow)  # blank lines before a request begin none
         self._unparsed += len(data)
         if self._unparsed > UNPARSED_BYTES:
             self._abort("headers longer than allowed")
@@ -78,13 +81,16 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request began."""
         super().on_message_begin()
+        self._header_bytes = 0
         self._expect(HEADER_SECONDS, self._too_slow)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header arrived."""
         super().on_header(name, value)
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEADER_BYTES:
+        self._header_bytes += len(name) + len(value) + len(": \r\n")
+        if self._header_bytes + len(self.url) > HEADER_BYTES:
             self._abort("headers longer than allowed")
+            raise TooLarge("headers longer than allowed")  # so that the parser stops here
 
     def on_headers_complete(self) -> None:
         """The headers are whole: the body is due."""
@@ -125,7 +131,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._abort("the request did not arrive in time")
 
     def _abort(self, reason: str) -> None:
-        log.warning("connection cut", peer=self.client and self.client[0], reason=reason)
         self._expect_nothing()
         if not self.transport.is_closing():
+            log.warning("connection cut", peer=self.client and self.client[0], reason=reason)
             self.transport.abort()

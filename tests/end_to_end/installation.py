@@ -1,0 +1,126 @@
+"""An installation for tests: a folder with a configuration, and the installed command in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from tests.brokers import HOST, free_port
+
+COMMAND = Path(sys.executable).with_name("boxbridge")
+
+
+class Installation:
+    """Runs `boxbridge run` with a configuration; `kill`, `stop` and `start` as often as wanted."""
+
+    def __init__(self, folder: Path, outputs: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.config = folder / "boxbridge.toml"
+        self.data = folder / "data"
+        self.log = folder / "boxbridge.log"
+        self.configure(outputs)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, outputs: str) -> None:
+        """Write the configuration."""
+        self.config.write_text(
+            f'site = "plant-a"\ndata = "{self.data}"\ntimezone = "Asia/Shanghai"\n'
+            f'[server]\nlisten = "{HOST}:{self.port}"\n[control]\nlisten = ""\n{outputs}\n',
+            encoding="utf-8",
+        )
+
+    @property
+    def url(self) -> str:
+        """Where boxes push to."""
+        return f"http://{HOST}:{self.port}/dataPush/DataReportCB"
+
+    def start(self) -> None:
+        """Start the daemon and wait until it takes pushes."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([COMMAND, "run", "-c", self.config], stderr=log, stdout=log)
+        self.until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=5)) as connection:
+                connection.request("GET", "/")
+                return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it in order; returns its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int:
+        process, self.process = self.process, None
+        assert process is not None
+        process.send_signal(how)
+        return process.wait(20)
+
+    def command(self, *arguments: object, code: int = 0) -> bytes:
+        """Run another command with this configuration, which must end with this code; returns what it prints."""
+        line = [str(COMMAND), *map(str, arguments), "-c", str(self.config)]
+        ended = subprocess.run(line, capture_output=True, timeout=60, check=False)
+        assert ended.returncode == code, (line, ended.stdout[-2000:], ended.stderr[-2000:])
+        return ended.stdout if code == 0 else ended.stderr
+
+    def status(self) -> dict[str, Any]:
+        """What `boxbridge status --json` says."""
+        status: dict[str, Any] = msgspec.json.decode(self.command("status", "--json"))
+        return status
+
+    def until(self, condition: Callable[[], bool], within: float = 20) -> None:
+        """Wait until something holds."""
+        deadline = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {within} s; the log ends:\n{self.log.read_text()[-3000:]}"
+            time.sleep(0.02)
+
+    def push(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Push one body as a box does; returns HTTP status and answer."""
+        with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=30)) as connection:
+            connection.request("POST", "/dataPush/DataReportCB", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, msgspec.json.decode(answer.read())
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.kill()
+
+
+def memory_kb(pid: int) -> int:
+    """Resident memory of a process."""
+    fields = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in fields if line.startswith("VmRSS")).split()[1])
+
+
+def newest_segment(data: Path) -> Path:
+    """The segment that was written last."""
+    return max((data / "journal").glob("*.seg"))
+
+
+def remove_index(data: Path) -> None:
+    """Lose the index."""
+    for file in (data / "journal").glob("index.sqlite*"):
+        file.unlink()

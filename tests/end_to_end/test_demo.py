@@ -1,0 +1,22 @@
+"""`boxbridge demo` does the main job in an empty folder."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.end_to_end.installation import COMMAND
+
+
+def test_the_demo_shows_a_pictures_arrival(tmp_path: Path) -> None:
+    """Given nothing but this machine, the demo shows picture and event on MQTT and keeps them in its folder."""
+    ended = subprocess.run(
+        [COMMAND, "demo", "--pushes", "1"], cwd=tmp_path, capture_output=True, timeout=60, check=False
+    )
+    said = ended.stdout.decode()
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert "boxbridge/demo/DEMO-BOX-1/1/picture   a JPEG, " in said
+    assert 'boxbridge/demo/DEMO-BOX-1/1/event   {"specversion":"1.0"' in said
+    pictures = list((tmp_path / "boxbridge-demo/data/archive").glob("*/DEMO-BOX-1/1/*.jpg"))
+    assert len(pictures) == 1
+    assert pictures[0].read_bytes().startswith(b"\xff\xd8")
