@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 import time
@@ -34,6 +35,7 @@ def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
     file = find(config)
     settings, plugins = load(file)
     log.configure(log_format, log_level)
+    _tune_garbage_collection()
     uvloop.run(serve(Daemon(file, settings, plugins), began))
 
 
@@ -44,6 +46,13 @@ async def serve(daemon: Daemon, began: float) -> None:
             await daemon.dispatcher.settle(_SETTLE_SECONDS)
             print(banner(daemon, time.monotonic() - began), file=sys.stderr)
         await daemon.serve()
+
+
+def _tune_garbage_collection() -> None:
+    """Leave what lives as long as the process out of every pass, and pass less often: it is a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def banner(daemon: Daemon, seconds: float) -> str:

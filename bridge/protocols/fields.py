@@ -30,9 +30,11 @@ class Fields:
 
     def text(self, name: str, *, optional: bool = False) -> str:
         """A text; numbers and truth values are read as what JSON calls them."""
-        value = self._take(name, optional)
-        if isinstance(value, str):
+        value = self._values.get(name)
+        if value.__class__ is str:  # nearly always
+            self._taken.add(name)
             return value
+        value = self._take(name, optional)
         if value is None:
             return ""
         if isinstance(value, bool):
@@ -44,6 +46,10 @@ class Fields:
 
     def number(self, name: str, *, optional: bool = False) -> int | float | None:
         """A number, written as one or as text."""
+        value = self._values.get(name)
+        if value.__class__ is int and -_MOST < value < _MOST:  # nearly always
+            self._taken.add(name)
+            return value
         value = self._take(name, optional)
         number = number_in(value)
         if value is not None and number is None:
@@ -53,8 +59,10 @@ class Fields:
     def whole(self, name: str, *, optional: bool = False) -> int | None:
         """A whole number, written as one or as text."""
         number = self.number(name, optional=optional)
-        if number is None or number == int(number):
-            return None if number is None else int(number)
+        if number is None or number.__class__ is int:
+            return number
+        if number == int(number):
+            return int(number)
         self.refuse(name)
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 
@@ -24,13 +23,41 @@ class Message(Struct, frozen=True, kw_only=True):
 
     @property
     def properties(self) -> Properties:
-        """Content type and user properties as paho wants them."""
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if self.content_type:
-            properties.ContentType = self.content_type
-        if self.user_properties:
-            properties.UserProperty = list(self.user_properties)
-        return properties
+        """Content type and user properties as paho wants them; raises ValueError where MQTT has no room for them."""
+        return _Packed(self)
+
+
+class _Packed(Properties):
+    """The properties of a PUBLISH in the form they are sent in: paho's own packing takes 30 us a message."""
+
+    packed: bytes
+
+    def __init__(self, message: Message) -> None:
+        packed = b"\x03" + _text(message.content_type) if message.content_type else b""
+        packed += b"".join([b"\x26" + _text(name) + _text(value) for name, value in message.user_properties])
+        # Past the checks of the base class, which knows only properties by name.
+        object.__setattr__(self, "packed", _length(len(packed)) + packed)
+
+    def pack(self) -> bytes:
+        """Return length and properties."""
+        return self.packed
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    if len(encoded) > 65535:
+        raise ValueError(f"{len(encoded)} bytes in one property; MQTT takes 65535")
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+def _length(length: int) -> bytes:
+    """MQTT's variable byte integer."""
+    digits = bytearray()
+    while length > 127:
+        digits.append(length & 127 | 128)
+        length >>= 7
+    digits.append(length)
+    return bytes(digits)
 
 
 def in_bytes(size: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ class HostileBroker:
     """`on_publish`: the reason code to acknowledge a topic with, or None for silence; `on_state`: for the state topic.
 
     `connack`: what follows the fixed header of its answer to CONNECT; empty for no answer at all.
+    `and_then`: bytes that are sent with it at once.
     """
 
     def __init__(
@@ -22,6 +24,8 @@ class HostileBroker:
         on_publish: Callable[[str], int | None] = lambda _topic: 0,
         on_state: int | None = 0,
         connack: bytes = b"\x00\x00\x00",
+        and_then: bytes = b"",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.topics: list[str] = []
         self.unanswered = 0
@@ -29,14 +33,17 @@ class HostileBroker:
         self.on_publish = on_publish
         self._on_state = on_state
         self._connack = connack
+        self._and_then = and_then
+        self._tls = tls
         self._conversations: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "mqtts" if self._tls else "mqtt"
+        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -63,7 +70,7 @@ class HostileBroker:
                         continue
                     kind, body = first[0] >> 4, await _rest_of_packet(reader)
                     if kind == CONNECT and self._connack:
-                        writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack)
+                        writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack + self._and_then)
                     elif kind == PUBLISH:
                         held += self._answer(body)
                         self.unanswered = max(self.unanswered, len(held))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,9 +12,10 @@ from typing import Protocol
 
 import pytest
 
-from bridge import Rejected, Secret, Stopped, Unavailable
+from bridge import Duration, Rejected, Secret, Stopped, Unavailable
 from bridge_mqtt.output import Mqtt
 from tests.brokers import Mosquitto, Subscriber
+from tests.plugins.mqtt.hostile import HostileBroker
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 
 pytestmark = pytest.mark.anyio
@@ -190,6 +192,15 @@ async def test_events_pass_over_tls_with_a_client_certificate(
     for _ in range(5):
         await output.deliver(delivery_of(event_with(b"x" * 300_000, *([b"car"] * 40))))
     await output.close()
+
+
+async def test_two_packets_in_one_tls_record_are_both_read(ours: Certificates, tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(ours["server.pem"], ours["server.key"])
+    disconnect = b"\xe0\x02\x8b\x00"
+    async with HostileBroker(on_state=None, and_then=disconnect, tls=context) as broker:
+        with pytest.raises(Unavailable, match="the broker closed the connection: Server shutting down"):
+            await output_to(broker.url, tmp_path, ca=ours["ca.pem"], ack_timeout=Duration("2s")).open()
 
 
 async def test_a_broker_of_another_authority_is_unavailable_and_the_reason_is_clear(
