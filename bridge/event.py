@@ -6,11 +6,12 @@ gets exactly that document. Fields name their source in the vehicle-departure pr
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol, Self
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Struct
@@ -28,7 +29,7 @@ _UNSAFE = re.compile(r"[/+#%$\s]")
 
 def new_id(received: datetime) -> str:
     """Make an event id: a ULID of the time of receipt, so that ids sort by it (26 characters)."""
-    number = int(received.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = int(received.timestamp() * 1000) << 80 | random.getrandbits(80)
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
@@ -307,7 +308,7 @@ def decode_document(document: bytes) -> Event:
     return Event(
         id=read.id,
         occurred=read.time,
-        site=read.source.split("/", 2)[1],
+        site=unquote(read.source.split("/", 2)[1]),
         **{field: getattr(read.data, field) for field in _DATA_FIELDS},
     )
 

@@ -29,8 +29,10 @@ class Histogram:
 
 
 class Labelled(Counter[tuple[str, ...]]):
-    """Counts by labels; past `limit` different ones the first label becomes `other`, past twice as many all do, so that
-    nobody fills memory."""
+    """Counts by labels, bounded, so that nobody fills memory.
+
+    Past `limit` different ones the first label becomes `other`, past twice as many all of them do.
+    """
 
     def __init__(self, limit: int = 200) -> None:
         super().__init__()

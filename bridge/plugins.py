@@ -5,19 +5,23 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 from msgspec import Struct
 
 from bridge import __version__, hookspecs
 from bridge.errors import ConfigError, Problem
+from bridge.event import Event
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
+
+_Brought = TypeVar("_Brought")
 
 GROUP = "boxbridge"
 BUILT_IN = ("skill",)
@@ -95,13 +99,20 @@ class Plugins:
             answers = self._manager.subset_hook_caller(hook, others)()
             return [found for answer in answers for found in answer]
 
-        outputs = {output.type: _checked(output) for output in own("register_outputs")}
+        self._manager.check_pending()
+        self._refuse_coroutines(plugin)
+        outputs = _by_name("output type", [(_checked(output).type, output) for output in own("register_outputs")])
         taken = sorted(outputs.keys() & self.outputs.keys())
         if taken:
             raise ValueError(f'output type "{taken[0]}" is already there, from {self.outputs[taken[0]].__module__}')
-        normalizers = {normalizer.name: normalizer for normalizer in own("register_normalizers")}
+        brought = [(_named(normalizer).name, normalizer) for normalizer in own("register_normalizers")]
+        normalizers = _by_name("normalizer", brought)
+        taken = sorted(normalizers.keys() & self.normalizers.keys())
+        if taken:
+            there = type(self.normalizers[taken[0]]).__module__
+            raise ValueError(f'normalizer "{taken[0]}" is already there, from {there}')
         self.outputs |= outputs
-        self.normalizers = self.normalizers | normalizers
+        self.normalizers |= normalizers
         hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
         self.loaded.append(
             LoadedPlugin(
@@ -114,28 +125,46 @@ class Plugins:
             )
         )
 
+    def _refuse_coroutines(self, plugin: object) -> None:
+        """Nobody awaits any hook but `deliver`."""
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            for implementation in caller.get_hookimpls():
+                ours = implementation.plugin is plugin and caller.name != "deliver"
+                if ours and inspect.iscoroutinefunction(implementation.function):
+                    raise ValueError(f"hook {caller.name} must be a plain def, not async def")
+
     def _add(self, name: str, origin: str, version: str, load: Any) -> None:
         try:
+            if self._manager.has_plugin(name):
+                raise ValueError(f'there is a plugin "{name}" already; give it another name')
             self.register(load(), name, origin, version)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it must not harm the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may do anything; it must not harm the others
             self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {_sentence(error, origin)}"))
+
+    def _implementations(self, hook: str) -> list[Any]:
+        """Those of one hook: `tryfirst` first, `trylast` last, else in the order in which plugins were loaded."""
+        found = getattr(self.hook, hook).get_hookimpls()
+        return sorted(found, key=lambda implementation: implementation.trylast - implementation.tryfirst)
 
     def prepare_event(self, event: Any, log: Any) -> Any:
         """Let each plugin change the event in turn; returns the event or DROP."""
-        for implementation in self.hook.prepare_event.get_hookimpls():
+        for implementation in self._implementations("prepare_event"):
             try:
-                changed = implementation.function(event)
+                changed = implementation.function(*[event for _ in implementation.argnames])
             except Exception:
                 log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
                 continue
             if changed is hookspecs.DROP:
                 return changed
-            event = event if changed is None else changed
+            if isinstance(changed, Event):
+                event = changed
+            elif changed is not None:
+                log.error("prepare_event returned no event", plugin=implementation.plugin_name, event_id=event.id)
         return event
 
     def tell(self, hook: str, log: Any, **arguments: Any) -> None:
         """Call an observing hook; a plugin that raises is logged and harms nobody."""
-        for implementation in getattr(self.hook, hook).get_hookimpls():
+        for implementation in self._implementations(hook):
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except Exception:
@@ -151,13 +180,31 @@ class Plugins:
 
 
 def _checked(output: type[Output]) -> type[Output]:
+    if not (isinstance(output, type) and issubclass(output, Output)):
+        raise ValueError(f"register_outputs returned {output!r}, which is no subclass of Output")
     if not isinstance(getattr(output, "type", None), str):
         raise ValueError(f'output {output.__name__} has no `type = "…"`')
     if output.deliver is Output.deliver:
         raise ValueError(f"output {output.__name__} has no deliver()")
-    if not issubclass(output.Options, Struct):
+    if not (isinstance(output.Options, type) and issubclass(output.Options, Struct)):
         raise ValueError(f"Options of output {output.__name__} are no msgspec.Struct")
     return output
+
+
+def _named(normalizer: Normalizer) -> Normalizer:
+    if not isinstance(normalizer, Normalizer):
+        raise ValueError(f"register_normalizers returned {normalizer!r}, which is no instance of Normalizer")
+    if not isinstance(getattr(normalizer, "name", None), str):
+        raise ValueError(f'normalizer {type(normalizer).__name__} has no `name = "…"`')
+    return normalizer
+
+
+def _by_name(what: str, brought: list[tuple[str, _Brought]]) -> dict[str, _Brought]:
+    named = dict(brought)
+    if len(named) < len(brought):
+        names = [name for name, _ in brought]
+        raise ValueError(f'{what} "{next(name for name in names if names.count(name) > 1)}" is there twice')
+    return named
 
 
 def _import_file(file: Path) -> ModuleType:
@@ -175,10 +222,11 @@ def _import_file(file: Path) -> ModuleType:
     return module
 
 
-def _sentence(error: Exception, origin: str) -> str:
+def _sentence(error: BaseException, origin: str) -> str:
     """What went wrong, with the line of the plugin where it did."""
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: {error.msg}"
+        file = f"{error.filename}, " if error.filename not in (None, origin) else ""
+        return f"{file}line {error.lineno}: {error.msg}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     place = f"line {lines[-1]}: " if lines else ""
-    return f"{place}{type(error).__name__}: {error}"
+    return f"{place}{type(error).__name__}: {' '.join(str(error).split())}"

@@ -11,7 +11,7 @@ from bridge import __version__
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Journal
-from bridge.output import OutputContext
+from bridge.output import Output, OutputContext, Stopped
 from bridge.plugins import Plugins
 
 log = structlog.get_logger("boxbridge.dispatch")
@@ -47,9 +47,9 @@ class Dispatcher:
             data=settings.data,
             timezone=settings.timezone,
             version=__version__,
-            lost=lambda reason: self.lanes[name].lost(reason),  # noqa: PLW0108 - the lane is made below
+            lost=lambda reason: lane.lost(reason),  # noqa: PLW0108 - the lane is made below
         )
-        made = self._plugins.outputs[output.type](context)
+        made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
         lane.start()
@@ -74,6 +74,28 @@ class Dispatcher:
     def reports(self) -> list[LaneReport]:
         """How each output stands."""
         return [lane.report() for lane in self.lanes.values()]
+
+
+class _Unmade(Output):
+    """Stands in for an output that could not be made: it pauses at once and says why."""
+
+    type = "unmade"
+
+    def __init__(self, context: OutputContext, reason: str) -> None:
+        super().__init__(context)
+        self._reason = reason
+
+    async def open(self) -> str | None:
+        """There is nothing to open; raises Stopped."""
+        raise Stopped(self._reason)
+
+
+def _make(output: type[Output], context: OutputContext) -> Output:
+    try:
+        return output(context)
+    except Exception as error:  # a plugin's constructor may raise anything; the other outputs go on
+        log.exception("output could not be made", output=context.name)
+        return _Unmade(context, f"it could not be made: {type(error).__name__}: {error}")
 
 
 def _place(settings: Settings) -> tuple[object, ...]:

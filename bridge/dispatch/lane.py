@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,6 +37,8 @@ WINDOW_BYTES = 16_000_000
 """How much of pictures and documents may be under way in one lane."""
 GRACE_SECONDS = 5.0
 """How long deliveries under way may take to end when the lane is stopped."""
+SUSPICIOUS_FAILURES = 2
+"""After so many failures in a row with the same event oldest under way, that event is suspected."""
 
 LaneState = Literal["opening", "open", "waiting", "paused", "stopped"]
 
@@ -100,6 +103,8 @@ class Lane:
         self._later: list[tuple[float, int]] = []
         """A heap of (monotonic time, sequence) of events that failed and wait for their next attempt."""
         self._attempts: dict[int, int] = {}
+        self._retries: dict[int, int] = {}
+        """How often an event failed as an event of its own: how far apart its attempts are."""
         self._failing: set[int] = set()
         """Different events that failed since the last that passed."""
         self._trouble: Verdict | None = None
@@ -110,17 +115,21 @@ class Lane:
         self._oldest_in_trouble: int | None = None
         self._suspect: int | None = None
         """An event that may be what makes the far side fall; what follows it is tried first."""
+        self._accused: int | None = None
+        """A suspect that others passed: if the far side falls once more, that counts as a Retry of this event."""
         self._stopping = asyncio.Event()
         self._state: LaneState = "opening"
         self._reason = ""
         self._since = time.time()
         self._retry_at: float | None = None
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     # --- Life
 
     def start(self) -> None:
         """Begin to open the output and deliver."""
+        self._loop = asyncio.get_running_loop()
         for entry in self.cursor.open_entries():
             self._again.append(entry.sequence)
             self._attempts[entry.sequence] = entry.attempts
@@ -140,8 +149,8 @@ class Lane:
         self._caller.close()
 
     def lost(self, reason: BaseException) -> None:
-        """The output says that its far side went away between deliveries."""
-        self._note_trouble(judge(reason, self.output.unavailable))
+        """The output says, from any thread, that its far side went away between deliveries."""
+        self._loop.call_soon_threadsafe(self._note_trouble, judge(reason, self.output.unavailable))
 
     async def _run(self) -> None:
         try:
@@ -240,27 +249,40 @@ class Lane:
             heapq.heappush(self._again, heapq.heappop(self._later)[1])
         if self._again and (self._again[0] != self._suspect or not self._follows_suspect()):
             return heapq.heappop(self._again)
-        if len(self._again) > 1:  # the suspect stands first and steps back
-            suspect = heapq.heappop(self._again)
-            following = heapq.heappop(self._again)
-            heapq.heappush(self._again, suspect)
-            return following
-        if self.cursor.next < self._journal.next:
-            sequence = self.cursor.next
-            self.cursor.take(sequence + 1)
-            return sequence
-        return None
+        if self._again:
+            return self._follower()
+        return self._fresh()
+
+    def _fresh(self) -> int | None:
+        if self.cursor.next >= self._journal.next:
+            return None
+        sequence = self.cursor.next
+        self.cursor.take(sequence + 1)
+        return sequence
 
     def _follows_suspect(self) -> bool:
         return len(self._again) > 1 or self.cursor.next < self._journal.next
+
+    def _follower(self) -> int | None:
+        """One that follows the suspect: the next, or any where that one too made the far side fall."""
+        others = len(self._again) - 1 + (self.cursor.next < self._journal.next)
+        others = 1 if self._failures <= SUSPICIOUS_FAILURES else others
+        place = random.randint(1, others)  # noqa: S311 - no secret
+        if place == len(self._again):
+            return self._fresh()
+        self._again.sort()
+        return self._again.pop(place)
 
     async def _begin(self, sequence: int) -> None:
         """Read the event and hand it to the output."""
         try:
             read = await self._journal.read(sequence)
             event = read.event(sequence) if isinstance(read, Record) else None
-        except (OSError, DecodeError) as error:
+        except DecodeError as error:
             self._bury(sequence, None, f"its record can't be read: {error}")
+            return
+        except OSError as error:  # the disk, or too many open files: both may pass
+            self._failed(sequence, None, Verdict("retry", f"its record can't be read: {error}"))
             return
         if not isinstance(read, Record):
             self._bury(sequence, None, "its record in the journal is damaged or missing")
@@ -320,6 +342,12 @@ class Lane:
                     self._note_trouble(Verdict("unavailable", verdict.reason, verdict.after))
             case "rejected":
                 self._bury(sequence, delivery, verdict.reason)
+            case "unavailable" if sequence == self._accused:
+                # What follows it passed, so it is this event that makes the far side fall, not an outage.
+                self._accused = None
+                reason = f"the far side fell each time it was given this event: {verdict.reason}"
+                self._failed(sequence, delivery, Verdict("retry", reason, verdict.after))
+                self._note_trouble(verdict)
             case _:
                 heapq.heappush(self._again, sequence)
                 self._note_trouble(verdict)
@@ -329,45 +357,51 @@ class Lane:
         self._failures = 0
         self._failing.clear()
         self._proven = True
-        suspect, self._suspect = self._suspect, None
-        if suspect is not None and suspect != sequence and suspect in self._again:
-            # What follows it passed, so it is this event that makes the far side fall, not an outage.
-            self._again.remove(suspect)
-            heapq.heapify(self._again)
-            self._failed(suspect, None, Verdict("retry", "the far side fell each time it was given this event"))
+        if self._suspect is not None:
+            self._accused, self._suspect = self._suspect, None
+        if self._accused == sequence:
+            self._accused = None
         self._settle(sequence, "delivered")
         self._plugins.tell("event_delivered", self._log, output=self.name, delivery=delivery, seconds=seconds)
 
     def _failed(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> None:
         attempts = self._attempts.get(sequence, 1)
+        retries = self._retries[sequence] = self._retries.get(sequence, 0) + 1
         entry = self.cursor.failed(sequence, attempts, verdict.reason)
         self._journal.moved()
         if now_ms() - entry.failing_since >= self.settings.retry_for * 1000:
             self._bury(sequence, delivery, f"tried for {self.settings.retry_for}: {verdict.reason}")
             return
-        heapq.heappush(self._later, (time.monotonic() + wait_for_event(attempts, verdict.after), sequence))
+        heapq.heappush(self._later, (time.monotonic() + wait_for_event(retries, verdict.after), sequence))
         self._log.warning("event failed", event_id=delivery and delivery.event.id, sequence=sequence,
                           attempt=attempts, reason=verdict.reason)  # fmt: skip
 
     def _bury(self, sequence: int, delivery: Delivery | None, reason: str) -> None:
         event_id = delivery.event.id if delivery else None
         self._log.error("dead letter", event_id=event_id, sequence=sequence, reason=reason)
+        self._retries.pop(sequence, None)
         self.cursor.bury(sequence, self._attempts.pop(sequence, 0), reason)
         self._journal.moved()
         if delivery is not None:
             self._plugins.tell("event_dead", self._log, output=self.name, delivery=delivery, reason=reason)
 
     def _settle(self, sequence: int, outcome: str) -> None:
+        self._retries.pop(sequence, None)
         self.cursor.settle(sequence, outcome, self._attempts.pop(sequence, 0))
         self._journal.moved()
 
     async def _drain(self) -> None:
         """Let what is under way end before the output is closed."""
+        if self._trouble is not None:
+            self._change("paused" if self._trouble.kind == "stopped" else "waiting", self._trouble.reason)
+        # A thread that hangs keeps its place: until it ends nothing else is given to this output.
+        while self._under_way and not self._stopping.is_set():
+            self._wake.clear()
+            await self._wake.wait()
         tasks = {under_way.task for under_way in self._under_way.values() if under_way.task is not None}
         if not tasks:
             return
-        # A thread that hangs keeps its place: until it ends nothing else is given to this output.
-        _, pending = await asyncio.wait(tasks, timeout=GRACE_SECONDS if self._stopping.is_set() else None)
+        _, pending = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
         for task in pending:
             task.cancel()
         if pending:
@@ -406,7 +440,7 @@ class Lane:
         if not changed:
             return
         self._since = time.time()
-        text = f"output {self.name} ({self.output.type}) is {state}{note}"
+        text = f"output {self.name} ({self.settings.type}) is {state}{note}"
         if state in ("waiting", "paused"):
             self._log.warning(text, reason=reason)
         elif state == "open":
@@ -417,7 +451,7 @@ class Lane:
         """How the output stands now."""
         return LaneReport(
             name=self.name,
-            type=self.output.type,
+            type=self.settings.type,
             state=self._state,
             reason=self._reason,
             since=self._since,

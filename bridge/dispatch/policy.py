@@ -66,10 +66,15 @@ def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> V
 
 def wait_for_output(failures: int, after: float | None) -> float:
     """Seconds until an output that failed so many times in a row (from 1) is tried again: full jitter, capped."""
-    return max(after or 0.0, random.uniform(0.0, min(OUTPUT_CAP, 2.0 ** (failures - 1))))  # noqa: S311 - no secret
+    return max(after or 0.0, random.uniform(0.0, _doubled(failures - 1, OUTPUT_CAP)))  # noqa: S311 - no secret
 
 
 def wait_for_event(attempts: int, after: float | None) -> float:
     """Seconds until an event that failed so many times (from 1) is tried again: wider and wider, with jitter."""
-    widest = min(EVENT_CAP, 2.0**attempts)
+    widest = _doubled(attempts, EVENT_CAP)
     return max(after or 0.0, random.uniform(widest / 2, widest))  # noqa: S311 - no secret
+
+
+def _doubled(times: int, cap: float) -> float:
+    # A night's outage has more failures than a float has powers of two.
+    return min(cap, 2.0 ** min(times, 60))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from threading import Lock
+from typing import Final
 
 from msgspec import Struct
 
 from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, StateBlob
 
-_GONE = ("delivered", "expired", "none")
+_CLOSING: Final = ("delivered", "expired", "none", "skipped")
+_ABSENT: Final = object()
 
 
 def now_ms() -> int:
@@ -37,42 +39,50 @@ class Cursor:
         self.name = entry.name
         self.began = entry.began
         self.next = entry.next
-        self._open: dict[int, OpenEntry] = {open_.sequence: open_ for open_ in entry.open if not open_.dead_since}
+        self._open: dict[int, OpenEntry | None] = {open_.sequence: open_ for open_ in entry.open if not open_.dead_since}
+        """What was taken and neither settled nor buried; None where there is nothing more to say of it."""
         self._dead: dict[int, OpenEntry] = {open_.sequence: open_ for open_ in entry.open if open_.dead_since}
         self._changes: list[Change] = []
         self._logged_next = entry.next
         self._lock = Lock()
-        self.synced_low = min([entry.next, *self._open])
-        """Below it all is settled but for dead letters, and the disk knows: what retention may believe."""
+        self.low = min([entry.next, *self._open, *self._dead])
+        """The oldest sequence that the log must keep for this output, dead letters included, as the disk knows it."""
 
     # --- The loop's side
 
     def take(self, until: int) -> None:
         """Move on to `until`; what was passed is open until it is settled."""
         with self._lock:
-            self._open.update({sequence: OpenEntry(sequence) for sequence in range(self.next, until)})
-            self.next = until
+            for sequence in range(self.next, until):
+                self._open[sequence] = None
+            self.next = max(self.next, until)
 
     def settle(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "") -> None:
         """Close a sequence for good: delivered, none, expired."""
         with self._lock:
-            if self._open.pop(sequence, None) or self._dead.pop(sequence, None):
-                self._changes.append(Change(self.number, sequence, outcome, now_ms(), attempts, reason))
+            if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None):
+                self._note(sequence, outcome, attempts, reason)
 
     def failed(self, sequence: int, attempts: int, reason: str) -> OpenEntry:
-        """Note that an event failed as an event of its own: it stays open, to be tried again."""
+        """Note that an open event failed as an event of its own: it stays open, to be tried again."""
         with self._lock:
-            change = Change(self.number, sequence, "retry", now_ms(), attempts, reason)
-            self._changes.append(change)
-            entry = self._open[sequence] = after(self._open.get(sequence, OpenEntry(sequence)), change)
+            if sequence not in self._open:  # given up meanwhile
+                return OpenEntry(sequence, attempts, now_ms())
+            change = self._note(sequence, "retry", attempts, reason)
+            entry = self._open[sequence] = after(self._open[sequence] or OpenEntry(sequence), change)
             return entry
 
     def bury(self, sequence: int, attempts: int, reason: str) -> None:
-        """Make an event a dead letter: it keeps its place in the log until it expires."""
+        """Make an open event a dead letter: it keeps its place in the log until it expires."""
         with self._lock:
-            change = Change(self.number, sequence, "dead", now_ms(), attempts, reason)
-            self._changes.append(change)
-            self._dead[sequence] = after(self._open.pop(sequence, OpenEntry(sequence)), change)
+            if sequence in self._open:
+                change = self._note(sequence, "dead", attempts, reason)
+                self._dead[sequence] = after(self._open.pop(sequence) or OpenEntry(sequence), change)
+
+    def _note(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "", until: int = 0) -> Change:
+        change = Change(self.number, sequence, outcome, now_ms(), attempts, reason, until)
+        self._changes.append(change)
+        return change
 
     def expire(self, before: int) -> int:
         """Drop dead letters that died before a time (ms); returns how many."""
@@ -82,25 +92,27 @@ class Cursor:
         return len(old)
 
     def skip_to(self, sequence: int) -> int:
-        """Give up all that waits below a sequence; returns how many that were."""
+        """Give up all below a sequence that is not settled, dead letters excepted; returns how many that were."""
         with self._lock:
-            skipped = [number for number in self._open if number < sequence]
-            for number in skipped:
+            given_up = [number for number in self._open if number < sequence]
+            for number in given_up:
                 del self._open[number]
-                self._changes.append(Change(self.number, number, "expired", now_ms()))
-            passed = max(0, sequence - self.next)
-            self.next += passed
-            return len(skipped) + passed
+                self._note(number, "skipped", until=number + 1)
+            passed = sequence - self.next
+            if passed > 0:
+                self._note(self.next, "skipped", until=sequence)
+                self.next = sequence
+            return len(given_up) + max(0, passed)
 
     def open_entries(self) -> list[OpenEntry]:
         """What was taken and is neither settled nor dead, in order."""
         with self._lock:
-            return sorted(self._open.values(), key=lambda entry: entry.sequence)
+            return [self._open[sequence] or OpenEntry(sequence) for sequence in sorted(self._open)]
 
     def dead_letters(self) -> list[OpenEntry]:
         """The dead letters, in order."""
         with self._lock:
-            return sorted(self._dead.values(), key=lambda entry: entry.sequence)
+            return [self._dead[sequence] for sequence in sorted(self._dead)]
 
     @property
     def dead(self) -> int:
@@ -116,12 +128,6 @@ class Cursor:
         with self._lock:
             oldest = min([self.next, *self._open])
         return oldest if oldest < log_next else None
-
-    @property
-    def low(self) -> int:
-        """The oldest sequence that the log must keep for this output, dead letters included, as the disk knows it."""
-        with self._lock:
-            return min([self.synced_low, *self._dead])
 
     # --- The writer's side
 
@@ -140,13 +146,21 @@ class Cursor:
         with self._lock:
             del self._changes[: len(progress.changes)]
             self._logged_next = progress.next
-            unlogged = (change.sequence for change in self._changes)
-            self.synced_low = min([progress.next, *self._open, *unlogged])
+            self.low = min(
+                progress.next,
+                min(self._open, default=progress.next),
+                min(self._dead, default=progress.next),
+                # Settled in memory only: the disk still has it open or dead.
+                min((change.sequence for change in self._changes), default=progress.next),
+            )
 
     def entry(self) -> OutputEntry:
         """The whole state."""
         with self._lock:
-            entries = sorted([*self._open.values(), *self._dead.values()], key=lambda entry: entry.sequence)
+            entries = [
+                self._open.get(sequence) or self._dead.get(sequence) or OpenEntry(sequence)
+                for sequence in sorted([*self._open, *self._dead])
+            ]
             return OutputEntry(self.number, self.name, self.began, self.next, tuple(entries))
 
 
@@ -171,17 +185,25 @@ class State:
         self._open = {entry.number: {open_.sequence: open_ for open_ in entry.open} for entry in blob.outputs}
 
     def apply(self, blob: ChangesBlob) -> None:
-        """Bring it up to date with one CHANGES record."""
+        """Bring it up to date with one CHANGES record; one that is in it already changes nothing."""
+        skips = [change for change in blob.changes if change.outcome == "skipped"]
         for number, next_ in blob.next:
-            if number in self._outputs and next_ > self._next[number]:
-                self._open[number].update({n: OpenEntry(n) for n in range(self._next[number], next_)})
-                self._next[number] = next_
+            if number in self._next:
+                self._take(number, next_, [(skip.sequence, skip.until) for skip in skips if skip.output == number])
         for change in blob.changes:
             open_ = self._open.get(change.output, {})
-            if change.outcome in _GONE:
+            if change.outcome in _CLOSING:
                 open_.pop(change.sequence, None)
             elif change.sequence in open_:
                 open_[change.sequence] = after(open_[change.sequence], change)
+
+    def _take(self, number: int, until: int, skips: list[tuple[int, int]]) -> None:
+        """Open what an output passed, without a range that it skipped, which may be long."""
+        position = self._next[number]
+        for begin, end in [*skips, (until, until)]:
+            self._open[number].update({sequence: OpenEntry(sequence) for sequence in range(position, begin)})
+            position = max(position, end)
+        self._next[number] = max(position, until)
 
     def outputs(self) -> list[OutputEntry]:
         """Where each output stands."""

@@ -6,41 +6,47 @@ One connection, used by the writer thread, does all writes and checkpoints; ques
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
-from bridge.journal.record import PushBlob
+from bridge.journal.record import Key, PushBlob
 
-_SCHEMA_VERSION = 1
-_WAL_BYTES = 4_000_000
-_SCHEMA = """
+_SCHEMA_VERSION: Final = 1
+_CHECKPOINT_BYTES: Final = 4_000_000
+_TOO_LARGE_BYTES: Final = 64_000_000
+_SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE push (sequence INTEGER PRIMARY KEY, device TEXT NOT NULL, msg_id TEXT NOT NULL, digest BLOB NOT NULL);
-CREATE INDEX push_key ON push (device, msg_id);
+CREATE TABLE push (
+    sequence INTEGER PRIMARY KEY, count INTEGER NOT NULL, device TEXT NOT NULL, msg_id TEXT NOT NULL,
+    digest BLOB NOT NULL
+);
+CREATE INDEX push_msg_id ON push (msg_id);
 CREATE TABLE event (
-    sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, msg_id TEXT NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL,
-    channel TEXT NOT NULL, occurred INTEGER NOT NULL, received INTEGER NOT NULL
+    sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL, channel TEXT NOT NULL,
+    occurred INTEGER NOT NULL, received INTEGER NOT NULL
 );
 CREATE INDEX event_id ON event (id);
-CREATE INDEX event_msg_id ON event (msg_id);
 """
+_DISK_TROUBLE: Final = frozenset(
+    (
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    )
+)
 
 
 class Foreign(Exception):
-    """The index belongs to another journal, or is damaged, or of another version: to be built again."""
-
-
-class PushRow(Struct, frozen=True):
-    """What the index takes in of a push."""
-
-    sequence: int
-    device: str
-    msg_id: str
-    digest: bytes
-    events: tuple[EventRow, ...]
+    """The index belongs to another journal or version, or is not usable: to be built again."""
 
 
 class EventRow(Struct, frozen=True):
@@ -55,18 +61,39 @@ class EventRow(Struct, frozen=True):
     received: int
 
 
+class Rows:
+    """What the index is yet to take in."""
+
+    def __init__(self) -> None:
+        self.pushes: list[tuple[int, int, str, str, bytes]] = []
+        self.events: list[tuple[int, str, str, str, str, int, int]] = []
+
+    def add(self, sequence: int, blob: PushBlob) -> None:
+        """A push that begins at this sequence."""
+        self.pushes.append((sequence, blob.count, blob.device, blob.msg_id, blob.digest))
+        for n, event in enumerate(blob.events):
+            self.events.append(
+                (sequence + n, event.id, event.kind, event.device, event.channel, event.occurred, blob.received)
+            )
+
+    def clear(self) -> None:
+        """The index has them."""
+        self.pushes.clear()
+        self.events.clear()
+
+
 class Index:
     """The writer's connection."""
 
     def __init__(self, path: Path, uuid: bytes) -> None:
         self.path = path
         self.uuid = uuid
-        self._connection: sqlite3.Connection | None = None
         self.through = 1
         """The first sequence that it does not know."""
+        self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
-        """Open or make it; raises Foreign, or sqlite3.Error where the disk does not let it."""
+        """Open or make it; raises Foreign and sqlite3.Error."""
         fresh = not self.path.exists()
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
@@ -74,22 +101,24 @@ class Index:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             if fresh:
-                with _transaction(connection):
-                    for statement in _SCHEMA.split(";"):
-                        connection.execute(statement)
-                    values = [("version", _SCHEMA_VERSION), ("uuid", self.uuid), ("through", 1)]
-                    connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
+                self._make(connection)
             meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-        except sqlite3.DatabaseError as error:
+            if (meta.get("version"), meta.get("uuid")) != (_SCHEMA_VERSION, self.uuid):
+                raise Foreign("it belongs to another journal or version")
+            if not isinstance(meta.get("through"), int):
+                raise Foreign("it does not say how far it goes")
+        except BaseException:
             connection.close()
-            if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
-                raise
-            raise Foreign(str(error)) from error
-        if (meta.get("version"), meta.get("uuid")) != (_SCHEMA_VERSION, self.uuid):
-            connection.close()
-            raise Foreign("it belongs to another journal or version")
+            raise
         self._connection = connection
-        self.through = int(meta["through"])
+        self.through = meta["through"]
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        with _transaction(connection):
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            values = [("version", _SCHEMA_VERSION), ("uuid", self.uuid), ("through", 1)]
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
 
     @property
     def is_open(self) -> bool:
@@ -98,33 +127,22 @@ class Index:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise sqlite3.OperationalError("the index is not open")
+            raise Foreign("it is not open")
         return self._connection
 
-    def add(self, pushes: Iterable[PushRow], through: int) -> None:
-        """Take in pushes, in one transaction; raises sqlite3.Error."""
+    def add(self, rows: Rows, through: int) -> None:
+        """Take in rows, in one transaction; raises sqlite3.Error."""
         connection = self._opened()
         with _transaction(connection):
-            for push in pushes:
-                connection.execute(
-                    "INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?)",
-                    (push.sequence, push.device, push.msg_id, push.digest),
-                )
-                connection.executemany(
-                    "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (e.sequence, e.id, push.msg_id, e.kind, e.device, e.channel, e.occurred, e.received)
-                        for e in push.events
-                    ],
-                )
+            connection.executemany("INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?)", rows.pushes)
+            connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows.events)
             connection.execute("UPDATE meta SET value = ? WHERE name = 'through'", (through,))
         self.through = through
 
-    def find(self, device: str, msg_id: str, digest: bytes) -> list[int]:
-        """Sequences of pushes with this key, newest first."""
+    def find(self, key: Key) -> list[int]:
+        """Sequences of pushes with this key, newest first; raises sqlite3.Error."""
         rows = self._opened().execute(
-            "SELECT sequence FROM push WHERE device = ? AND msg_id = ? AND digest = ? ORDER BY sequence DESC",
-            (device, msg_id, digest),
+            "SELECT sequence FROM push WHERE device = ? AND msg_id = ? AND digest = ? ORDER BY sequence DESC", key
         )
         return [row[0] for row in rows.fetchall()]
 
@@ -136,9 +154,13 @@ class Index:
             connection.execute("DELETE FROM event WHERE sequence < ?", (below,))
 
     def checkpoint_when_large(self) -> None:
-        """Bring the write-ahead log into the database once it is worth it; raises sqlite3.Error."""
-        if self.path.with_name(self.path.name + "-wal").stat().st_size > _WAL_BYTES:
-            self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Bring the write-ahead log into the database once it is worth it; raises Foreign, sqlite3.Error, OSError."""
+        wal = self.path.with_name(self.path.name + "-wal")
+        if not wal.exists() or wal.stat().st_size < _CHECKPOINT_BYTES:
+            return
+        self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if wal.stat().st_size > _TOO_LARGE_BYTES:
+            raise Foreign("its write-ahead log grows and grows")
 
     def close(self) -> None:
         """Close the connection."""
@@ -147,7 +169,7 @@ class Index:
             self._connection = None
 
     def set_aside(self) -> None:
-        """Remove the files of an index that is in doubt; nothing in it is not in the log."""
+        """Remove the files of an index that is in doubt; nothing in it is not in the log. Raises OSError."""
         self.close()
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
@@ -158,27 +180,29 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the index itself is at fault, and not the disk or a lock, which may pass."""
+    return isinstance(error, Foreign) or (
+        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK_TROUBLE
+    )
 
 
 def find_events(path: Path, what: str, limit: int = 2) -> list[EventRow]:
     """Events by id, its beginning (6 characters at least), or msg_id; for people, on a connection of its own."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        columns = "SELECT sequence, id, kind, device, channel, occurred, received FROM event"
-        rows = connection.execute(f"{columns} WHERE msg_id = ? ORDER BY sequence LIMIT ?", (what, limit)).fetchall()
+    columns = "SELECT e.sequence, e.id, e.kind, e.device, e.channel, e.occurred, e.received FROM"
+    join = "push p JOIN event e ON e.sequence >= p.sequence AND e.sequence < p.sequence + p.count"
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        by_msg_id = f"{columns} {join} WHERE p.msg_id = ? ORDER BY e.sequence LIMIT ?"
+        rows = connection.execute(by_msg_id, (what, limit)).fetchall()
         if not rows and len(what) >= 6:
             span = (what.upper(), what.upper() + "\x7f", limit)
-            rows = connection.execute(f"{columns} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", span).fetchall()
+            by_id = f"{columns} event e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT ?"
+            rows = connection.execute(by_id, span).fetchall()
     return [EventRow(*row) for row in rows]
-
-
-def push_row(sequence: int, blob: PushBlob) -> PushRow:
-    """What the index takes in of a push that begins at this sequence."""
-    events = tuple(
-        EventRow(sequence + n, e.id, e.kind, e.device, e.channel, e.occurred, blob.received)
-        for n, e in enumerate(blob.events)
-    )
-    return PushRow(sequence, blob.device, blob.msg_id, blob.digest, events)

@@ -6,20 +6,23 @@ import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
+from threading import Lock
+from typing import Final
 
 from msgspec import DecodeError, Struct
 
 from bridge.event import Event, Picture, PictureLost, decode_document
 from bridge.journal.record import Kind, PictureEntry, PushBlob, checksum, decode_push, from_milliseconds
-from bridge.journal.segment import GROUP_ALIGNMENT, Damage, Found, Segment, WouldBlock
+from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
 from bridge.normalizer import Push
 from bridge.output import Original
 
-_CACHED_RECORDS = 256
-_CACHED_BYTES = 8_000_000
-_MAPPED_SEGMENTS = 8
-_STEPS = 64
+_CACHED_EVENTS: Final = 256
+_CACHED_BYTES: Final = 8_000_000
+_BUSY_SEGMENTS: Final = 8
+_STEPS: Final = 64
 
 
 class Lost(Struct, frozen=True):
@@ -43,7 +46,7 @@ class Pictures:
         self._read: dict[str, bytes] = {}
 
     async def read(self, sha256: str) -> bytes:
-        """A picture's bytes; raises PictureLost."""
+        """A picture's bytes; raises PictureLost, and OSError for trouble that may pass."""
         try:
             return self._get(sha256, wait=False)
         except WouldBlock:
@@ -63,10 +66,7 @@ class Pictures:
             offset += entry.size
         else:
             raise PictureLost(f"its push has no picture {sha256}")
-        try:
-            data = self._segment.read(offset, entry.size, wait=wait)
-        except OSError as error:
-            raise PictureLost(f"picture {sha256} can't be read: {error}") from error
+        data = self._segment.read(offset, entry.size, wait=wait)
         if len(data) != entry.size or checksum(data) != entry.checksum:
             raise PictureLost(f"picture {sha256} is damaged on disk ({self._segment.path.name}, offset {offset})")
         self._read[sha256] = data
@@ -77,13 +77,11 @@ class Record:
     """One push as it lies in the log."""
 
     def __init__(self, segment: Segment, found: Found) -> None:
-        self.segment = segment
-        self.offset = found.offset
         self.sequence = found.prefix.sequence
         self.count = found.prefix.count
         self.size = found.prefix.size
         self.blob: PushBlob = decode_push(found.blob)
-        self.pictures = Pictures(segment, found.offset + self.size - found.prefix.tail_size, self.blob.pictures)
+        self.pictures = Pictures(segment, found.offset + found.prefix.fixed_size, self.blob.pictures)
         self._events: dict[int, Event] = {}
 
     def event(self, sequence: int) -> Event | None:
@@ -129,18 +127,22 @@ class Record:
 
 
 class Log:
-    """The segments of one journal, oldest first. The writer appends; everyone reads by sequence."""
+    """The segments of one journal, oldest first. The writer's thread appends; everyone reads by sequence."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.segments: list[Segment] = []
+        """Never changed but exchanged, so that other threads may walk it."""
         self.next = 1
         """The next sequence to be given: everything below it is on disk."""
         self._records: OrderedDict[int, Record] = OrderedDict()
-        """The last ones read, by first sequence: the lanes share them."""
+        """The last ones read, by each of their sequences: the lanes share them."""
         self._cached_bytes = 0
         self._ahead: OrderedDict[int, tuple[Segment, int]] = OrderedDict()
-        self._mapped: OrderedDict[int, Segment] = OrderedDict()
+        """Where to look for the record that begins at a sequence: behind the one that ends there."""
+        self._busy: OrderedDict[int, Segment] = OrderedDict()
+        """Older segments that were read lately, by number: the rest cost neither memory nor a descriptor."""
+        self._busy_lock = Lock()
 
     # --- Segments
 
@@ -148,53 +150,59 @@ class Log:
         """Take in the newest segment; the one before it ends where this one begins."""
         if self.segments:
             self.segments[-1].end = segment.base
-            self._note_map(self.segments[-1])
-        self.segments.append(segment)
+            self._note_busy(self.segments[-1])
+        self.segments = [*self.segments, segment]
 
-    def drop_first(self) -> Segment:
-        """Let go of the oldest segment, so that nobody reads it any more."""
-        segment = self.segments.pop(0)
+    def drop(self, segment: Segment) -> None:
+        """Let go of a segment whose file is gone, so that nobody reads it any more."""
+        self.segments = [other for other in self.segments if other is not segment]
         segment.close()
-        return segment
 
     @property
     def first(self) -> int:
         """The oldest sequence that is still there."""
-        return self.segments[0].base if self.segments else self.next
+        segments = self.segments
+        return segments[0].base if segments else self.next
 
     def bytes_on_disk(self) -> int:
         """Bytes of all segments."""
-        return sum(segment.size() for segment in self.segments)
+        return sum(segment.size for segment in self.segments)
 
     def segment_of(self, sequence: int) -> Segment | None:
         """The segment whose range holds the sequence."""
-        place = bisect_right(self.segments, sequence, key=lambda segment: segment.base) - 1
+        segments = self.segments
+        place = bisect_right(segments, sequence, key=attrgetter("base")) - 1
         # Segments may share a base (a start without pushes): the last of them holds it.
-        return self.segments[place] if place >= 0 else None
+        return segments[place] if place >= 0 else None
 
     def pushes(self, sequence: int) -> Iterator[Record | Lost]:
         """All live pushes from a sequence on, without the cache; may wait for the disk."""
-        for segment in list(self.segments):
+        expected = sequence
+        for segment in self.segments:
             if segment.end is not None and segment.end <= sequence:
                 continue
-            expected = max(segment.base, sequence)
             for found in segment.records():
-                if isinstance(found, Damage) or found.prefix.kind != Kind.PUSH:
+                if not isinstance(found, Found) or found.prefix.kind != Kind.PUSH:
                     continue
-                begins, ends = found.prefix.sequence, found.prefix.sequence + found.prefix.count
-                if not segment.is_live(begins) or ends <= sequence:
+                if found.prefix.until <= expected or not segment.is_live(found.prefix.sequence):
                     continue
-                if begins > expected:
-                    yield Lost(expected, begins)
-                yield Record(segment, found)
-                expected = ends
-            if segment.end is not None and expected < segment.end:
-                yield Lost(expected, segment.end)
+                try:
+                    record = Record(segment, found)
+                except DecodeError:
+                    continue
+                if record.sequence > expected:
+                    yield Lost(expected, record.sequence)
+                yield record
+                expected = found.prefix.until
+            if segment.end is not None:
+                segment.close()
+        if expected < self.next:
+            yield Lost(expected, self.next)
 
     # --- Reading by sequence
 
     async def read(self, sequence: int) -> Record | Lost:
-        """The record that holds the sequence, which must be below `next`; raises OSError."""
+        """The record that holds the sequence, which must be below `next`; raises OSError for trouble that may pass."""
         cached = self._records.get(sequence)
         if cached is not None:
             return cached
@@ -202,44 +210,52 @@ class Log:
             read = self._load(sequence, wait=False)
         except WouldBlock:
             read = await asyncio.to_thread(self._load, sequence, wait=True)
-        if isinstance(read, Record) and read.sequence not in self._records:
-            self._remember(read)
+        if isinstance(read, Record):
+            read = self._records.get(sequence) or self._remember(read)  # another lane may have been quicker
         return read
 
     def read_blocking(self, sequence: int) -> Record | Lost:
         """`read` for threads, past the cache."""
         return self._load(sequence, wait=True)
 
-    def _remember(self, record: Record) -> None:
-        self._records[record.sequence] = record
-        self._cached_bytes += record.size
-        while len(self._records) > 1 and (len(self._records) > _CACHED_RECORDS or self._cached_bytes > _CACHED_BYTES):
-            _, gone = self._records.popitem(last=False)
-            self._cached_bytes -= gone.size
+    def _remember(self, record: Record) -> Record:
+        if record.sequence not in self._records:
+            self._cached_bytes += record.size
+        for sequence in range(record.sequence, record.sequence + record.count):
+            self._records[sequence] = record
+        while len(self._records) > record.count and (
+            len(self._records) > _CACHED_EVENTS or self._cached_bytes > _CACHED_BYTES
+        ):
+            sequence, gone = self._records.popitem(last=False)
+            if sequence == gone.sequence:
+                self._cached_bytes -= gone.size
+        return record
 
     def _load(self, sequence: int, *, wait: bool) -> Record | Lost:
         segment = self.segment_of(sequence)
         if segment is None:
             return Lost(sequence, self.first)
-        found = self._walk(segment, sequence, wait=wait)
-        if found is None:
-            self._map(segment, wait=wait)
-            offset = segment.locate(sequence)
-            found = None if offset is None else segment.record_at(offset, wait=wait)
-        if found is not None and found.prefix.sequence + found.prefix.count > sequence:
+        self._note_busy(segment)
+        found = self._walk(segment, sequence, wait=wait) or self._look_up(segment, sequence, wait=wait)
+        if found is not None:
             try:
-                return self._took(Record(segment, found))
+                record = Record(segment, found)
             except DecodeError:
-                found = None
-        self._map(segment, wait=wait)
-        return Lost(sequence, segment.following(sequence) or segment.end or self.next)
+                return Lost(sequence, found.prefix.until)
+            self._ahead[found.prefix.until] = segment, found.end
+            if len(self._ahead) > _CACHED_EVENTS:
+                self._ahead.popitem(last=False)
+            return record
+        following = self._places(segment, wait=wait).after(sequence)
+        return Lost(sequence, following or segment.end or self.next)
 
     def _walk(self, segment: Segment, sequence: int, *, wait: bool) -> Found | None:
-        """The record that directly follows the one read before, without a map; None where that is not known."""
-        place = self._ahead.get(sequence)
-        if place is None or place[0] is not segment:
-            return None
-        offset = place[1]
+        """The record that follows the one read before, or is the segment's first; None where that is not known."""
+        last, offset = self._ahead.get(sequence, (None, 0))
+        if last is not segment:
+            if sequence != segment.base:
+                return None
+            offset = FIRST_RECORD
         for _ in range(_STEPS):
             found = segment.record_at(offset, wait=wait)
             if found is None:  # padding, most likely: the next group begins at the next page
@@ -247,31 +263,30 @@ class Log:
                 if following == offset:
                     return None
                 offset = following
-            elif found.prefix.kind == Kind.PUSH:
+            elif isinstance(found, Found) and found.prefix.kind == Kind.PUSH:
                 return found if found.prefix.sequence == sequence else None
             else:
-                offset += found.prefix.size
+                offset = found.end
         return None
 
-    def _took(self, record: Record) -> Record:
-        self._ahead[record.sequence + record.count] = record.segment, record.offset + record.size
-        if len(self._ahead) > _CACHED_RECORDS:
-            self._ahead.popitem(last=False)
-        return record
+    def _look_up(self, segment: Segment, sequence: int, *, wait: bool) -> Found | None:
+        offset = self._places(segment, wait=wait).at(sequence)
+        found = None if offset is None else segment.record_at(offset, wait=wait)
+        return found if isinstance(found, Found) and found.prefix.until > sequence else None
 
-    def _map(self, segment: Segment, *, wait: bool) -> None:
-        if segment.mapped:
-            return
-        if not wait:
+    def _places(self, segment: Segment, *, wait: bool) -> Places:
+        if segment.places is None and not wait:
             raise WouldBlock
-        segment.map()
-        self._note_map(segment)
+        return segment.map()
 
-    def _note_map(self, segment: Segment) -> None:
-        self._mapped[segment.number] = segment
-        self._mapped.move_to_end(segment.number)
-        while len(self._mapped) > _MAPPED_SEGMENTS:
-            self._mapped.popitem(last=False)[1].forget_map()
+    def _note_busy(self, segment: Segment) -> None:
+        if segment.end is None:
+            return
+        with self._busy_lock:
+            self._busy[segment.number] = segment
+            self._busy.move_to_end(segment.number)
+            while len(self._busy) > _BUSY_SEGMENTS:
+                self._busy.popitem(last=False)[1].rest()
 
     def close(self) -> None:
         """Close all files."""

@@ -1,9 +1,9 @@
 """What stands in a segment: the bytes of a record and their checksums. No files here.
 
-A record is a prefix, a packed blob (together the fixed part, one checksum) and, for a push, the bytes of its
-pictures (a checksum each). The fixed part's checksum is seeded with the journal's UUID and the segment's number, so
-that a picture which contains a record, or a block of another file, is never taken for a record. docs/journal.md
-describes the format for readers in other languages.
+A record is a prefix, a packed blob (together the fixed part) and, for a push, the bytes of its pictures, a checksum
+each. The prefix's checksum is seeded with the journal's UUID and the segment's number, and the blob's with the
+prefix's, so that a picture which contains a record, or a block of another file, is never taken for a record.
+docs/journal.md describes the format for readers in other languages.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ import msgspec
 from msgspec import Struct
 
 MAGIC: Final = b"BXr1"
-PREFIX: Final = Packing("<4sBxHIQQI")
-"""magic, kind, sequences taken, length of the blob, length of the pictures, sequence, checksum."""
+PREFIX: Final = Packing("<4sB3xIIIQII")
+"""magic, kind, sequences taken, length of the blob, length of the pictures, sequence, and the checksums of all this
+and of the blob."""
 PREFIX_SIZE: Final = PREFIX.size
+_UNSEALED: Final = Packing("<4sB3xIIIQ")
+"""The prefix without its checksums."""
+
+Key = tuple[str, str, bytes]
+"""What makes two pushes the same: device, msg_id and digest."""
 
 
 class Kind(IntEnum):
@@ -75,6 +81,16 @@ class PushBlob(Struct, frozen=True, array_like=True):
     """(place in the cut body, number of the picture) for each cut, in order."""
     pictures: tuple[PictureEntry, ...]
 
+    @property
+    def key(self) -> Key:
+        """What makes two pushes the same."""
+        return self.device, self.msg_id, self.digest
+
+    @property
+    def count(self) -> int:
+        """How many sequences it takes: one for each event, one where it holds none."""
+        return max(1, len(self.events))
+
 
 class OpenEntry(Struct, frozen=True, array_like=True):
     """A sequence that an output took and has not settled."""
@@ -114,35 +130,49 @@ class Change(Struct, frozen=True, array_like=True):
     output: int
     sequence: int
     outcome: str
-    """delivered, retry, dead, expired or none (nothing at that sequence to deliver)."""
+    """retry and dead leave it open. delivered, expired, none (nothing at that sequence to deliver) close it. skipped
+    closes it and all up to `until`, dead letters excepted."""
     when: int
     attempts: int = 0
     reason: str = ""
+    until: int = 0
+    """The first sequence that is not skipped."""
 
 
 class ChangesBlob(Struct, frozen=True, array_like=True):
     """The blob of a CHANGES record."""
 
     next: tuple[tuple[int, int], ...]
-    """(output, the first sequence that it never took), for outputs that moved on."""
+    """(output, the first sequence that it never took): what it passed is open, but for what the changes close."""
     changes: tuple[Change, ...]
 
 
 class Prefix(Struct, frozen=True):
-    """The decoded prefix of a record."""
+    """The decoded prefix of a record, itself proven."""
 
     kind: int
     count: int
-    """How many sequences it takes: one for each event, one where a push holds none, none for state."""
+    """How many sequences it takes; state and changes take none."""
     blob_size: int
     tail_size: int
     sequence: int
-    checksum: int
+    own_checksum: int
+    blob_checksum: int
+
+    @property
+    def fixed_size(self) -> int:
+        """Bytes of prefix and blob."""
+        return PREFIX_SIZE + self.blob_size
 
     @property
     def size(self) -> int:
         """Bytes of the whole record."""
         return PREFIX_SIZE + self.blob_size + self.tail_size
+
+    @property
+    def until(self) -> int:
+        """The first sequence behind it."""
+        return self.sequence + self.count
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -162,29 +192,30 @@ def checksum(data: bytes) -> int:
 
 
 def seed(uuid: bytes, segment: int) -> int:
-    """What the checksums of a segment's fixed parts begin with."""
+    """What the checksums of a segment's records begin with."""
     return zlib.crc32(uuid + segment.to_bytes(8, "little"))
 
 
 def fixed_part(kind: Kind, sequence: int, count: int, blob: bytes, tail_size: int, seed: int) -> bytes:
     """Prefix and blob, ready to be written."""
-    prefix = PREFIX.pack(MAGIC, kind, count, len(blob), tail_size, sequence, 0)[:-4]
-    checksum = zlib.crc32(blob, zlib.crc32(prefix, seed))
-    return prefix + checksum.to_bytes(4, "little") + blob
+    prefix = _UNSEALED.pack(MAGIC, kind, count, len(blob), tail_size, sequence)
+    own = zlib.crc32(prefix, seed)
+    return b"".join((prefix, own.to_bytes(4, "little"), zlib.crc32(blob, own).to_bytes(4, "little"), blob))
 
 
-def decode_prefix(data: bytes) -> Prefix | None:
-    """The prefix at the beginning of data; None where there is none. Its checksum is not yet proven."""
+def decode_prefix(data: bytes, seed: int) -> Prefix | None:
+    """The prefix at the beginning of data; None where there is none that was written into this segment."""
     if len(data) < PREFIX_SIZE or not data.startswith(MAGIC):
         return None
-    _, kind, count, blob_size, tail_size, sequence, checksum = PREFIX.unpack_from(data)
-    return Prefix(kind, count, blob_size, tail_size, sequence, checksum)
+    _, kind, count, blob_size, tail_size, sequence, own, blob = PREFIX.unpack_from(data)
+    if zlib.crc32(data[: _UNSEALED.size], seed) != own:
+        return None
+    return Prefix(kind, count, blob_size, tail_size, sequence, own, blob)
 
 
-def is_sound(prefix: Prefix, fixed: bytes, seed: int) -> bool:
-    """Whether the fixed part (prefix and blob) is as it was written, into this segment."""
-    checksum = zlib.crc32(memoryview(fixed)[PREFIX_SIZE:], zlib.crc32(fixed[: PREFIX_SIZE - 4], seed))
-    return len(fixed) == PREFIX_SIZE + prefix.blob_size and checksum == prefix.checksum
+def is_sound(prefix: Prefix, blob: bytes) -> bool:
+    """Whether the blob is as it was written behind this prefix."""
+    return len(blob) == prefix.blob_size and zlib.crc32(blob, prefix.own_checksum) == prefix.blob_checksum
 
 
 def to_milliseconds(when: datetime) -> int:

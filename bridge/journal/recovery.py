@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from zlib import crc32
 
 import structlog
 from msgspec import DecodeError, Struct
 
 from bridge.journal.cursor import State
-from bridge.journal.index import Foreign, Index, PushRow, push_row
-from bridge.journal.log import Log, Lost
-from bridge.journal.record import (
-    PREFIX_SIZE,
-    Kind,
-    OutputEntry,
-    StateBlob,
-    decode_changes,
-    decode_push,
-    decode_state,
-)
-from bridge.journal.segment import Damage, Found, Header, NotASegment, Segment, read_header
+from bridge.journal.log import Log
+from bridge.journal.record import Kind, OutputEntry, StateBlob, checksum, decode_changes, decode_push, decode_state
+from bridge.journal.segment import Found, Header, NotASegment, Segment, file_name, read_header
+from bridge.journal.tail import Unsynced
 
 log = structlog.get_logger("boxbridge.journal")
-
-_REBUILD_ROWS = 2_000
 
 
 class Proven(Struct, frozen=True):
@@ -38,8 +24,9 @@ class Proven(Struct, frozen=True):
     uuid: bytes
     next_number: int
     outputs: list[OutputEntry]
-    salvage: list[tuple[Segment, Found]]
-    """Sound records that are read but not surely on disk: to be written again before anything is answered."""
+    all_outputs: bool
+    """Whether no output can be missing: else one that looks new may be an old one."""
+    unsynced: Unsynced | None
 
 
 def recover(journal_log: Log) -> Proven:
@@ -52,43 +39,70 @@ def recover(journal_log: Log) -> Proven:
             journal_log.add(Segment(path, header))
         else:
             set_aside(path, "it belongs to another journal")
-    journal_log.next = journal_log.segments[-1].base if journal_log.segments else 1
-    salvage = _read_newest(journal_log) if journal_log.segments else []
-    state = _state(journal_log)
-    return Proven(uuid, state.next_number, state.outputs(), salvage)
+    if not journal_log.segments:
+        return Proven(uuid, 1, [], all_outputs=True, unsynced=None)
+    journal_log.next, unsynced = _read_newest(journal_log.segments[-1])
+    state, complete = _state(journal_log.segments)
+    outputs = state.outputs()
+    # An output may have taken what has been damaged since: what is written next must not fall behind it.
+    journal_log.next = max([journal_log.next, *(entry.next for entry in outputs)])
+    return Proven(uuid, state.next_number, outputs, complete, unsynced)
 
 
 def _headers(folder: Path) -> list[tuple[Path, Header]]:
     found = []
-    for path in sorted(folder.glob("*.seg")):
+    for path in folder.glob("*.seg"):
         try:
-            found.append((path, read_header(path)))
+            header = read_header(path)
         except NotASegment as error:
             set_aside(path, str(error))
+            continue
+        if path.name == file_name(header.number):
+            found.append((path, header))
+        else:
+            set_aside(path, f"it is a copy of {file_name(header.number)}")
     return sorted(found, key=lambda pair: pair[1].number)
 
 
 def set_aside(path: Path, reason: str) -> None:
     """Rename a file that is not ours to read, once, so that it is neither lost nor reported for ever."""
     aside = path.with_name(path.name + ".aside")
+    copies = 1
+    while aside.exists():
+        copies += 1
+        aside = path.with_name(f"{path.name}.aside{copies}")
     log.error("a file of the journal is set aside", file=str(path), to=aside.name, reason=reason)
-    path.rename(aside)
+    try:
+        path.rename(aside)
+    except OSError as error:
+        log.warning("it could not be renamed, and is left alone", file=str(path), error=str(error))
 
 
-def _read_newest(journal_log: Log) -> list[tuple[Segment, Found]]:
-    """Prove the newest segment in full, pictures too: only it can end in a torn group."""
-    newest = journal_log.segments[-1]
+def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
+    """Prove the newest segment in full: only it can end in a torn group. Returns the sequence behind its last record.
+
+    A record that runs past the end of the file is torn: its push was never answered. Any other that is damaged may
+    have been answered, and keeps its sequence, so that it is named as lost.
+    """
     synced = _sync_and_drop_cache(newest)
-    sound: list[tuple[Segment, Found]] = []
+    next_ = newest.base
+    sound: list[Found] = []
+    newest.blank = True
     for found in newest.records():
-        if isinstance(found, Found) and found.prefix.kind == Kind.PUSH and _pictures_are_sound(newest, found):
-            sound.append((newest, found))
-            journal_log.next = max(journal_log.next, found.prefix.sequence + found.prefix.count)
-    if synced:
-        return []
-    # The disk would not take what it has: the next segment begins where this one did and gets what was proven.
-    journal_log.next = newest.base
-    return sound
+        prefix = found.prefix
+        if prefix is None or not isinstance(found, Found):
+            newest.blank = False
+            log.error("damage in the newest segment", file=str(newest.path), offset=found.offset, end=found.end)
+        if prefix is None:
+            continue
+        newest.blank = newest.blank and prefix.kind == Kind.STATE
+        # Whatever was below a record's sequence was on disk before it was written.
+        next_ = max(next_, prefix.until)
+        if isinstance(found, Found) and prefix.kind == Kind.PUSH:
+            _name_damaged_pictures(newest, found)
+            if not synced:
+                sound.append(found)
+    return next_, None if synced else Unsynced(newest, sound)
 
 
 def _sync_and_drop_cache(segment: Segment) -> bool:
@@ -107,36 +121,36 @@ def _sync_and_drop_cache(segment: Segment) -> bool:
     return synced
 
 
-def _pictures_are_sound(segment: Segment, found: Found) -> bool:
-    """Whether the pictures of a push are whole; a tear can lie inside one."""
+def _name_damaged_pictures(segment: Segment, found: Found) -> None:
+    """Read the pictures too; the event of one that is damaged lives on."""
     try:
         entries = decode_push(found.blob).pictures
-        offset = found.offset + PREFIX_SIZE + found.prefix.blob_size
-        for entry in entries:
-            if crc32(segment.read(offset, entry.size, wait=True)) != entry.checksum:
-                return False
-            offset += entry.size
-    except (DecodeError, OSError):
-        return False
-    return True
+    except DecodeError:
+        return
+    offset = found.offset + found.prefix.fixed_size
+    for entry in entries:
+        if checksum(segment.read(offset, entry.size, wait=True)) != entry.checksum:
+            log.error("a picture is damaged on disk", file=str(segment.path), offset=offset, sha256=entry.sha256)
+        offset += entry.size
 
 
-def _state(journal_log: Log) -> State:
-    """Where the outputs stand: the newest whole state, and all changes after it."""
-    empty = State(StateBlob(1, ()))
-    for place in range(len(journal_log.segments) - 1, -1, -1):
+def _state(segments: list[Segment]) -> tuple[State, bool]:
+    """Where the outputs stand: the newest whole state and all changes after it; and whether that was the newest."""
+    for place in range(len(segments) - 1, -1, -1):
         state: State | None = None
-        for segment in journal_log.segments[place:]:
+        for segment in segments[place:]:
             state = _read_state(segment, state)
         if state is not None:
-            return state
-        log.error("a segment's state is damaged; reading the one before", file=str(journal_log.segments[place].path))
-    return empty
+            return state, place == len(segments) - 1
+        log.error("a segment's state is damaged; reading the one before", file=str(segments[place].path))
+    log.error("ALARM: where the outputs stood is lost: each begins anew with the oldest event")
+    return State(StateBlob(1, ())), False
 
 
 def _read_state(segment: Segment, state: State | None) -> State | None:
+    """The state after this segment, from the one before it; None where neither is known."""
     for found in segment.records():
-        if isinstance(found, Damage):
+        if not isinstance(found, Found):
             continue
         try:
             if found.prefix.kind == Kind.STATE:
@@ -146,40 +160,3 @@ def _read_state(segment: Segment, state: State | None) -> State | None:
         except DecodeError as error:
             log.error("a state record can't be read", file=str(segment.path), offset=found.offset, error=str(error))
     return state
-
-
-def bring_index_up_to_date(journal_log: Log, index: Index, progress: Callable[[int], Any]) -> None:
-    """Hold the index against the log: behind, it reads on; foreign or damaged, it is made again; ahead, an alarm.
-
-    Trouble with the index never stops the start: the writer tries again. `progress` gets the sequence reached.
-    """
-    try:
-        try:
-            index.open()
-        except Foreign as error:
-            log.warning("the index is made again from the log", file=str(index.path), reason=str(error))
-            index.set_aside()
-            index.open()
-        if index.through > journal_log.next:
-            lost = index.through - journal_log.next
-            log.error("ALARM: the index knows events that the log has not: a segment was lost", events=lost)
-            journal_log.next = index.through
-        _read_on(journal_log, index, progress)
-    except (sqlite3.Error, OSError) as error:
-        log.error("the index can't be used; events are taken and delivered without it", error=str(error))
-        index.close()
-
-
-def _read_on(journal_log: Log, index: Index, progress: Callable[[int], Any]) -> None:
-    rows: list[PushRow] = []
-    for record in journal_log.pushes(max(index.through, journal_log.first)):
-        if isinstance(record, Lost):
-            log.error("events are damaged or missing", sequence=record.sequence, count=record.until - record.sequence)
-            continue
-        rows.append(push_row(record.sequence, record.blob))
-        if len(rows) >= _REBUILD_ROWS:
-            index.add(rows, record.sequence + record.count)
-            index.checkpoint_when_large()
-            rows.clear()
-            progress(record.sequence)
-    index.add(rows, journal_log.next)

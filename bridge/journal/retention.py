@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
+from itertools import pairwise
+from typing import Final
 
 import structlog
 from msgspec import Struct
 
-from bridge.journal.cursor import Cursor, now_ms
-from bridge.journal.index import Index
+from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 
 log = structlog.get_logger("boxbridge.journal")
+
+_CLOCK_MS: Final = 3_600_000
+"""When the clock says that nothing was written for longer than that, it may have jumped: age deletes nothing then."""
 
 
 class Keep(Struct, frozen=True, kw_only=True):
@@ -23,31 +26,41 @@ class Keep(Struct, frozen=True, kw_only=True):
     """Dead letters, and what waits for an output that is no longer configured."""
 
 
-def retain(journal_log: Log, index: Index, cursors: list[Cursor], parked: list[Cursor], keep: Keep) -> int:
-    """Delete segments that are done with; returns how many. Believes only what cursors have on disk."""
-    now = now_ms()
+def retain(
+    journal_log: Log, cursors: list[Cursor], parked: list[Cursor], keep: Keep, *, now: int, written: int
+) -> int:
+    """Delete segments that are done with; returns how many.
+
+    Believes only what cursors have on disk: what is given up here is deleted by a later call. `now` and `written`,
+    when something was last brought to disk, are in milliseconds.
+    """
+    if abs(now - written) > _CLOCK_MS:
+        return 0
+    give_up(journal_log, cursors, parked, before=now - int(keep.dead * 1000))
+    oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
+    deleted = 0
+    # A segment's events are at least as old as the segment after it.
+    for segment, following in pairwise(journal_log.segments):
+        if following.header.made > now - keep.settled * 1000 or following.base > oldest:
+            break
+        try:
+            segment.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("a segment can't be deleted", file=str(segment.path), error=str(error))
+            break
+        journal_log.drop(segment)
+        deleted += 1
+    return deleted
+
+
+def give_up(journal_log: Log, cursors: list[Cursor], parked: list[Cursor], *, before: int) -> None:
+    """Let dead letters go that died before a time, and what removed outputs did not take that is older than it."""
     for cursor in cursors:
-        expired = cursor.expire(now - int(keep.dead * 1000))
+        expired = cursor.expire(before)
         if expired:
             log.warning("dead letters expired", output=cursor.name, count=expired)
-    deleted = 0
-    while len(journal_log.segments) > 1:
-        segment, following = journal_log.segments[:2]
-        age = now - following.header.made
-        if age < keep.settled * 1000:
-            break
-        holders = [cursor for cursor in cursors if cursor.low < following.base]
-        if any(cursor not in parked for cursor in holders) or (holders and age < keep.dead * 1000):
-            break
-        for cursor in holders:
-            skipped = cursor.skip_to(following.base)
+    old = max((following.base for following in journal_log.segments[1:] if following.header.made <= before), default=0)
+    for cursor in parked:
+        skipped = cursor.skip_to(old)
+        if skipped:
             log.warning("events of a removed output were given up", output=cursor.name, count=skipped)
-        journal_log.drop_first()
-        segment.path.unlink()
-        deleted += 1
-    if deleted and index.is_open:
-        try:
-            index.forget(journal_log.first)
-        except sqlite3.Error as error:
-            log.warning("the index still names deleted events", error=str(error))
-    return deleted

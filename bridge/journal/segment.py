@@ -1,4 +1,7 @@
-"""Segment files: making one, reading records out of one, and going through one that may be damaged anywhere."""
+"""Segment files as they are read: header, records by their offset, and a way through one that may be damaged anywhere.
+
+They are written by `tail`, and never changed once another has begun.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ GROUP_ALIGNMENT: Final = 4096
 
 _READ_AHEAD: Final = 8192
 """Enough for the fixed part of most pushes in one read."""
-_SEARCH: Final = 1 << 20
+_WINDOW: Final = 1 << 16
 _SECTOR: Final = 4096
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 
@@ -56,18 +59,25 @@ class Header(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """A sound record in a segment."""
+    """A record in a segment whose fixed part is sound."""
 
     offset: int
     prefix: Prefix
     blob: bytes
 
+    @property
+    def end(self) -> int:
+        """Offset of the byte behind it."""
+        return self.offset + self.prefix.size
+
 
 class Damage(Struct, frozen=True):
-    """Bytes in the middle of a segment that are no record."""
+    """Bytes in a segment that are neither record nor padding."""
 
     offset: int
     end: int
+    prefix: Prefix | None = None
+    """What the record said of itself, where that much is sound."""
 
 
 def file_name(number: int) -> str:
@@ -87,12 +97,16 @@ def encode_header(header: Header) -> bytes:
 
 def read_header(path: Path) -> Header:
     """The header of a file, from either of its copies; raises NotASegment, NewerFormat or OSError."""
-    with path.open("rb") as file:
-        head = file.read(FIRST_RECORD)
+    descriptor = _Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     for offset in HEADER_COPIES:
-        packed = head[offset : offset + HEADER.size]
-        checksum = head[offset + HEADER.size : offset + HEADER.size + 4]
-        if len(checksum) < 4 or zlib.crc32(packed).to_bytes(4, "little") != checksum:
+        try:
+            copy = os.pread(descriptor.number, HEADER.size + 4, offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            continue  # an unreadable sector is damage like any other
+        packed = copy[: HEADER.size]
+        if len(copy) < HEADER.size + 4 or zlib.crc32(packed).to_bytes(4, "little") != copy[HEADER.size :]:
             continue
         magic, version, uuid, number, base, made = HEADER.unpack(packed)
         if magic != HEADER_MAGIC:
@@ -100,156 +114,177 @@ def read_header(path: Path) -> Header:
         if version > FORMAT_VERSION:
             raise NewerFormat(f"{path} has format {version}; this version reads up to {FORMAT_VERSION}")
         return Header(uuid, number, base, made)
-    raise NotASegment(f"{path} has no sound header")
+    raise NotASegment("it has no sound header")
 
 
-class Segment:
-    """One segment file. Reading only; the writer appends to the newest through its own descriptor."""
+class Places:
+    """Where the push records of a segment begin, by sequence."""
 
-    def __init__(self, path: Path, header: Header, *, fresh: bool = False) -> None:
-        self.path = path
-        self.header = header
-        self.seed = seed(header.uuid, header.number)
-        self.end: int | None = None
-        """The first sequence that is not this segment's: the next one's base. None for the newest."""
-        self._fd = -1
+    def __init__(self) -> None:
         self._sequences = array("Q")
         self._offsets = array("Q")
-        self._mapped = fresh
 
-    @property
-    def number(self) -> int:
-        """The number in its name."""
-        return self.header.number
-
-    @property
-    def base(self) -> int:
-        """Its first sequence."""
-        return self.header.base
-
-    def size(self) -> int:
-        """Bytes on disk."""
-        return self.path.stat().st_size
-
-    # --- Where records are
-
-    def wrote(self, sequence: int, offset: int) -> None:
-        """Remember where a push record stands, as it was written."""
+    def add(self, sequence: int, offset: int) -> None:
+        """Note one; sequences come in order."""
         self._offsets.append(offset)  # first, so that a reader in another thread never finds a sequence without it
         self._sequences.append(sequence)
 
-    @property
-    def mapped(self) -> bool:
-        """Whether it is known where its records are, so that `locate` need not read the file."""
-        return self._mapped
-
-    def map(self) -> None:
-        """Find out where its push records are; reads the whole file without pictures."""
-        if self._mapped:
-            return
-        sequences, offsets = array("Q"), array("Q")
-        for found in self.records():
-            if isinstance(found, Found) and found.prefix.kind == Kind.PUSH and self.is_live(found.prefix.sequence):
-                sequences.append(found.prefix.sequence)
-                offsets.append(found.offset)
-        self._sequences, self._offsets = sequences, offsets
-        self._mapped = True
-
-    def forget_map(self) -> None:
-        """Give the memory of `map` back."""
-        self._sequences, self._offsets, self._mapped = array("Q"), array("Q"), False
-
-    def locate(self, sequence: int) -> int | None:
-        """Offset of the last push record that begins at or before the sequence; None if there is none."""
+    def at(self, sequence: int) -> int | None:
+        """Offset of the last record that begins at or before the sequence; None if there is none."""
         place = bisect_right(self._sequences, sequence)
         return self._offsets[place - 1] if place else None
 
-    def following(self, sequence: int) -> int | None:
+    def after(self, sequence: int) -> int | None:
         """The first sequence above this one at which a record begins."""
         place = bisect_right(self._sequences, sequence)
         return self._sequences[place] if place < len(self._sequences) else None
 
+
+class Segment:
+    """One segment file, for reading in any thread."""
+
+    def __init__(self, path: Path, header: Header, places: Places | None = None) -> None:
+        self.path = path
+        self.header = header
+        self.number = header.number
+        self.base = header.base
+        """Its first sequence."""
+        self.seed = seed(header.uuid, header.number)
+        self.size = path.stat().st_size
+        """Bytes that may be read: in the newest, those that are surely on disk."""
+        self.end: int | None = None
+        """The first sequence that is not this segment's: the next one's base. None for the newest."""
+        self.blank = False
+        """Whether it is known to hold nothing but header and state, so that the next one makes it superfluous."""
+        self.places = places
+        """Where its push records are; None until `map`."""
+        self._descriptor: _Descriptor | None = None
+
     def is_live(self, sequence: int) -> bool:
         """The one rule of what counts: below the next segment's base."""
-        return self.end is None or sequence < self.end
+        return self.base <= sequence and (self.end is None or sequence < self.end)
 
-    # --- Reading
+    def map(self) -> Places:
+        """Where its push records are; the first time it goes through the whole file, without pictures."""
+        places = self.places
+        if places is None:
+            places = Places()
+            for found in self.records():
+                if isinstance(found, Found) and found.prefix.kind == Kind.PUSH and self.is_live(found.prefix.sequence):
+                    places.add(found.prefix.sequence, found.offset)
+            self.places = places
+        return places
 
     def read(self, offset: int, size: int, *, wait: bool) -> bytes:
-        """Bytes of the file, fewer at its end; raises WouldBlock unless it may wait for the disk, and OSError."""
-        if self._fd < 0:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        if wait or not _NOWAIT:
-            return os.pread(self._fd, size, offset)
-        buffer = bytearray(size)
+        """Bytes of the file; fewer at its end, and where the disk has lost them.
+
+        Raises WouldBlock unless it may wait for the disk, and OSError for trouble that may pass.
+        """
         try:
-            got = os.preadv(self._fd, [buffer], offset, _NOWAIT)
+            descriptor = self._descriptor
+            if descriptor is None:
+                descriptor = self._descriptor = _Descriptor(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+            if wait or not _NOWAIT:
+                return os.pread(descriptor.number, size, offset)
+            buffer = bytearray(size)
+            got = os.preadv(descriptor.number, [buffer], offset, _NOWAIT)
         except BlockingIOError:
             raise WouldBlock from None
         except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-            return os.pread(self._fd, size, offset)
-        if got < size and offset + got < os.fstat(self._fd).st_size:
+            if error.errno == errno.EOPNOTSUPP:
+                return self.read(offset, size, wait=True)
+            if error.errno in (errno.EIO, errno.ENOENT):
+                return b""
+            raise
+        if got < size and offset + got < self.size:
             raise WouldBlock
         return bytes(buffer) if got == size else bytes(buffer[:got])
 
-    def record_at(self, offset: int, *, wait: bool) -> Found | None:
-        """The record there, its fixed part proven; None where it is damaged."""
-        data = self.read(offset, _READ_AHEAD, wait=wait)
-        prefix = decode_prefix(data)
-        if prefix is None:
-            return None
-        fixed_size = PREFIX_SIZE + prefix.blob_size
-        if fixed_size > len(data):
-            if offset + prefix.size > self.size():
-                return None
-            data = self.read(offset, fixed_size, wait=wait)
-        fixed = data[:fixed_size]
-        return Found(offset, prefix, fixed[PREFIX_SIZE:]) if is_sound(prefix, fixed, self.seed) else None
+    def record_at(self, offset: int, *, wait: bool) -> Found | Damage | None:
+        """The record there, its fixed part proven; None where none begins. Raises WouldBlock and OSError."""
+        return self._parse(self.read(offset, _READ_AHEAD, wait=wait), offset, wait=wait)
 
-    def records(self, start: int = FIRST_RECORD) -> Iterator[Found | Damage]:
+    def records(self) -> Iterator[Found | Damage]:
         """Go through the file, padding left out and damage named; pictures are not read. May wait for the disk."""
-        offset, size = start, self.size()
-        while offset < size:
-            found = self._sound_at(offset)
-            if found is not None:
-                yield found
-                offset += found.prefix.size
-                continue
-            following, empty = self._next_record(offset, size)
-            if not empty:
-                yield Damage(offset, following)
-            offset = following
+        window = _Window(self)
+        offset = FIRST_RECORD
+        while (offset := self._behind_zeros(offset, window)) < self.size:
+            found = self._parse(window.at(offset), offset, wait=True)
+            if found is None:
+                found = Damage(offset, self._next_record(offset + 1, window))
+            yield found
+            offset = found.end
 
-    def _sound_at(self, offset: int) -> Found | None:
-        try:
-            return self.record_at(offset, wait=True)
-        except OSError:  # an unreadable sector is damage like any other
+    def _parse(self, data: bytes, offset: int, *, wait: bool) -> Found | Damage | None:
+        """The record at this offset, of which at least the beginning has been read."""
+        prefix = decode_prefix(data, self.seed)
+        if prefix is None or offset + prefix.size > self.size:
             return None
+        if prefix.fixed_size > len(data):
+            data = self.read(offset, prefix.fixed_size, wait=wait)
+        blob = data[PREFIX_SIZE : prefix.fixed_size]
+        return Found(offset, prefix, blob) if is_sound(prefix, blob) else Damage(offset, offset + prefix.size, prefix)
 
-    def _next_record(self, start: int, size: int) -> tuple[int, bool]:
-        """Offset of the next sound record after start (else the file's size), and whether only zeros lie between."""
-        offset, empty = start, True
-        while offset < size:
-            try:
-                chunk = self.read(offset, _SEARCH, wait=True)
-            except OSError:
-                chunk = b"?"
-            place = chunk.find(MAGIC, 1 if offset == start else 0)
-            while place >= 0:
-                empty = empty and not chunk[:place].strip(b"\0")
-                if self._sound_at(offset + place) is not None:
-                    return offset + place, empty
-                place = chunk.find(MAGIC, place + 1)
-                empty = False
-            empty = empty and not chunk.strip(b"\0")
-            # A magic that lies across two chunks must not be missed.
-            offset += max(len(chunk) - len(MAGIC) + 1, _SECTOR) if len(chunk) > len(MAGIC) else _SECTOR
-        return size, empty
+    def _behind_zeros(self, offset: int, window: _Window) -> int:
+        while (data := window.at(offset)).startswith(b"\0"):
+            zeros = len(data) - len(data.lstrip(b"\0"))
+            offset += zeros
+            if zeros < len(data):
+                break
+        return offset
+
+    def _next_record(self, start: int, window: _Window) -> int:
+        """Offset of the next record at or after start, else the file's size."""
+        offset = start
+        while offset < self.size:
+            data = window.at(offset)
+            place = data.find(MAGIC)
+            if place > 0:
+                offset += place
+            elif place == 0:
+                if self._parse(window.at(offset), offset, wait=True) is not None:
+                    return offset
+                offset += 1
+            else:  # a magic that lies across two reads must not be missed
+                offset += max(len(data) - len(MAGIC) + 1, 1) if data else _SECTOR
+        return self.size
+
+    def note(self, sequence: int, offset: int) -> None:
+        """Remember where a push record stands, as it was written."""
+        self.map().add(sequence, offset)
+
+    def rest(self) -> None:
+        """Give memory and descriptor back until it is read again."""
+        self.places = None
+        self.close()
 
     def close(self) -> None:
-        """Close the descriptor; the next read opens it again."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the file, once the last reader is done; the next read opens it again."""
+        self._descriptor = None
+
+
+class _Descriptor:
+    """An open file; it closes with its last user, so that a reader is never left with a number of another file."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+class _Window:
+    """The bytes of a segment, read in large pieces, for going through it; empty where the disk can't read them."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._begins = 0
+        self._data = b""
+
+    def at(self, offset: int) -> bytes:
+        """Bytes from this offset on: at least a prefix, but at the file's end."""
+        place = offset - self._begins
+        if not 0 <= place <= len(self._data) - PREFIX_SIZE:
+            self._data = self._segment.read(offset, _WINDOW, wait=True)
+            self._begins, place = offset, 0
+        return self._data[place : place + _READ_AHEAD]

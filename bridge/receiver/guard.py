@@ -6,6 +6,7 @@ The parser has no bound on a request line, headers, chunk extensions or trailers
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final
 
 import structlog
@@ -22,6 +23,7 @@ HEADER_SECONDS: Final = 20.0
 BODY_SECONDS: Final = 20.0
 """In each span of this length a body must grow by `BODY_RATE` bytes a second."""
 BODY_RATE: Final = 500
+_OFFER: Final = re.compile(rb"\r\n(upgrade):[ \t]*h2c", re.IGNORECASE)
 
 
 class TooLarge(Exception):
@@ -56,6 +58,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _unparsed = 0
     _header_bytes = 0
     _body_bytes = 0
+    _in_body = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -76,7 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._unparsed > UNPARSED_BYTES:
             self._abort("headers longer than allowed")
             return
-        super().data_received(data)
+        super().data_received(data if self._in_body else _without_offer(data))
 
     def on_message_begin(self) -> None:
         """A request began."""
@@ -96,6 +99,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """The headers are whole: the body is due."""
         self._unparsed = 0
         self._body_bytes = 0
+        self._in_body = True
         super().on_headers_complete()
         self._expect(BODY_SECONDS, self._check_rate)
 
@@ -108,6 +112,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._unparsed = 0
+        self._in_body = False
         self._expect_nothing()
         super().on_message_complete()
 
@@ -135,3 +140,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             log.warning("connection cut", peer=self.client and self.client[0], reason=reason)
             self.transport.abort()
+
+
+def _without_offer(data: bytes) -> bytes:
+    """The data with an offer to speak HTTP/2 made unknown to the parser, which would skip the body for it."""
+    offer = _OFFER.search(data, 0, data.find(b"\r\n\r\n"))
+    return data[: offer.start(1)] + b"x-offer" + data[offer.end(1) :] if offer else data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,6 +21,8 @@ log = structlog.get_logger("boxbridge.receiver")
 
 BODIES_BYTES: Final = 64_000_000
 """Bytes of bodies that are received at once, over all connections."""
+DISCARDED_BYTES: Final = 64_000_000
+"""How much of a refused body is read all the same."""
 RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -27,7 +30,7 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 def application(intake: Intake) -> Starlette:
     """The application: any path, any method."""
-    budget = BodyBudget(BODIES_BYTES)
+    budget = BodyBudget(max(BODIES_BYTES, intake.settings.server.max_body))
 
     async def endpoint(request: Request) -> Response:
         if request.method in ("GET", "HEAD", "OPTIONS"):
@@ -42,13 +45,16 @@ async def _take(request: Request, intake: Intake, budget: BodyBudget) -> Respons
     try:
         body = await _read(request, intake.settings.server.max_body, claimed)
         return _response(await intake.take(_push(request, body)))
-    except TooLarge as error:
-        return _response(intake.refuse(_push(request, b""), 413, str(error)), close=True)
-    except Busy as error:
-        return _response(intake.refuse(_push(request, b""), 503, str(error)), close=True)
+    except (TooLarge, Busy) as error:
+        await _discard(request)
+        status = 413 if isinstance(error, TooLarge) else 503
+        return _response(intake.refuse(_push(request, b""), status, str(error)), close=True)
     except ClientDisconnect:
         answer = intake.refuse(_push(request, b""), 400, "cut short: the connection ended before the body did")
         return _response(answer, close=True)  # nobody reads it
+    except Exception:  # a fault of ours or of a plugin; the device gets an answer that it understands
+        log.exception("push failed", path=request.scope["path"])
+        return _response(intake.refuse(_push(request, b""), 500, "internal error, see the log"), close=True)
     finally:
         claimed.give_back()
 
@@ -88,6 +94,18 @@ async def _read(request: Request, limit: int, claim: Claim) -> bytes:
         claim.grow(size)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def _discard(request: Request) -> None:
+    """Read on for a while: a sender that is cut off while it still sends never sees the answer."""
+    if "expect" in request.headers:
+        return  # it has not begun to send
+    size = 0
+    with contextlib.suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > DISCARDED_BYTES:
+                return
 
 
 def _push(request: Request, body: bytes) -> Push:

@@ -18,7 +18,11 @@ class ArchiveOptions(Struct, frozen=True, kw_only=True):
     """The keys of an output of type `archive`."""
 
     path: Annotated[
-        Path | None, Meta(description="Folder of the archive, one for each output; `archive` below `data` if left out.")
+        Path | None,
+        Meta(
+            description="Folder of the archive, one for each output; `archive` below `data` if left out.",
+            examples=["/mnt/usb/archive"],
+        ),
     ] = None
     original: Annotated[bool, Meta(description="Also keep the request as the device sent it.")] = True
     latest: Annotated[bool, Meta(description="Keep each channel's latest scene under a name that stays.")] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,10 +53,23 @@ class Options(Struct, frozen=True, kw_only=True):
         Size | None, Meta(description="Largest packet that the broker takes, where it does not say so itself.")
     ] = None
     ca: Annotated[
-        str, Meta(description='PEM file of the authorities to trust with mqtts://; "" for those of the system.')
-    ] = ""
-    cert: Annotated[str, Meta(description="PEM file of the certificate to show to the broker.")] = ""
-    key: Annotated[str, Meta(description="PEM file of the certificate's private key, if not in the same file.")] = ""
+        Path | None,
+        Meta(
+            description="PEM file of the authorities to trust with mqtts://, instead of the system's.",
+            examples=["secrets/ca.pem"],
+        ),
+    ] = None
+    cert: Annotated[
+        Path | None,
+        Meta(description="PEM file of the certificate to show to the broker.", examples=["secrets/boxbridge.pem"]),
+    ] = None
+    key: Annotated[
+        Path | None,
+        Meta(
+            description="PEM file of the certificate's private key, if not in the same file.",
+            examples=["secrets/boxbridge.key"],
+        ),
+    ] = None
     insecure: Annotated[bool, Meta(description="true: don't verify who the broker is. For trials only.")] = False
     keepalive: Annotated[Duration, Meta(description="A silent connection is tested this often.")] = Duration("30s")
     connect_timeout: Annotated[

@@ -22,12 +22,12 @@ class _Socket(ssl.SSLSocket):
 def tls_context(options: Options) -> ssl.SSLContext:
     """The context to connect with; raises Stopped where a file can't be used. Reads files: not for the event loop."""
     try:
-        context = ssl.create_default_context(cafile=options.ca or None)
+        context = ssl.create_default_context(cafile=options.ca)
     except OSError as error:
         raise Stopped(f'ca: "{options.ca}" can\'t be used: {error.strerror or error}') from error
     if options.cert:
         try:
-            context.load_cert_chain(options.cert, options.key or None)
+            context.load_cert_chain(options.cert, options.key)
         except OSError as error:
             raise Stopped(f'cert: "{options.cert}" with its key can\'t be used: {error.strerror or error}') from error
     context.sslsocket_class = _Socket

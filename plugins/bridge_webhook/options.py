@@ -37,9 +37,13 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
     connect_timeout: Annotated[Duration, Meta(description="How long connecting may take, TLS included.")] = Duration(
         "10s"
     )
-    ca: Annotated[Path | None, Meta(description="File with the CA certificates to trust instead of the system's.")] = (
-        None
-    )
+    ca: Annotated[
+        Path | None,
+        Meta(
+            description="PEM file of the authorities to trust, instead of the system's.",
+            examples=["secrets/ca.pem"],
+        ),
+    ] = None
     insecure: Annotated[bool, Meta(description="true takes any certificate: anybody may pose as the far side.")] = False
 
     def __post_init__(self) -> None:

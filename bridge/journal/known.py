@@ -1,0 +1,143 @@
+"""Which pushes are in the log already: the newest in a map, until the index has them too; the rest in the index.
+
+Neither is believed: a push is called a duplicate only when its record has been read back from the log, so that an
+index which is stale, damaged or of another journal can never swallow one. Belongs to the writer's thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from bridge.event import PictureLost
+from bridge.journal.index import Foreign, Index, Rows, is_damage
+from bridge.journal.log import Log, Lost, Record
+from bridge.journal.record import Key, PushBlob
+
+log = structlog.get_logger("boxbridge.journal")
+
+_LAZY_PUSHES: Final = 256
+_LAZY_SECONDS: Final = 1.0
+_UNINDEXED_LIMIT: Final = 10_000
+_REBUILD_PUSHES: Final = 2_000
+_TELL_SECONDS: Final = 2.0
+
+
+class Known:
+    """The pushes in the log, by what makes two of them the same."""
+
+    def __init__(self, journal_log: Log, index: Index) -> None:
+        self.due = float("inf")
+        """When the index should be brought up to date (monotonic)."""
+        self._log = journal_log
+        self._index = index
+        self._unindexed: dict[Key, int] = {}
+        self._rows = Rows()
+
+    @property
+    def full(self) -> bool:
+        """Whether no more can be remembered until the index can be written."""
+        return len(self._unindexed) >= _UNINDEXED_LIMIT
+
+    def find(self, key: Key) -> int:
+        """The sequence under which this very push lies in the log, whole; else 0."""
+        for sequence in self._candidates(key):
+            if not self._log.first <= sequence < self._log.next:
+                continue
+            try:
+                record = self._log.read_blocking(sequence)
+                if isinstance(record, Record) and record.blob.key == key:
+                    for entry in record.blob.pictures:
+                        record.pictures.read_blocking(entry.sha256)
+                    return record.sequence
+            except (OSError, PictureLost) as error:
+                log.warning("a record can't be read; its push is taken as new", sequence=sequence, error=str(error))
+        return 0
+
+    def _candidates(self, key: Key) -> list[int]:
+        if key in self._unindexed:
+            return [self._unindexed[key]]
+        try:
+            return self._index.find(key) if self._index.is_open else []
+        except sqlite3.Error as error:
+            self._failed(error)
+            return []
+
+    def note(self, sequence: int, blobs: Iterable[PushBlob]) -> None:
+        """These pushes are on disk now, from this sequence on."""
+        for blob in blobs:
+            self._unindexed[blob.key] = sequence
+            self._rows.add(sequence, blob)
+            sequence += blob.count
+        self.due = min(self.due, time.monotonic() + _LAZY_SECONDS)
+        if len(self._unindexed) >= _LAZY_PUSHES and self._index.is_open:
+            self.due = 0.0
+
+    def write_index(self) -> None:
+        """Bring the index up to date, whatever state it is in; where the disk does not let it, it is tried again."""
+        self.due = float("inf")
+        try:
+            if self._index.is_open:
+                if self._rows.pushes:
+                    self._index.add(self._rows, self._log.next)
+            else:
+                self._index.open()
+                self._read_on()
+            self._index.checkpoint_when_large()
+        except (Foreign, sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return
+        self._rows.clear()
+        self._unindexed.clear()
+
+    def forget(self, below: int) -> None:
+        """These pushes are no longer in the log."""
+        try:
+            if self._index.is_open:
+                self._index.forget(below)
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def _failed(self, error: Exception) -> None:
+        """Close the index, and remove it where it is itself at fault; it is opened, or made, again soon."""
+        self._index.close()
+        self.due = time.monotonic() + _LAZY_SECONDS
+        if not is_damage(error):
+            log.warning("the index can't be used, trying again; pushes are taken without it", error=str(error))
+            return
+        log.warning("the index is made again from the log", file=str(self._index.path), reason=str(error))
+        try:
+            self._index.set_aside()
+        except OSError as trouble:
+            log.warning("the old index can't be removed, trying again", error=str(trouble))
+
+    def _read_on(self) -> None:
+        """Hold the index against the log and take in what it has not; raises sqlite3.Error."""
+        if self._index.through > self._log.next:
+            lost = self._index.through - self._log.next
+            log.error("ALARM: the index knows events that the log has not: a segment was lost", events=lost)
+            self._log.next = self._index.through
+        rows = Rows()
+        told = time.monotonic()
+        for record in self._log.pushes(max(self._index.through, self._log.first)):
+            if isinstance(record, Lost):
+                count = record.until - record.sequence
+                log.error("events are damaged or missing", sequence=record.sequence, count=count)
+                continue
+            rows.add(record.sequence, record.blob)
+            if len(rows.pushes) >= _REBUILD_PUSHES:
+                self._index.add(rows, record.sequence + record.count)
+                self._index.checkpoint_when_large()
+                rows.clear()
+            if time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                log.info("reading events into the index", reached=record.sequence, of=self._log.next)
+        self._index.add(rows, self._log.next)

@@ -1,0 +1,171 @@
+"""The open end of the log: the one segment that is written, until it is full or anything at all goes wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.figures import Histogram
+from bridge.journal.cursor import now_ms
+from bridge.journal.log import Log
+from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
+from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
+
+_WRITEV_BUFFERS: Final = 1000
+"""The kernel takes 1,024 at a time."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Sizes that tests make tiny."""
+
+    segment_bytes: int = 64_000_000
+    alignment: int = GROUP_ALIGNMENT
+
+
+class Unsynced(Struct, frozen=True):
+    """A segment whose end the disk would not sync: what is sound in it is written again before anything else."""
+
+    segment: Segment
+    sound: Sequence[Found]
+
+
+class FailedWrite(Exception):
+    """A group is not on disk, or not surely."""
+
+
+class Tail:
+    """The newest segment, for appending. Belongs to the writer's thread."""
+
+    def __init__(self, journal_log: Log, uuid: bytes, limits: Limits, unsynced: Unsynced | None) -> None:
+        self.sync_seconds = Histogram()
+        self.bytes_written = 0
+        self.synced_at = 0
+        """When something was last brought to disk (ms)."""
+        self._log = journal_log
+        self._uuid = uuid
+        self._limits = limits
+        self._unsynced = unsynced
+        self._fd = -1
+        self._offset = 0
+
+    @property
+    def offset(self) -> int:
+        """Where the next group begins."""
+        return self._offset
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time for another segment."""
+        return self._offset >= self._limits.segment_bytes
+
+    def begin(self, state: StateBlob) -> None:
+        """Begin the next segment, with the whole state at its head.
+
+        Raises FailedWrite; then nothing can be appended until it has been called again with success. The segment
+        before is never appended to again either way: all in it from the new one's base on is dead.
+        """
+        self.close()
+        base = self._unsynced.segment.base if self._unsynced else self._log.next
+        number = _next_number(self._log.folder)
+        path = self._log.folder / file_name(number)
+        header = Header(self._uuid, number, base, now_ms())
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._offset = 0
+            head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
+            self._put([encode_header(header), head])
+            places = self._copy_unsynced(seed(self._uuid, number))
+            self._put([], pad=True)
+            self._sync()
+            sync_folder(self._log.folder)
+            segment = Segment(path, header, places)
+        except (FailedWrite, OSError) as error:
+            self.close()
+            with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
+                path.unlink()
+            raise FailedWrite(f"{path}: {_reason(error)}") from error
+        segment.blank = self._unsynced is None
+        self._unsynced = None
+        self._log.add(segment)
+        self._drop_blank()
+
+    def append(self, buffers: list[bytes]) -> None:
+        """Write a group, padded, and sync it; raises FailedWrite, and then nothing more can be appended here."""
+        try:
+            self._put(buffers, pad=True)
+            self._sync()
+        except (FailedWrite, OSError) as error:
+            self.close()
+            raise FailedWrite(_reason(error)) from error
+        segment = self._log.segments[-1]
+        segment.size = self._offset
+        segment.blank = False
+
+    def close(self) -> None:
+        """Append no more to this file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _put(self, buffers: list[bytes], *, pad: bool = False) -> None:
+        """Write; near a full disk a part of it may be written without an error."""
+        if self._fd < 0:
+            raise FailedWrite("no segment is open")
+        if pad:
+            size = sum(map(len, buffers))
+            buffers = [*buffers, bytes(-(self._offset + size) % self._limits.alignment)]
+        for start in range(0, len(buffers), _WRITEV_BUFFERS):
+            part = buffers[start : start + _WRITEV_BUFFERS]
+            size = sum(map(len, part))
+            written = os.writev(self._fd, part)
+            self._offset += written
+            self.bytes_written += written
+            if written != size:
+                raise FailedWrite(f"only {written} of {size} bytes could be written; the disk is full")
+
+    def _sync(self) -> None:
+        before = time.perf_counter()
+        os.fdatasync(self._fd)
+        self.sync_seconds.observe(time.perf_counter() - before)
+        self.synced_at = now_ms()
+
+    def _copy_unsynced(self, seed: int) -> Places:
+        """Write what is sound in a segment that could not be synced again, under its own sequences."""
+        places = Places()
+        for found in self._unsynced.sound if self._unsynced else ():
+            prefix = found.prefix
+            pictures = self._unsynced.segment.read(found.offset + prefix.fixed_size, prefix.tail_size, wait=True)
+            places.add(prefix.sequence, self._offset)
+            self._put([fixed_part(Kind.PUSH, prefix.sequence, prefix.count, found.blob, len(pictures), seed), pictures])
+        return places
+
+    def _drop_blank(self) -> None:
+        """Remove the segment before, if it held nothing but its state: starts and faults must not pile up files."""
+        *_, before, newest = [None, *self._log.segments]
+        if before and newest and before.blank and before.base == newest.base:
+            self._log.drop(before)
+            with contextlib.suppress(OSError):  # left over, it does no harm
+                before.path.unlink()
+
+
+def _next_number(folder: Path) -> int:
+    return max((int(path.stem) for path in folder.glob("*.seg") if path.stem.isdecimal()), default=0) + 1
+
+
+def _reason(error: FailedWrite | OSError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,146 @@
+"""The dispatcher starts a lane for each output, and exchanges only what changed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from bridge import Delivery, Unavailable
+from bridge.config.settings import Settings
+from bridge.options import Duration
+from tests.rooms import Far, async_output, opened, plain_output, until
+
+pytestmark = pytest.mark.anyio
+
+
+def changed(settings: Settings, output: str, **changes: object) -> Settings:
+    """The settings with other values for one output."""
+    outputs = settings.output | {output: msgspec.structs.replace(settings.output[output], **changes)}
+    return msgspec.structs.replace(settings, output=outputs)
+
+
+@pytest.mark.parametrize("make", [async_output, plain_output], ids=["async", "plain"])
+async def test_an_event_that_comes_alone_is_delivered_at_once(tmp_path: Path, far: Far, make: object) -> None:
+    moments: dict[str, float] = {}
+
+    def note(delivery: Delivery) -> None:
+        moments[delivery.event.id] = time.monotonic()
+
+    far.answer = note
+    async with opened(tmp_path, make("sink", far)) as rooms:  # type: ignore[operator]
+        await until(lambda: rooms.report().state == "open")
+        delays = []
+        for _ in range(10):
+            await rooms.push()
+            answered = time.monotonic()
+            await until(rooms.is_settled)
+            delays.append(moments[rooms.heard.ids()[-1]] - answered)
+    assert sorted(delays)[len(delays) // 2] < 0.05
+
+
+async def test_each_output_gets_every_event(tmp_path: Path, far: Far) -> None:
+    other = Far()
+    async with opened(tmp_path, async_output("one", far), plain_output("two", other)) as rooms:
+        ids = await rooms.push_some(5)
+        await until(lambda: rooms.is_settled("one") and rooms.is_settled("two"))
+    assert far.ids() == other.ids() == ids
+
+
+async def test_the_report_says_how_an_output_stands(tmp_path: Path, far: Far) -> None:
+    before = time.time()
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.settle(5)
+        (report,) = rooms.dispatcher.reports()
+        assert (report.name, report.type, report.state, report.reason) == ("sink", "sink", "open", "found")
+        assert before <= report.since <= time.time()
+        assert report.retry_in is None
+        await rooms.push_some(2)
+        await until(rooms.is_settled)
+        (report,) = rooms.dispatcher.reports()
+        assert (report.waiting, report.under_way, report.dead, report.delivered) == (0, 0, 0, 2)
+
+
+async def test_it_settles_when_each_output_was_tried_once(tmp_path: Path, far: Far) -> None:
+    def away() -> None:
+        raise Unavailable("down", after=100)
+
+    far.opening = away
+    async with opened(tmp_path, async_output("sink", far), async_output("other", Far())) as rooms:
+        await rooms.dispatcher.settle(5)
+        assert [report.state for report in rooms.dispatcher.reports()] == ["waiting", "open"]
+
+
+async def test_a_reload_leaves_alone_what_did_not_change(tmp_path: Path, far: Far) -> None:
+    other = Far()
+    async with opened(tmp_path, async_output("same", far), async_output("other", other)) as rooms:
+        await rooms.dispatcher.settle(5)
+        lane = rooms.lane("same")
+        await rooms.dispatcher.apply(changed(rooms.settings, "other", timeout=Duration("5s")))
+        await rooms.dispatcher.settle(5)
+        assert rooms.lane("same") is lane
+        assert far.calls == ["open"]
+        assert other.calls == ["open", "close", "open"]
+        ids = await rooms.push_some(1)
+        await until(lambda: far.ids() == other.ids() == ids)
+
+
+async def test_a_reload_with_another_place_exchanges_all(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.settle(5)
+        settings = msgspec.structs.replace(rooms.settings, timezone=ZoneInfo("UTC"))
+        await rooms.dispatcher.apply(settings)
+        assert far.output.timezone == ZoneInfo("UTC")
+        await rooms.dispatcher.settle(5)
+    assert far.calls == ["open", "close", "open", "close"]
+
+
+async def test_an_output_that_is_disabled_keeps_its_place(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        before = await rooms.push_some(1)
+        await until(rooms.is_settled)
+        await rooms.dispatcher.apply(changed(rooms.settings, "sink", enabled=False))
+        assert rooms.dispatcher.reports() == []
+        meanwhile = await rooms.push_some(2)
+        await rooms.dispatcher.apply(rooms.settings)
+        await until(rooms.is_settled)
+    assert far.ids() == before + meanwhile
+
+
+async def test_an_output_that_is_removed_and_comes_back_goes_on_where_it_stood(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.settle(5)
+        await rooms.dispatcher.apply(msgspec.structs.replace(rooms.settings, output={}))
+        assert far.calls == ["open", "close"]
+        meanwhile = await rooms.push_some(2)
+        await rooms.dispatcher.apply(rooms.settings)
+        await until(lambda: far.ids() == meanwhile)
+
+
+async def test_an_output_that_a_reload_adds_begins_with_the_next_event(tmp_path: Path, far: Far) -> None:
+    new = Far()
+    async with opened(tmp_path, async_output("sink", far), async_output("new", new)) as rooms:
+        both = rooms.settings
+        alone = msgspec.structs.replace(both, output={"sink": both.output["sink"]})
+        await rooms.dispatcher.apply(alone)
+        await rooms.push_some(2)
+        added = msgspec.structs.replace(
+            both, output=alone.output | {"added": msgspec.structs.replace(both.output["new"])}
+        )
+        await rooms.dispatcher.apply(added)
+        ids = await rooms.push_some(1)
+        await until(lambda: new.ids() == ids)
+        assert len(far.ids()) == 3
+
+
+async def test_two_outputs_of_one_type_stand_apart(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        settings = rooms.settings
+        twice = msgspec.structs.replace(settings, output=settings.output | {"again": settings.output["sink"]})
+        await rooms.dispatcher.apply(twice)
+        (event,) = await rooms.push_some(1)
+        await until(lambda: far.ids() == [event, event])
+        assert sorted(rooms.heard.delivered) == [("again", event), ("sink", event)]
