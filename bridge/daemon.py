@@ -72,6 +72,8 @@ class Daemon:
                 opened.push_async_callback(listener.stop)
             self._opened = opened.pop_all()
         self._warn_of_parked()
+        for broken in self.plugins.broken:
+            log.warning("a plugin could not be loaded", reason=broken.reason)
         return self
 
     async def __aexit__(self, *_: object) -> None:

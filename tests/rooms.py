@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from bridge import Answer, Delivery, Event, Output, Push, hookimpl
 from bridge.config.settings import OutputSettings, Settings
@@ -114,6 +118,21 @@ def plain_output(name: str, far: Far) -> type[Output]:
     return PlainOutput
 
 
+class Bringing:
+    """A plugin that brings these outputs and normalizers."""
+
+    def __init__(self, *outputs: Any, normalizers: tuple[Any, ...] = ()) -> None:
+        self._outputs, self._normalizers = outputs, normalizers
+
+    @hookimpl
+    def register_outputs(self) -> Any:
+        return self._outputs
+
+    @hookimpl
+    def register_normalizers(self) -> Any:
+        return self._normalizers
+
+
 class Heard:
     """A plugin that only listens, and brings the outputs of a test."""
 
@@ -185,6 +204,26 @@ class Rooms:
         """Whether the output has nothing left to do."""
         report = self.report(name)
         return not report.waiting and not report.under_way
+
+
+class Disk:
+    """The disk below the journal, which can be made to fail as a full one does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._sync = os.fdatasync
+        self._failing = False
+        monkeypatch.setattr(os, "fdatasync", self._fdatasync)
+
+    def _fdatasync(self, file: int) -> None:
+        if self._failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._sync(file)
+
+    def fail(self) -> None:
+        self._failing = True
+
+    def mend(self) -> None:
+        self._failing = False
 
 
 def push_of(body: bytes, path: str = PATH, headers: dict[str, str] | None = None) -> Push:

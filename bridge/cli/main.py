@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from bridge import __version__
 from bridge.errors import BridgeError
@@ -33,16 +38,31 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of a first use."""
-        return [*COMMANDS, *sorted(super().list_commands(ctx))]
+        """All names, in the order of a first use, then those of plugins."""
+        return [*COMMANDS, *sorted(self._of_plugins)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
+        """Import and return one command; only one that is not ours costs loading the plugins."""
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
+            return self._of_plugins.get(cmd_name)
         module = importlib.import_module(f"bridge.cli.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    @cached_property
+    def _of_plugins(self) -> Mapping[str, click.Command]:
+        from bridge.cli.plugins import plugins_folder
+        from bridge.config.settings import PLUGINS_DIR
+        from bridge.plugins import Plugins
+
+        named = os.environ.get("BOXBRIDGE_CONFIG")
+        try:
+            folder = plugins_folder(Path(named) if named else None)
+        except BridgeError:
+            folder = PLUGINS_DIR  # who asks for help may have a configuration to mend
+        group = click.Group()
+        Plugins().load(folder).tell("register_commands", structlog.get_logger("boxbridge.cli"), group=group)
+        return group.commands
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -20,11 +20,11 @@ from bridge.plugins import LoadedPlugin, Plugins
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins_command(config: Path | None, hooks: bool, as_json: bool) -> None:
     """List the plugins that are loaded, and those that could not be."""
-    plugins = Plugins().load(_folder(config))
+    plugins = Plugins().load(plugins_folder(config))
     click.echo(_json(plugins) if as_json else _table(plugins, hooks))
 
 
-def _folder(config: Path | None) -> Path:
+def plugins_folder(config: Path | None) -> Path:
     """Where drop-in files lie. The rest of the configuration may be wrong, perhaps because of a broken plugin."""
     try:
         return read(find(config)).plugins_dir

@@ -16,7 +16,7 @@ from msgspec import Struct
 from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, StateBlob
 
 _CLOSING: Final = ("delivered", "expired", "none", "skipped")
-_ABSENT: Final = object()
+_ABSENT: Final = OpenEntry(-1)
 
 
 def now_ms() -> int:
@@ -39,7 +39,9 @@ class Cursor:
         self.name = entry.name
         self.began = entry.began
         self.next = entry.next
-        self._open: dict[int, OpenEntry | None] = {open_.sequence: open_ for open_ in entry.open if not open_.dead_since}
+        self._open: dict[int, OpenEntry | None] = {
+            open_.sequence: open_ for open_ in entry.open if not open_.dead_since
+        }
         """What was taken and neither settled nor buried; None where there is nothing more to say of it."""
         self._dead: dict[int, OpenEntry] = {open_.sequence: open_ for open_ in entry.open if open_.dead_since}
         self._changes: list[Change] = []
@@ -60,7 +62,7 @@ class Cursor:
     def settle(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "") -> None:
         """Close a sequence for good: delivered, none, expired."""
         with self._lock:
-            if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None):
+            if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None) is not None:
                 self._note(sequence, outcome, attempts, reason)
 
     def failed(self, sequence: int, attempts: int, reason: str) -> OpenEntry:

@@ -6,7 +6,7 @@ One connection, used by the writer thread, does all writes and checkpoints; ques
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -139,12 +139,17 @@ class Index:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'through'", (through,))
         self.through = through
 
-    def find(self, key: Key) -> list[int]:
-        """Sequences of pushes with this key, newest first; raises sqlite3.Error."""
-        rows = self._opened().execute(
-            "SELECT sequence FROM push WHERE device = ? AND msg_id = ? AND digest = ? ORDER BY sequence DESC", key
-        )
-        return [row[0] for row in rows.fetchall()]
+    def find(self, keys: Iterable[Key]) -> dict[Key, list[int]]:
+        """Sequences of pushes with these keys, the newest last; raises sqlite3.Error."""
+        found: dict[Key, list[int]] = {key: [] for key in keys}
+        msg_ids = list({msg_id for _, msg_id, _ in found})
+        marks = ",".join("?" * len(msg_ids))
+        columns = "device, msg_id, digest, sequence"
+        query = f"SELECT {columns} FROM push WHERE msg_id IN ({marks}) ORDER BY sequence"  # noqa: S608 - only marks
+        for device, msg_id, digest, sequence in self._opened().execute(query, msg_ids).fetchall():
+            if (device, msg_id, digest) in found:
+                found[device, msg_id, digest].append(sequence)
+        return found
 
     def forget(self, below: int) -> None:
         """Delete what retention has taken from the log; raises sqlite3.Error."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,14 +14,17 @@ import structlog
 from bridge.errors import FileTrouble
 from bridge.event import Event, encode_document
 from bridge.figures import Histogram
-from bridge.journal.cursor import Cursor
+from bridge.journal.cursor import Cursor, now_ms
 from bridge.journal.index import EventRow, Index, find_events
+from bridge.journal.known import Known
+from bridge.journal.lock import lock_folder
 from bridge.journal.log import Log, Lost, Record
-from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, checksum, to_milliseconds
-from bridge.journal.recovery import bring_index_up_to_date, recover
+from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, checksum, pack, to_milliseconds
+from bridge.journal.recovery import Proven, recover
 from bridge.journal.retention import Keep, retain
 from bridge.journal.segment import NewerFormat
-from bridge.journal.writer import Entry, FailedWrite, JournalUnavailable, Limits, Stored, Writer, sync_folder
+from bridge.journal.tail import Limits, Tail
+from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
 from bridge.normalizer import Cutout, Parsed, Push
 
 log = structlog.get_logger("boxbridge.journal")
@@ -46,11 +48,11 @@ class Journal:
         """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
+        self._index = folder / "index.sqlite"
         self._writer: Writer
-        self._index: Index
         self._lock = -1
-        self._answers: list[tuple[asyncio.Future[Stored], Stored | JournalUnavailable]] = []
         self._loop: asyncio.AbstractEventLoop
+        self._next = 1
 
     # --- Opening and closing
 
@@ -60,39 +62,39 @@ class Journal:
         `outputs`: the configured ones, and where one that is new begins.
         """
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._open, outputs)
+        self._lock = lock_folder(self.folder)
+        try:
+            await asyncio.to_thread(self._open, outputs)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._next = self.log.next
+        self._writer.start()
 
     def _open(self, outputs: Mapping[str, From]) -> None:
         began = time.monotonic()
-        self._lock = lock_folder(self.folder)
         try:
             proven = recover(self.log)
         except NewerFormat as error:
             raise FileTrouble(f"{error}; start the newer version, or set the folder aside") from error
         except OSError as error:
             raise FileTrouble(f"the journal in {self.folder} can't be read: {error}") from error
-        self._index = Index(self.folder / "index.sqlite", proven.uuid)
-        bring_index_up_to_date(self.log, self._index, self._say_progress)
-        self._writer = Writer(self.log, self._index, proven.uuid, self.limits)
-        self._writer.next_number = proven.next_number
-        self._writer.on_commit = self._committed
+        known = Known(self.log, Index(self._index, proven.uuid))
+        known.write_index()
+        self._writer = Writer(self.log, known, Tail(self.log, proven.uuid, self.limits, proven.unsynced))
+        self._writer.answer = self._answer_soon
         self._writer.housekeeping = self._retain
-        self._place_cursors(proven.outputs, outputs)
-        try:
-            self._writer.begin_segment()
-            self._writer.copy(proven.salvage)
-        except FailedWrite as error:
-            # Deliveries go on and devices are told to try again, until the disk takes something.
-            self._writer.close_intake(str(error))
-        self._writer.start()
+        self._place_cursors(proven, outputs)
+        self._writer.open_intake()
         log.info("journal open", segments=len(self.log.segments), next=self.log.next, seconds=_since(began))
 
-    def _place_cursors(self, known: list[OutputEntry], outputs: Mapping[str, From]) -> None:
-        for entry in known:
+    def _place_cursors(self, proven: Proven, outputs: Mapping[str, From]) -> None:
+        self._writer.next_number = proven.next_number
+        for entry in proven.outputs:
             self.cursors[entry.name] = Cursor(entry)
         for name, from_ in outputs.items():
             if name not in self.cursors:
-                self._new_cursor(name, from_)
+                self._new_cursor(name, from_ if proven.all_outputs else "oldest")
         self._writer.cursors = list(self.cursors.values())
         self.configure(outputs)
 
@@ -101,41 +103,35 @@ class Journal:
         self.cursors[name] = Cursor(OutputEntry(self._writer.next_number, name, start, start))
         self._writer.next_number += 1
 
-    def _say_progress(self, sequence: int) -> None:
-        log.info("reading events into the index", reached=sequence, of=self.log.next)
-
     def configure(self, outputs: Iterable[str]) -> None:
         """Say which outputs are configured now; the rest are parked."""
         names = set(outputs)
         self.parked = [cursor for cursor in self.cursors.values() if cursor.name not in names]
 
     async def place_output(self, name: str, from_: From) -> Cursor:
-        """The cursor of an output, made where it is new, as after a reload; it is on disk when this returns."""
+        """The cursor of an output, made where it is new, as after a reload.
+
+        It is on disk when this returns, or else the journal takes no push until it is.
+        """
         if name not in self.cursors:
             self._new_cursor(name, from_)
             self._writer.cursors = list(self.cursors.values())
-            await self.in_writer(self._writer.begin_segment)
+            await self._in_writer(self._writer.open_intake)
         return self.cursors[name]
 
-    async def in_writer(self, function: Callable[[], None]) -> None:
+    async def _in_writer(self, function: Callable[[], None]) -> None:
         """Run something in the writer's thread and wait for it."""
-        done = self._loop.create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
 
-        def run() -> None:
-            error: Exception | None = None
-            try:
-                function()
-            except (FailedWrite, OSError) as failure:
-                error = failure
+        def resolve(error: Exception | None) -> None:
             self._loop.call_soon_threadsafe(_resolve, done, error)
 
-        self._writer.call(run)
+        self._writer.submit(Job(function, resolve))
         await done
 
     async def close(self) -> None:
         """Write what waits, log where the outputs stand, and close all files."""
         await asyncio.to_thread(self._writer.stop)
-        self._index.close()
         self.log.close()
         os.close(self._lock)
 
@@ -145,21 +141,22 @@ class Journal:
         """Bring a push to disk; returns once it surely is there. Raises JournalUnavailable when it can't be."""
         answer: asyncio.Future[Stored] = self._loop.create_future()
         blob, pictures = _blob(push, parsed, events)
-        self._writer.submit(Entry(blob, pictures, lambda outcome: self._answers.append((answer, outcome))))
+        self._writer.submit(Entry(blob, pack(blob), pictures, answer))
         return await answer
 
-    def _committed(self) -> None:
-        self._loop.call_soon_threadsafe(self._answer)
+    def _answer_soon(self, answers: list[tuple[Entry, Outcome]]) -> None:
+        self._loop.call_soon_threadsafe(self._answer, answers)
 
-    def _answer(self) -> None:
-        answers, self._answers = self._answers, []
-        for answer, outcome in answers:
-            if answer.done():
+    def _answer(self, answers: list[tuple[Entry, Outcome]]) -> None:
+        for entry, outcome in answers:
+            if isinstance(outcome, Stored):
+                self._next = max(self._next, outcome.sequence + entry.blob.count)
+            if entry.answer.done():
                 continue
             if isinstance(outcome, Stored):
-                answer.set_result(outcome)
+                entry.answer.set_result(outcome)
             else:
-                answer.set_exception(outcome)
+                entry.answer.set_exception(outcome)
         for tell in self.on_append:
             tell()
 
@@ -171,13 +168,13 @@ class Journal:
 
     async def find(self, what: str) -> list[EventRow]:
         """Events by id, the beginning of an id, or msg_id; raises sqlite3.Error."""
-        await self.in_writer(self._writer.write_index)  # it lags behind, and people ask for what just came
-        return await asyncio.to_thread(find_events, self._index.path, what)
+        await self._in_writer(self._writer.known.write_index)  # it lags behind, and people ask for what just came
+        return await asyncio.to_thread(find_events, self._index, what)
 
     @property
     def next(self) -> int:
-        """The next sequence to be given."""
-        return self.log.next
+        """The sequence after the last that was answered: lanes get nothing before its sender hears of it."""
+        return self._next
 
     def moved(self) -> None:
         """Say that a cursor moved, so that it is logged within a second or with the next push."""
@@ -193,17 +190,19 @@ class Journal:
     @property
     def sync_seconds(self) -> Histogram:
         """How long syncs took."""
-        return self._writer.sync_seconds
+        return self._writer.tail.sync_seconds
 
     @property
     def bytes_written(self) -> int:
         """Bytes written into segments since the start."""
-        return self._writer.bytes_written
+        return self._writer.tail.bytes_written
 
     def _retain(self) -> None:
-        deleted = retain(self.log, self._index, list(self.cursors.values()), self.parked, self.keep)
+        cursors, written = list(self.cursors.values()), self._writer.tail.synced_at
+        deleted = retain(self.log, cursors, self.parked, self.keep, now=now_ms(), written=written)
         if deleted:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
+            self._writer.known.forget(self.log.first)
 
 
 def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBlob, tuple[bytes, ...]]:
@@ -258,32 +257,13 @@ def _cut(
 
 
 def _resolve(done: asyncio.Future[None], error: Exception | None) -> None:
-    if not done.done():
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 3)
-
-
-def lock_folder(folder: Path) -> int:
-    """Make the folder if need be and lock it for this process; raises FileTrouble, naming who has it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        sync_folder(folder.parent)
-        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        remedy = "make it, or give the user who runs boxbridge the right to write there"
-        raise FileTrouble(f"{error.filename or folder}: {error.strerror}; {remedy}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(fd)
-        raise FileTrouble(f"{folder} is in use by process {owner}: stop it first, or set another `data`") from error
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

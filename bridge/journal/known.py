@@ -43,29 +43,41 @@ class Known:
         """Whether no more can be remembered until the index can be written."""
         return len(self._unindexed) >= _UNINDEXED_LIMIT
 
-    def find(self, key: Key) -> int:
-        """The sequence under which this very push lies in the log, whole; else 0."""
-        for sequence in self._candidates(key):
-            if not self._log.first <= sequence < self._log.next:
-                continue
-            try:
-                record = self._log.read_blocking(sequence)
-                if isinstance(record, Record) and record.blob.key == key:
-                    for entry in record.blob.pictures:
-                        record.pictures.read_blocking(entry.sha256)
-                    return record.sequence
-            except (OSError, PictureLost) as error:
-                log.warning("a record can't be read; its push is taken as new", sequence=sequence, error=str(error))
-        return 0
+    def find(self, keys: Iterable[Key]) -> dict[Key, int]:
+        """The sequences under which these very pushes lie in the log, whole; of the others there is nothing."""
+        found: dict[Key, int] = {}
+        asked: list[Key] = []
+        for key in keys:
+            if key in self._unindexed:
+                self._prove(key, self._unindexed[key], found)
+            else:
+                asked.append(key)
+        for key, sequences in self._ask_index(asked).items():
+            for sequence in sequences:
+                self._prove(key, sequence, found)
+        return found
 
-    def _candidates(self, key: Key) -> list[int]:
-        if key in self._unindexed:
-            return [self._unindexed[key]]
+    def _ask_index(self, keys: list[Key]) -> dict[Key, list[int]]:
+        for _ in ("as it is", "made again"):
+            try:
+                return self._index.find(keys) if keys and self._index.is_open else {}
+            except sqlite3.Error as error:
+                self._failed(error)
+                self.write_index()
+        return {}
+
+    def _prove(self, key: Key, sequence: int, found: dict[Key, int]) -> None:
+        """Take a push as found if its record says so, and all of it can be read."""
+        if not self._log.first <= sequence < self._log.next:
+            return
         try:
-            return self._index.find(key) if self._index.is_open else []
-        except sqlite3.Error as error:
-            self._failed(error)
-            return []
+            record = self._log.read_blocking(sequence)
+            if isinstance(record, Record) and record.blob.key == key:
+                for entry in record.blob.pictures:
+                    record.pictures.read_blocking(entry.sha256)
+                found[key] = record.sequence
+        except (OSError, PictureLost) as error:
+            log.warning("a record can't be read; its push is taken as new", sequence=sequence, error=str(error))
 
     def note(self, sequence: int, blobs: Iterable[PushBlob]) -> None:
         """These pushes are on disk now, from this sequence on."""
@@ -80,19 +92,25 @@ class Known:
     def write_index(self) -> None:
         """Bring the index up to date, whatever state it is in; where the disk does not let it, it is tried again."""
         self.due = float("inf")
-        try:
-            if self._index.is_open:
-                if self._rows.pushes:
-                    self._index.add(self._rows, self._log.next)
+        for _ in ("as it is", "made again"):
+            try:
+                self._bring_up_to_date()
+            except (Foreign, sqlite3.Error, OSError) as error:
+                self._failed(error)
+                if not is_damage(error):
+                    return
             else:
-                self._index.open()
-                self._read_on()
-            self._index.checkpoint_when_large()
-        except (Foreign, sqlite3.Error, OSError) as error:
-            self._failed(error)
-            return
-        self._rows.clear()
-        self._unindexed.clear()
+                self._rows.clear()
+                self._unindexed.clear()
+                return
+
+    def _bring_up_to_date(self) -> None:
+        if not self._index.is_open:
+            self._index.open()
+            self._read_on()
+        elif self._rows.pushes:
+            self._index.add(self._rows, self._log.next)
+        self._index.checkpoint_when_large()
 
     def forget(self, below: int) -> None:
         """These pushes are no longer in the log."""

@@ -30,7 +30,7 @@ class Lost(Struct, frozen=True):
 
     sequence: int
     until: int
-    """The first sequence that is there again."""
+    """The first sequence at which something may be there again."""
 
 
 class Pictures:
@@ -135,7 +135,7 @@ class Log:
         """Never changed but exchanged, so that other threads may walk it."""
         self.next = 1
         """The next sequence to be given: everything below it is on disk."""
-        self._records: OrderedDict[int, Record] = OrderedDict()
+        self._records: dict[int, Record] = {}
         """The last ones read, by each of their sequences: the lanes share them."""
         self._cached_bytes = 0
         self._ahead: OrderedDict[int, tuple[Segment, int]] = OrderedDict()
@@ -219,16 +219,16 @@ class Log:
         return self._load(sequence, wait=True)
 
     def _remember(self, record: Record) -> Record:
-        if record.sequence not in self._records:
-            self._cached_bytes += record.size
         for sequence in range(record.sequence, record.sequence + record.count):
             self._records[sequence] = record
-        while len(self._records) > record.count and (
-            len(self._records) > _CACHED_EVENTS or self._cached_bytes > _CACHED_BYTES
-        ):
-            sequence, gone = self._records.popitem(last=False)
-            if sequence == gone.sequence:
-                self._cached_bytes -= gone.size
+        self._cached_bytes += record.size
+        while len(self._records) > _CACHED_EVENTS or self._cached_bytes > _CACHED_BYTES:
+            gone = next(iter(self._records.values()))
+            if gone is record:
+                break
+            for sequence in range(gone.sequence, gone.sequence + gone.count):
+                del self._records[sequence]
+            self._cached_bytes -= gone.size
         return record
 
     def _load(self, sequence: int, *, wait: bool) -> Record | Lost:

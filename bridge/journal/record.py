@@ -89,7 +89,7 @@ class PushBlob(Struct, frozen=True, array_like=True):
     @property
     def count(self) -> int:
         """How many sequences it takes: one for each event, one where it holds none."""
-        return max(1, len(self.events))
+        return len(self.events) or 1
 
 
 class OpenEntry(Struct, frozen=True, array_like=True):

@@ -113,7 +113,8 @@ def _sync_and_drop_cache(segment: Segment) -> bool:
             os.fdatasync(fd)
             synced = True
         except OSError as error:
-            log.error("the newest segment can't be synced; copying what it holds", file=str(segment.path), error=error)
+            log.error("the newest segment can't be synced; what it holds is written again", file=str(segment.path),
+                      error=str(error))  # fmt: skip
             synced = False
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:

@@ -26,9 +26,7 @@ class Keep(Struct, frozen=True, kw_only=True):
     """Dead letters, and what waits for an output that is no longer configured."""
 
 
-def retain(
-    journal_log: Log, cursors: list[Cursor], parked: list[Cursor], keep: Keep, *, now: int, written: int
-) -> int:
+def retain(journal_log: Log, cursors: list[Cursor], parked: list[Cursor], keep: Keep, *, now: int, written: int) -> int:
     """Delete segments that are done with; returns how many.
 
     Believes only what cursors have on disk: what is given up here is deleted by a later call. `now` and `written`,

@@ -138,7 +138,9 @@ class Tail:
     def _copy_unsynced(self, seed: int) -> Places:
         """Write what is sound in a segment that could not be synced again, under its own sequences."""
         places = Places()
-        for found in self._unsynced.sound if self._unsynced else ():
+        if self._unsynced is None:
+            return places
+        for found in self._unsynced.sound:
             prefix = found.prefix
             pictures = self._unsynced.segment.read(found.offset + prefix.fixed_size, prefix.tail_size, wait=True)
             places.add(prefix.sequence, self._offset)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from bridge.journal.cursor import Cursor, changes_blob
 from bridge.journal.known import Known
 from bridge.journal.log import Log
-from bridge.journal.record import Key, Kind, PushBlob, StateBlob, fixed_part, pack
+from bridge.journal.record import Kind, PushBlob, StateBlob, fixed_part, pack
 from bridge.journal.tail import FailedWrite, Tail
 
 log = structlog.get_logger("boxbridge.journal")
@@ -107,6 +107,7 @@ class Writer:
         self._thread.join()
         self._refuse_rest()
         self.tail.close()
+        self.known.close()
 
     def _refuse_rest(self) -> None:
         """Answer what came too late, or would wait for a thread that is gone."""
@@ -197,17 +198,17 @@ class Writer:
         if self.known.full:
             raise JournalUnavailable("the index can't be written")
         first = sequence = self.log.next
-        places: dict[Key, int] = {}
+        places = self.known.find([entry.blob.key for entry in group])
         fresh: list[Entry] = []
         outcomes: list[Outcome] = []
         for entry in group:
             key = entry.blob.key
-            place = places.get(key) or self.known.find(key)
-            outcomes.append(Stored(place or sequence, duplicate=place > 0))
-            places[key] = place or sequence
-            if not place:
-                fresh.append(entry)
+            duplicate = key in places
+            if not duplicate:
+                places[key] = sequence
                 sequence += entry.blob.count
+                fresh.append(entry)
+            outcomes.append(Stored(places[key], duplicate))
         if fresh:
             self._write(fresh)
             self.known.note(first, (entry.blob for entry in fresh))

@@ -12,7 +12,8 @@ from bridge.event import Event
 
 def name_device(event: Event, site: str, devices: Mapping[str, DeviceSettings]) -> Event:
     """The event with its site and, where the configuration has some, the names of its device and channel."""
-    alias = devices.get(event.device.uuid) or devices.get(event.device.serial) or devices.get(event.device.id)
+    known_as = (event.device.uuid, event.device.serial, event.device.id)
+    alias = next((devices[key] for key in known_as if key and key in devices), None)
     if alias is None:
         return event.with_(site=site)
     device = msgspec.structs.replace(

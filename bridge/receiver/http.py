@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 import structlog
@@ -42,11 +42,12 @@ def application(intake: Intake) -> Starlette:
 
 async def _take(request: Request, intake: Intake, budget: BodyBudget) -> Response:
     claimed = Claim(budget)
+    stream = request.stream()
     try:
-        body = await _read(request, intake.settings.server.max_body, claimed)
+        body = await _read(request, stream, intake.settings.server.max_body, claimed)
         return _response(await intake.take(_push(request, body)))
     except (TooLarge, Busy) as error:
-        await _discard(request)
+        await _discard(request, stream)
         status = 413 if isinstance(error, TooLarge) else 503
         return _response(intake.refuse(_push(request, b""), status, str(error)), close=True)
     except ClientDisconnect:
@@ -78,7 +79,7 @@ class Claim:
         self._size = 0
 
 
-async def _read(request: Request, limit: int, claim: Claim) -> bytes:
+async def _read(request: Request, stream: AsyncGenerator[bytes, None], limit: int, claim: Claim) -> bytes:
     """The whole body; raises TooLarge, Busy or ClientDisconnect."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():
@@ -87,7 +88,7 @@ async def _read(request: Request, limit: int, claim: Claim) -> bytes:
         claim.grow(int(declared))
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in stream:
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"the body has more than {limit} bytes (max_body)")
@@ -96,13 +97,13 @@ async def _read(request: Request, limit: int, claim: Claim) -> bytes:
     return b"".join(chunks)
 
 
-async def _discard(request: Request) -> None:
+async def _discard(request: Request, stream: AsyncGenerator[bytes, None]) -> None:
     """Read on for a while: a sender that is cut off while it still sends never sees the answer."""
     if "expect" in request.headers:
         return  # it has not begun to send
     size = 0
     with contextlib.suppress(ClientDisconnect):
-        async for chunk in request.stream():
+        async for chunk in stream:
             size += len(chunk)
             if size > DISCARDED_BYTES:
                 return

@@ -28,6 +28,7 @@ PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv
 
 _TICK = 1.0
 _CLOSING = 3.0
+_READ_AHEAD = 4096
 _READS_AT_ONCE = 50
 
 
@@ -124,8 +125,8 @@ class Connection:
 
     # The event loop again.
 
-    def _make_client(self, client_id: str, will: Message | None) -> Client:
-        client = Client(
+    def _make_client(self, client_id: str, will: Message | None) -> _Client:
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=PROTOCOLS[self._protocol],
@@ -187,8 +188,9 @@ class Connection:
         for _ in range(_READS_AT_ONCE):
             self._client.loop_read()
             sock = self._client.socket()
-            # a TLS record may hold more packets than paho has taken; the socket itself stays silent then
-            if self.ended or not isinstance(sock, ssl.SSLSocket) or not sock.pending():
+            # what was read ahead, or stands in the same TLS record, may hold more packets; the socket stays silent then
+            tls_pending = isinstance(sock, ssl.SSLSocket) and sock.pending()
+            if self.ended or not (self._client.read_ahead or tls_pending):
                 return
         self._loop.call_soon(self._guarded, self._readable)
 
@@ -294,6 +296,18 @@ class Connection:
         if sock is not None and sock.fileno() >= 0:
             self._forget(sock.fileno())
             sock.close()
+
+
+class _Client(Client):
+    """paho reads three times from the socket for each packet; here it gets its pieces from what one read brought."""
+
+    read_ahead = b""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self.read_ahead:
+            self.read_ahead = super()._sock_recv(max(bufsize, _READ_AHEAD))
+        piece, self.read_ahead = self.read_ahead[:bufsize], self.read_ahead[bufsize:]
+        return piece
 
 
 class _LastError(logging.Handler):

@@ -1,0 +1,247 @@
+"""People and commands ask a running daemon how it is, for events, and to take its configuration over."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge import Unavailable
+from bridge.testing import draw_scene, sample_push
+from tests.daemon import Running, bridge_with
+from tests.rooms import Bringing, Disk, Far, async_output, until
+
+pytestmark = pytest.mark.anyio
+
+SINK = '[output.sink]\ntype = "sink"\n'
+
+
+@pytest.fixture
+def far() -> Far:
+    """What the output `sink` brings events to."""
+    return Far()
+
+
+async def get(running: Running, path: str, status: int = 200) -> Any:
+    """Ask over the unix socket, for JSON."""
+    answer = await running.socket.get(path)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def push(running: Running, **changes: Any) -> str:
+    """Push an event and wait until it can be asked for; returns its id."""
+    changes = dict[str, Any](small=True, msg_id=f"m-{time.monotonic_ns()}") | changes
+    async with running.box() as box:
+        assert (await box.push(sample_push(**changes))).success
+    found: list[str] = []
+
+    async def is_found() -> bool:
+        answer = await running.socket.get(f"/api/v1/events/{changes['msg_id']}")
+        found.extend([answer.json()["id"]] if answer.status_code == 200 else [])
+        return bool(found)
+
+    deadline = time.monotonic() + 5
+    while not await is_found():
+        assert time.monotonic() < deadline
+    return found[0]
+
+
+# --- Health and status
+
+
+@pytest.mark.parametrize("way", ["control", "socket"])
+async def test_it_is_asked_over_loopback_and_over_the_unix_socket(tmp_path: Path, way: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        client = getattr(running, way)
+        for path in ("/livez", "/readyz", "/readyz?verbose"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.text) == (200, "ok\n")
+        assert (await client.get("/api/v1/status")).json()["site"] == "plant-a"
+
+
+async def test_the_commands_reach_it_without_a_tcp_port(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path, control=False) as running:
+        assert (await running.socket.get("/livez")).status_code == 200
+
+
+async def test_it_is_not_ready_while_no_push_can_be_taken_but_alive(tmp_path: Path, disk: Disk) -> None:
+    async with bridge_with(tmp_path) as running:
+        disk.fail()
+        async with running.box() as box:
+            assert (await box.push(sample_push(small=True))).status == 503
+        answer = await running.socket.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "not ready\n")
+        verbose = await running.socket.get("/readyz?verbose")
+        assert verbose.status_code == 503
+        assert verbose.text.startswith("journal: ")
+        assert verbose.text.endswith("No space left on device\n")
+        assert (await running.socket.get("/livez")).status_code == 200
+        assert (await get(running, "/api/v1/status"))["journal"]["closed_because"]
+        disk.mend()
+
+
+async def test_an_output_that_is_away_is_no_reason_not_to_be_ready(tmp_path: Path, far: Far) -> None:
+    def away() -> None:
+        raise Unavailable("down")
+
+    far.opening = away
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        await until(lambda: running.daemon.dispatcher.lanes["sink"].report().state == "waiting")
+        assert (await running.socket.get("/readyz")).status_code == 200
+
+
+async def test_the_status_says_how_everything_stands(tmp_path: Path, far: Far) -> None:
+    tables = SINK + '[output.off]\ntype = "archive"\nenabled = false\n'
+    async with bridge_with(tmp_path, tables, Bringing(async_output("sink", far))) as running:
+        await push(running)
+        async with running.box() as box:
+            assert (await box.push(b"hello")).status == 400
+        await until(lambda: far.taken)
+        status = await get(running, "/api/v1/status")
+    assert status["config"] == str(tmp_path / "boxbridge.toml")
+    assert status["devices_listen"] == running.daemon.settings.server.listen
+    assert abs(time.time() - status["started"]) < 60
+    assert status["disabled"] == ["off"]
+    assert status["pushes"] == {"stored": 1, "refused": 1}
+    assert list(status["devices"]) == ["DMB3160PWC21J00001"]
+    ((refusal),) = status["refused"]
+    assert (refusal["peer"], refusal["count"]) == ("127.0.0.1", 1)
+    assert status["journal"] | {"bytes": 0} == {
+        "bytes": 0, "segments": 1, "next": 2, "closed_because": None, "parked": {},
+    }  # fmt: skip
+    assert status["journal"]["bytes"] > 4096
+    (sink,) = status["outputs"]
+    assert (sink["name"], sink["state"], sink["delivered"], sink["waiting"]) == ("sink", "open", 1, 0)
+
+
+async def test_an_output_that_is_no_longer_configured_is_parked(tmp_path: Path, far: Far) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))):
+        pass
+    async with bridge_with(tmp_path) as running:
+        await push(running)
+        assert (await get(running, "/api/v1/status"))["journal"]["parked"] == {"sink": 1}
+
+
+# --- Events
+
+
+@pytest.fixture
+def scene() -> bytes:
+    return draw_scene(seed=2)
+
+
+@pytest.mark.parametrize("by", ["id", "its beginning", "its beginning in lower case", "msg_id"])
+async def test_an_event_is_found_by_its_id_or_its_beginning_or_its_msg_id(tmp_path: Path, by: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        event = await push(running, msg_id="398654df-1")
+        what = {"id": event, "its beginning": event[:20], "its beginning in lower case": event[:12].lower()}
+        document = await get(running, f"/api/v1/events/{what.get(by, '398654df-1')}")
+    assert (document["id"], document["data"]["msg_id"]) == (event, "398654df-1")
+    assert document["source"] == "/plant-a/DMB3160PWC21J00001/1"
+
+
+async def test_the_document_is_what_the_outputs_got(tmp_path: Path, far: Far) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        event = await push(running)
+        await until(lambda: far.taken)
+        answer = await running.socket.get(f"/api/v1/events/{event}")
+    assert answer.content == far.taken[0].document
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_the_original_comes_back_byte_for_byte(tmp_path: Path, scene: bytes) -> None:
+    body = sample_push(picture=scene, msg_id="m-1")
+    async with bridge_with(tmp_path) as running:
+        async with running.box() as box:
+            assert (await box.push(body, {"Content-Type": "text/json"})).success
+        event = await push(running, picture=scene, msg_id="m-2")
+        answer = await running.socket.get("/api/v1/events/m-1/original")
+        assert answer.content == body
+        assert (await running.socket.get(f"/api/v1/events/{event}/original")).content != body
+
+
+async def test_a_picture_comes_back_with_its_type(tmp_path: Path, scene: bytes) -> None:
+    async with bridge_with(tmp_path) as running:
+        event = await push(running, picture=scene)
+        answer = await running.socket.get(f"/api/v1/events/{event}/picture/0")
+    assert answer.content == scene
+    assert answer.headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("01NOTHING", "no event 01NOTHING: give its id, at least 6 characters of its beginning, or its msg_id"),
+        ("{id}/picture/1", "event {id} has no picture/1; it has 1 pictures, counted from 0"),
+        ("{id}/picture/x", "event {id} has no picture/x; it has 1 pictures, counted from 0"),
+        ("{id}/nonsense", "event {id} has no nonsense; it has 1 pictures, counted from 0"),
+    ],
+)
+async def test_what_is_not_there_is_said(tmp_path: Path, path: str, sentence: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        event = await push(running)
+        said = await get(running, f"/api/v1/events/{path.format(id=event)}", 404)
+    assert said == {"error": sentence.format(id=event)}
+
+
+async def test_a_beginning_that_several_events_share_is_not_enough(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        first, second = await push(running), await push(running)
+        assert first[:6] == second[:6]
+        said = await get(running, f"/api/v1/events/{first[:6]}", 404)
+        assert "more than one event" in said["error"]
+        assert (await get(running, f"/api/v1/events/{second}"))["id"] == second
+
+
+async def test_a_picture_that_was_damaged_on_disk_is_said(tmp_path: Path, scene: bytes) -> None:
+    async with bridge_with(tmp_path) as running:
+        event = await push(running, picture=scene)
+        (segment,) = (tmp_path / "data/journal").glob("*.seg")
+        data = bytearray(segment.read_bytes())
+        data[data.index(scene) + 1000] ^= 1
+        segment.write_bytes(data)
+        said = await get(running, f"/api/v1/events/{event}/picture/0", 404)
+        assert "damaged" in said["error"]
+        assert (await get(running, f"/api/v1/events/{event}"))["id"] == event
+
+
+# --- Reload
+
+
+async def test_a_reload_takes_the_file_over(tmp_path: Path, far: Far) -> None:
+    async with bridge_with(tmp_path, "", Bringing(async_output("sink", far))) as running:
+        file = tmp_path / "boxbridge.toml"
+        changed = file.read_text().replace("plant-a", "plant-b") + SINK + '[device.DMB3160PWC21J00001]\nid = "gate-3"\n'
+        file.write_text(changed)
+        answer = await running.socket.post("/api/v1/reload")
+        assert (answer.status_code, answer.json()) == (200, {"reloaded": str(file)})
+        await push(running)
+        await until(lambda: far.taken)
+        status = await get(running, "/api/v1/status")
+    assert b'"source":"/plant-b/gate-3/1"' in far.taken[0].document
+    assert (status["site"], [output["name"] for output in status["outputs"]]) == ("plant-b", ["sink"])
+
+
+async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothing(tmp_path: Path, far: Far) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        file = tmp_path / "boxbridge.toml"
+        right = file.read_text()
+        file.write_text(right + 'timeuot = "1s"\n[output.other]\ntype = "sync"\n')
+        answer = await running.socket.post("/api/v1/reload")
+        assert answer.status_code == 422
+        said = answer.json()
+        assert said["exit_code"] == 78
+        assert f"{file}:{right.count(chr(10)) + 1}:1" in said["error"]
+        assert "timeuot" in said["error"]
+        assert 'no output type "sync"' in said["error"]
+        await push(running)
+        await until(lambda: far.taken)
+        assert far.calls == ["open"]
+
+
+async def test_a_reload_is_no_get(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        assert (await running.socket.get("/api/v1/reload")).status_code == 405

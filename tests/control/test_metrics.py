@@ -1,0 +1,130 @@
+"""Prometheus reads the daemon's figures under the names that are promised."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge import Rejected, Unavailable, __version__
+from bridge.testing import sample_push
+from tests.daemon import Running, bridge_with
+from tests.rooms import Bringing, Far, async_output, until
+
+pytestmark = pytest.mark.anyio
+
+SINK = '[output.sink]\ntype = "sink"\n'
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+async def scrape(running: Running) -> Samples:
+    """Every sample by its name and labels."""
+    answer = await running.control.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = text_string_to_metric_families(answer.text)
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((f"boxbridge_{name}", tuple(sorted(labels.items()))))
+
+
+async def test_what_was_taken_and_delivered_is_counted(tmp_path: Path) -> None:
+    far = Far()
+
+    def reject_second(_: object) -> None:
+        if len(far.given) == 2:
+            raise Rejected("too large")
+
+    far.answer = reject_second
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running, running.box() as box:
+        body = sample_push(small=True)
+        before = time.time()
+        for sent in (body, body, sample_push(small=True, kind="pre_fire"), b"hello"):
+            await box.push(sent)
+        lane = running.daemon.dispatcher.lanes["sink"]
+        await until(lambda: lane.report().delivered == 1 and lane.report().dead == 1)
+        samples = await scrape(running)
+    device = "DMB3160PWC21J00001"
+    assert value(samples, "pushes_total", protocol="skill", outcome="stored") == 2
+    assert value(samples, "pushes_total", protocol="skill", outcome="duplicate") == 1
+    assert value(samples, "pushes_total", protocol="skill", outcome="refused") == 1
+    assert value(samples, "events_total", device=device, kind="pre_fire") == 1
+    assert value(samples, "deliveries_total", output="sink", outcome="delivered") == 1
+    assert value(samples, "deliveries_total", output="sink", outcome="rejected") == 1
+    assert value(samples, "delivery_seconds_count", output="sink") == 1
+    assert value(samples, "delivery_seconds_bucket", output="sink", le="+Inf") == 1
+    assert value(samples, "dead_events", output="sink") == 1
+    assert value(samples, "waiting_events", output="sink") == 0
+    assert value(samples, "oldest_waiting_timestamp_seconds", output="sink") is None
+    assert value(samples, "answer_seconds_count") == 3
+    assert 0 < (value(samples, "answer_seconds_sum") or 0) < 5
+    assert (value(samples, "journal_bytes") or 0) > 4096
+    assert (value(samples, "journal_sync_seconds_count") or 0) >= 2
+    assert before - 1 < (value(samples, "device_last_seen_timestamp_seconds", device=device) or 0) < time.time()
+    assert value(samples, "build_info", version=__version__) == 1
+
+
+async def test_what_waits_is_shown_with_the_time_of_the_oldest(tmp_path: Path) -> None:
+    far = Far()
+
+    def away() -> None:
+        raise Unavailable("down")
+
+    far.opening = away
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running, running.box() as box:
+        before = time.time()
+        await box.push(sample_push(small=True))
+        between = time.time()
+        await box.push(sample_push(small=True))
+        samples = await scrape(running)
+    assert value(samples, "waiting_events", output="sink") == 2
+    oldest = value(samples, "oldest_waiting_timestamp_seconds", output="sink")
+    assert oldest is not None
+    assert before - 0.01 <= oldest <= between
+
+
+async def test_buckets_add_up(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running, running.box() as box:
+        for _ in range(3):
+            await box.push(sample_push(small=True))
+        samples = await scrape(running)
+    found = [(labels, count) for (name, labels), count in samples.items() if name == "boxbridge_answer_seconds_bucket"]
+    counts = [count for _, count in sorted(found, key=lambda pair: float(dict(pair[0])["le"]))]
+    assert counts == sorted(counts)
+    assert counts[-1] == 3
+
+
+async def test_without_a_push_there_is_something_to_read(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        samples = await scrape(running)
+    assert value(samples, "answer_seconds_count") == 0
+    assert value(samples, "build_info", version=__version__) == 1
+
+
+async def test_names_in_any_script_and_with_any_character_can_be_read(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running, running.box() as box:
+        for device in ('东门"\\\n', "a" * 300):
+            assert (await box.push(sample_push(small=True, device=device))).success
+        lone = sample_push(small=True).replace(b"DMB3160PWC21J00001", b"\\ud800")
+        assert (await box.push(lone)).success
+        samples = await scrape(running)
+    devices = {dict(labels)["device"] for name, labels in samples if name == "boxbridge_events_total"}
+    assert devices == {'东门"\\\n', "a" * 300, "\ufffd"}
+
+
+async def test_no_more_than_some_devices_have_samples_of_their_own(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running, running.box() as box:
+        for number in range(210):
+            assert (await box.push(sample_push(small=True, device=f"box-{number}"))).success
+        samples = await scrape(running)
+    events = [labels for name, labels in samples if name == "boxbridge_events_total"]
+    seen = [labels for name, labels in samples if name == "boxbridge_device_last_seen_timestamp_seconds"]
+    assert (len(events), len(seen)) == (201, 200)
+    assert value(samples, "events_total", device="other", kind="pre_offvehicle") == 10

@@ -1,0 +1,63 @@
+"""A daemon in the test's own loop, from a configuration file, on free ports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+
+from bridge.config.load import read
+from bridge.daemon import SOCKET, Daemon
+from bridge.plugins import Plugins
+from bridge.testing import Box
+from bridge.testing.sample import PATH
+from tests.brokers import HOST, free_port
+
+
+class Running:
+    """A daemon that runs."""
+
+    def __init__(self, daemon: Daemon, port: int, control_port: int) -> None:
+        self.daemon = daemon
+        self.url = f"http://{HOST}:{port}{PATH}"
+        self.control = httpx2.AsyncClient(base_url=f"http://{HOST}:{control_port}")
+        socket = httpx2.AsyncHTTPTransport(uds=str(daemon.settings.data / SOCKET))
+        self.socket = httpx2.AsyncClient(base_url="http://boxbridge", transport=socket)
+
+    def box(self) -> Box:
+        """A box that pushes to it."""
+        return Box(self.url)
+
+
+def configure(folder: Path, outputs: str, *, control: bool = True) -> tuple[int, int]:
+    """Write the configuration, with drop-in plugins from `plugins` beside it; returns the ports."""
+    port, control_port = free_port(), free_port()
+    (folder / "plugins").mkdir(exist_ok=True)
+    control_listen = f"{HOST}:{control_port}" if control else ""
+    (folder / "boxbridge.toml").write_text(
+        f'site = "plant-a"\ndata = "data"\ntimezone = "Asia/Shanghai"\nplugins_dir = "plugins"\n'
+        f'[server]\nlisten = "{HOST}:{port}"\n[control]\nlisten = "{control_listen}"\n{outputs}\n',
+        encoding="utf-8",
+    )
+    return port, control_port
+
+
+@asynccontextmanager
+async def bridge_with(
+    folder: Path, outputs: str = "", *plugins: object, control: bool = True
+) -> AsyncIterator[Running]:
+    """Run a daemon with these tables; `plugins` are registered besides what is installed or dropped in."""
+    port, control_port = configure(folder, outputs, control=control)
+    file = folder / "boxbridge.toml"
+    source = read(file)
+    loaded = Plugins().load(source.plugins_dir)
+    for number, plugin in enumerate(plugins):
+        loaded.register(plugin, f"test {number}")
+    options = {name: output.Options for name, output in loaded.outputs.items()}
+    settings = source.settings(options, [broken.reason for broken in loaded.broken])
+    async with Daemon(file, settings, loaded) as daemon:
+        running = Running(daemon, port, control_port)
+        async with running.control, running.socket:
+            yield running

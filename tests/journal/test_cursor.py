@@ -1,0 +1,275 @@
+"""Cursors: whatever is done in whatever order, nothing unsettled is ever taken as settled, in memory or on disk."""
+
+from __future__ import annotations
+
+import sys
+from threading import Event, Thread
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bridge.journal.cursor import Cursor, Progress, State, changes_blob
+from bridge.journal.record import (
+    ChangesBlob,
+    OutputEntry,
+    StateBlob,
+    decode_changes,
+    decode_state,
+    pack,
+)
+
+picks = st.integers(0, 10_000)
+
+
+def a_cursor(next_: int = 1) -> Cursor:
+    return Cursor(OutputEntry(1, "out", next_, next_))
+
+
+def log_all(cursor: Cursor) -> ChangesBlob:
+    progress = cursor.progress()
+    cursor.logged(progress)
+    return changes_blob([(cursor, progress)])
+
+
+def replayed(head: OutputEntry, *changes: ChangesBlob) -> OutputEntry:
+    state = State(decode_state(pack(StateBlob(2, (head,)))))
+    for blob in changes:
+        state.apply(decode_changes(pack(blob)))
+    (entry,) = state.outputs()
+    return entry
+
+
+class CursorAgainstModel(RuleBasedStateMachine):
+    """A cursor and its log beside plain sets; the log is replayed as a start would, at every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cursor = a_cursor()
+        self.head = self.cursor.entry()
+        self.log: list[ChangesBlob] = []
+        self.open: set[int] = set()
+        self.dead: set[int] = set()
+        self.next = 1
+        self.writing: Progress | None = None
+
+    # --- The loop
+
+    @rule(count=st.integers(1, 5))
+    def take(self, count: int) -> None:
+        self.cursor.take(self.next + count)
+        self.open |= set(range(self.next, self.next + count))
+        self.next += count
+
+    @precondition(lambda self: self.open)
+    @rule(pick=picks, outcome=st.sampled_from(["delivered", "none"]))
+    def settle(self, pick: int, outcome: str) -> None:
+        sequence = self.an_open(pick)
+        self.cursor.settle(sequence, outcome, 1)
+        self.open.remove(sequence)
+
+    @precondition(lambda self: self.open)
+    @rule(pick=picks, attempts=st.integers(1, 9))
+    def fail(self, pick: int, attempts: int) -> None:
+        assert self.cursor.failed(self.an_open(pick), attempts, "why").attempts == attempts
+
+    @precondition(lambda self: self.open)
+    @rule(pick=picks)
+    def bury(self, pick: int) -> None:
+        sequence = self.an_open(pick)
+        self.cursor.bury(sequence, 3, "why")
+        self.open.remove(sequence)
+        self.dead.add(sequence)
+
+    @rule()
+    def expire(self) -> None:
+        self.cursor.expire(before=2**60)
+        self.dead.clear()
+
+    @rule(ahead=st.integers(-5, 9))
+    def skip(self, ahead: int) -> None:
+        self.cursor.skip_to(self.next + ahead)
+        self.open = {sequence for sequence in self.open if sequence >= self.next + ahead}
+        self.next = max(self.next, self.next + ahead)
+
+    @rule(sequence=st.integers(1, 99))
+    def settle_what_is_not_open(self, sequence: int) -> None:
+        if sequence not in self.open | self.dead:
+            self.cursor.settle(sequence, "delivered")
+            self.cursor.failed(sequence, 1, "why")
+            self.cursor.bury(sequence, 1, "why")
+
+    # --- The writer
+
+    @rule()
+    def begin_to_write(self) -> None:
+        self.writing = self.cursor.progress()
+
+    @precondition(lambda self: self.writing)
+    @rule(on_disk=st.booleans(), known=st.booleans())
+    def end_write(self, on_disk: bool, known: bool) -> None:
+        """A failed write may be on disk all the same; only one that surely is counts as logged."""
+        assert self.writing is not None
+        if on_disk:
+            self.log.append(changes_blob([(self.cursor, self.writing)]))
+            if known:
+                self.cursor.logged(self.writing)
+        self.writing = None
+
+    @precondition(lambda self: not self.writing)
+    @rule()
+    def begin_segment(self) -> None:
+        self.head = self.cursor.entry()
+        self.log.clear()
+
+    @rule()
+    def crash(self) -> None:
+        entry = replayed(self.head, *self.log)
+        self.cursor = Cursor(entry)
+        self.head, self.writing = entry, None
+        self.log.clear()
+        self.dead = {one.sequence for one in entry.open if one.dead_since}
+        self.open = {one.sequence for one in entry.open} - self.dead
+        self.next = entry.next
+
+    # --- What must hold
+
+    @invariant()
+    def nothing_unsettled_is_settled_on_disk(self) -> None:
+        entry = replayed(self.head, *self.log)
+        assert entry.next <= self.next
+        kept = {one.sequence for one in entry.open}
+        assert {sequence for sequence in self.open | self.dead if sequence < entry.next} <= kept
+
+    @invariant()
+    def retention_keeps_what_the_disk_holds_unsettled(self) -> None:
+        entry = replayed(self.head, *self.log)
+        assert self.cursor.low <= min([self.next, *self.open, *self.dead])
+        assert self.cursor.low <= min([entry.next, *(one.sequence for one in entry.open)])
+
+    @invariant()
+    def memory_is_as_the_model(self) -> None:
+        assert {one.sequence for one in self.cursor.open_entries()} == self.open
+        assert {one.sequence for one in self.cursor.dead_letters()} == self.dead
+        assert self.cursor.next == self.next
+        assert self.cursor.waiting(self.next + 7) == 7 + len(self.open)
+
+    @invariant()
+    def all_logged_means_the_disk_is_as_memory(self) -> None:
+        if not self.cursor.moved and not self.writing:
+            assert replayed(self.head, *self.log) == self.cursor.entry()
+
+    def an_open(self, pick: int) -> int:
+        return sorted(self.open)[pick % len(self.open)]
+
+
+TestCursorAgainstModel = CursorAgainstModel.TestCase
+TestCursorAgainstModel.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+def test_what_failed_and_died_is_the_same_after_a_restart() -> None:
+    cursor = a_cursor()
+    head = cursor.entry()
+    cursor.take(4)
+    cursor.failed(1, 1, "first")
+    cursor.failed(1, 2, "second")
+    cursor.bury(2, 5, "rejected")
+    entry = replayed(head, log_all(cursor))
+    assert entry == cursor.entry()
+    failing, dead, fresh = entry.open
+    assert (failing.attempts, failing.reason, failing.dead_since) == (2, "second", 0)
+    assert failing.failing_since > 0
+    assert (dead.attempts, dead.reason) == (5, "rejected")
+    assert dead.dead_since > 0
+    assert (fresh.sequence, fresh.attempts) == (3, 0)
+
+
+def test_a_change_that_is_logged_twice_changes_nothing() -> None:
+    cursor = a_cursor()
+    head = cursor.entry()
+    cursor.take(9)
+    cursor.settle(3, "delivered")
+    cursor.bury(4, 2, "why")
+    cursor.skip_to(20)
+    blob = log_all(cursor)
+    assert replayed(head, blob) == replayed(head, blob, blob) == replayed(cursor.entry(), blob) == cursor.entry()
+
+
+def test_a_skip_over_a_million_opens_none_of_them() -> None:
+    cursor = a_cursor()
+    head = cursor.entry()
+    cursor.take(3)
+    assert cursor.skip_to(1_000_000) == 999_999
+    assert replayed(head, log_all(cursor)).open == ()
+
+
+def test_a_dead_letter_that_expired_is_kept_until_the_disk_knows() -> None:
+    cursor = a_cursor()
+    cursor.take(3)
+    cursor.settle(1, "delivered")
+    cursor.settle(2, "delivered")
+    cursor.take(5)
+    cursor.bury(3, 1, "why")
+    cursor.settle(4, "delivered")
+    log_all(cursor)
+    assert cursor.low == 3
+    cursor.expire(before=2**60)
+    assert cursor.low == 3
+    log_all(cursor)
+    assert cursor.low == 5
+
+
+def test_what_moves_while_progress_is_written_is_logged_next() -> None:
+    cursor = a_cursor()
+    head = cursor.entry()
+    cursor.take(2)
+    progress = cursor.progress()
+    cursor.settle(1, "delivered")
+    cursor.take(3)
+    cursor.logged(progress)
+    assert cursor.moved
+    assert cursor.low == 1
+    first = changes_blob([(cursor, progress)])
+    assert [one.sequence for one in replayed(head, first).open] == [1]
+    assert [one.sequence for one in replayed(head, first, log_all(cursor)).open] == [2]
+    assert not cursor.moved
+
+
+def test_changes_of_an_unknown_output_are_passed_over() -> None:
+    other = Cursor(OutputEntry(9, "other", 1, 1))
+    other.take(5)
+    other.settle(1, "delivered")
+    assert replayed(a_cursor().entry(), log_all(other)) == a_cursor().entry()
+
+
+def test_a_thread_switch_anywhere_never_logs_an_open_event_as_passed() -> None:
+    """The loop takes and settles while the writer logs: in each CHANGES record what was passed is open or settled."""
+    cursor = a_cursor()
+    blobs: list[ChangesBlob] = []
+    done = Event()
+
+    def write() -> None:
+        while not done.is_set():
+            blobs.append(log_all(cursor))
+        blobs.append(log_all(cursor))
+
+    old = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        writer = Thread(target=write)
+        writer.start()
+        for sequence in range(1, 4000):
+            cursor.take(sequence + 1)
+            if sequence % 3:
+                cursor.settle(sequence, "delivered")
+        done.set()
+        writer.join()
+    finally:
+        sys.setswitchinterval(old)
+    state = State(StateBlob(2, (a_cursor().entry(),)))
+    settled: set[int] = set()
+    for blob in blobs:
+        state.apply(blob)
+        settled |= {change.sequence for change in blob.changes}
+        (entry,) = state.outputs()
+        assert {one.sequence for one in entry.open} == set(range(1, entry.next)) - settled

@@ -1,0 +1,216 @@
+"""Known pushes: no state of the index can swallow a push, and none stops one for long."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bridge.journal.journal import Journal, JournalUnavailable
+from tests.journal.journals import (
+    TINY,
+    contents,
+    damage,
+    running,
+    store,
+    store_all,
+    until,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def row_count(folder: Path) -> tuple[int, int]:
+    with closing(sqlite3.connect(f"{(folder / 'index.sqlite').as_uri()}?mode=ro", uri=True)) as connection:
+        (pushes,) = connection.execute("SELECT count(*) FROM push").fetchone()
+        (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
+    return pushes, events
+
+
+def spoil(folder: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+async def filled(folder: Path) -> None:
+    async with running(folder) as journal:
+        await store_all(journal, [f"m{n}" for n in range(20)])
+        await store(journal, "pair", events=2)
+
+
+async def still_knows_all(folder: Path) -> None:
+    """All pushes are found, are duplicates when pushed again, and a new one is none."""
+    async with running(folder) as journal:
+        assert len(await journal.find("pair")) == 2
+        assert len(await contents(journal)) == 21
+        assert (await store(journal, "m7")).duplicate
+        assert (await store(journal, "pair", events=2)).sequence == 21
+        assert not (await store(journal, "new")).duplicate
+    assert row_count(folder) == (22, 23)
+
+
+async def test_the_index_is_written_behind_the_answers(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        assert row_count(tmp_path) == (0, 0)
+        await until(lambda: row_count(tmp_path) == (1, 1))
+        await store_all(journal, [f"m{n}" for n in range(300)])
+        await until(lambda: row_count(tmp_path) >= (257, 257), seconds=0.9)  # sooner where there are many
+
+
+async def test_a_lost_index_is_made_again(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    for path in tmp_path.glob("index*"):
+        path.unlink()
+    await still_knows_all(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 9000], ids=["empty", "garbage"])
+async def test_a_file_that_is_no_index_is_made_again(tmp_path: Path, content: bytes) -> None:
+    await filled(tmp_path)
+    (tmp_path / "index.sqlite").write_bytes(content)
+    await still_knows_all(tmp_path)
+
+
+@pytest.mark.parametrize("page", range(6))
+async def test_a_damaged_page_loses_nothing(tmp_path: Path, page: int) -> None:
+    await filled(tmp_path)
+    path = tmp_path / "index.sqlite"
+    assert path.stat().st_size > page * 4096
+    damage(path, page * 4096, bytes(4096) if page else bytes(100))
+    async with running(tmp_path) as journal:
+        assert len(await contents(journal)) == 21
+        for n in range(20):
+            await store(journal, f"m{n}")
+            await store(journal, f"new{n}")
+        await store_all(journal, [f"many{n}" for n in range(300)])
+        stored = set((await contents(journal)).values())
+        assert stored >= {f"m{n}" for n in range(20)} | {f"new{n}" for n in range(20)}
+        assert journal.closed_because is None
+        await journal.find("m1")
+        assert row_count(tmp_path)[0] == len(stored)
+
+
+async def test_an_index_of_another_journal_swallows_nothing(tmp_path: Path) -> None:
+    await filled(tmp_path / "one")
+    async with running(tmp_path / "two") as journal:
+        await store_all(journal, ["other", "m1", "m2"])
+    shutil.copy(tmp_path / "two" / "index.sqlite", tmp_path / "one" / "index.sqlite")
+    await still_knows_all(tmp_path / "one")
+
+
+async def test_an_index_that_lies_swallows_nothing(tmp_path: Path) -> None:
+    """Its rows name other records than those that lie there, as after msg_ids were used again."""
+    await filled(tmp_path)
+    spoil(
+        tmp_path,
+        "UPDATE push SET msg_id = 'new' WHERE sequence = 3",
+        "INSERT INTO push VALUES (9999, 1, 'box', 'newer', x'31')",
+        "INSERT INTO push VALUES (-5, 1, 'box', 'newest', x'31')",
+    )
+    async with running(tmp_path) as journal:
+        for msg_id in ("new", "newer", "newest"):
+            assert not (await store(journal, msg_id)).duplicate
+        assert {"new", "newer", "newest"} <= set((await contents(journal)).values())
+
+
+async def test_an_index_that_is_behind_reads_on(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    old = tmp_path / "old.sqlite"
+    shutil.copy(tmp_path / "index.sqlite", old)
+    async with running(tmp_path) as journal:
+        await store_all(journal, ["x", "y"])
+    old.rename(tmp_path / "index.sqlite")
+    async with running(tmp_path) as journal:
+        assert (await store(journal, "x")).duplicate
+        assert len(await journal.find("y")) == 1
+
+
+async def test_an_index_that_is_ahead_is_an_alarm_and_numbering_goes_on_above(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(1, 21):
+            await store(journal, f"m{n}")
+        lost = journal.log.segments[-2:]
+    for segment in lost:
+        segment.path.unlink()
+    capsys.readouterr()
+    async with running(tmp_path) as journal:
+        assert f"ALARM: the index knows events that the log has not: a segment was lost events={21 - lost[0].base}" in (
+            capsys.readouterr().out
+        )
+        assert (await store(journal, "after")).sequence == 21
+        assert (await store(journal, "m20")).sequence == 22
+        assert not (await store(journal, f"m{lost[0].base}")).duplicate
+    async with running(tmp_path) as journal:
+        assert "ALARM" not in capsys.readouterr().out
+        assert (await store(journal, "after")).duplicate
+
+
+async def test_without_an_index_pushes_are_taken_and_read(tmp_path: Path) -> None:
+    (tmp_path / "index.sqlite").mkdir(parents=True)
+    async with running(tmp_path) as journal:
+        await store_all(journal, ["a", "b"])
+        assert (await store(journal, "a")).duplicate
+        assert set((await contents(journal)).values()) == {"a", "b"}
+        (tmp_path / "index.sqlite").rmdir()
+        await until(lambda: (tmp_path / "index.sqlite").exists() and row_count(tmp_path) == (2, 2))
+        assert len(await journal.find("a")) == 1
+
+
+async def test_an_index_that_breaks_while_it_runs_is_made_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store_all(journal, ["a", "b"])
+        await journal.find("a")
+        spoil(tmp_path, "DROP TABLE push")
+        assert not (await store(journal, "c")).duplicate
+        assert (await store(journal, "a")).duplicate
+        assert len(await journal.find("c")) == 1
+        assert row_count(tmp_path) == (3, 3)
+
+
+async def test_an_index_that_stays_away_refuses_pushes_once_memory_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.known._UNINDEXED_LIMIT", 10)
+    (tmp_path / "index.sqlite").mkdir(parents=True)
+    async with running(tmp_path) as journal:
+        await store_all(journal, [f"m{n}" for n in range(10)])
+        with pytest.raises(JournalUnavailable, match="the index can't be written"):
+            await store(journal, "one too many")
+        (tmp_path / "index.sqlite").rmdir()
+        await taken_again(journal, "one too many")
+        assert len(await contents(journal)) == 11
+
+
+async def taken_again(journal: Journal, msg_id: str) -> None:
+    await until(lambda: not journal._writer.known.full)
+    await store(journal, msg_id)
+
+
+async def test_what_retention_took_may_come_again(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(20):
+            await store(journal, f"m{n}")
+        await journal.find("m0")
+        first = journal.log.segments[0]
+        journal.log.drop(first)
+        assert not (await store(journal, "m0")).duplicate
+        journal._writer.known.forget(journal.log.first)
+        assert row_count(tmp_path)[0] < 20
+
+
+async def test_a_rebuild_says_how_far_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.known._TELL_SECONDS", 0.0)
+    await filled(tmp_path)
+    (tmp_path / "index.sqlite").unlink()
+    async with running(tmp_path):
+        assert "reading events into the index" in capsys.readouterr().out

@@ -1,0 +1,143 @@
+"""The log: any sequence is read, from wherever it lies, by any number of readers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.journal.journal import Lost, Record
+from bridge.journal.log import Log
+from bridge.journal.record import Kind
+from tests.journal.journals import TINY, contents, damage, records, running, store, store_all
+
+pytestmark = pytest.mark.anyio
+
+
+def msg_id(read: Record | Lost) -> str:
+    assert isinstance(read, Record), read
+    return read.blob.msg_id
+
+
+async def test_sequences_are_read_in_any_order(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(1, 61):
+            await store(journal, f"m{n}")
+        order = [*range(1, 61)] * 2
+        random.Random(1).shuffle(order)
+        for sequence in order:
+            assert msg_id(await journal.read(sequence)) == f"m{sequence}"
+    async with running(tmp_path, limits=TINY) as journal:
+        for sequence in order:
+            assert msg_id(await journal.read(sequence)) == f"m{sequence}"
+
+
+async def test_a_lane_that_walks_needs_no_map(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(1, 41):
+            await store_all(journal, [f"m{n}", f"n{n}"])
+    async with running(tmp_path, limits=TINY) as journal:
+        for sequence in range(1, 81):
+            assert isinstance(await journal.read(sequence), Record)
+        assert [segment.places for segment in journal.log.segments[:-1]] == [None] * (len(journal.log.segments) - 1)
+
+
+async def test_many_old_segments_cost_neither_memory_nor_descriptors(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(1, 101):
+            await store(journal, f"m{n}")
+        await contents(journal)
+        old = journal.log.segments[:-1]
+        assert len(old) > 20
+        assert sum(segment.places is not None for segment in old) <= 8
+        assert sum(segment._descriptor is not None for segment in old) <= 8
+
+
+async def test_lanes_share_the_records_they_read(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a", pictures=(b"picture",))
+        one, other = await asyncio.gather(journal.read(1), journal.read(1))
+        assert isinstance(one, Record)
+        assert one is other
+
+
+async def test_memory_is_bounded_by_the_last_records(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(12):
+            await store(journal, f"m{n}", pictures=(bytes([n]) * 1_000_000,), events=2)
+        await contents(journal)
+        assert len(journal.log._records) == 14  # of seven records
+        assert 7_000_000 < journal.log._cached_bytes < 8_000_000
+
+
+async def test_damage_costs_no_neighbour_and_is_named(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store_all(journal, [f"m{n}" for n in range(1, 10)])
+        await store(journal, "pair", events=2)
+        await store(journal, "last")
+        path = journal.log.segments[0].path
+        found = {one.prefix.sequence: one for one in records(path, Kind.PUSH)}
+        for sequence in (4, 6, 10):
+            damage(path, found[sequence].offset + 50)
+        for order in (range(1, 13), range(12, 0, -1)):
+            read = {sequence: await journal.read(sequence) for sequence in order}
+            lost = {sequence: one.until for sequence, one in read.items() if isinstance(one, Lost)}
+            assert lost == {4: 5, 6: 7, 10: 12, 11: 12}
+            assert [msg_id(read[sequence]) for sequence in (3, 5, 7, 12)] == ["m3", "m5", "m7", "last"]
+        pushes = list(journal.log.pushes(2))
+        assert [(one.sequence, one.until) for one in pushes if isinstance(one, Lost)] == [(4, 5), (6, 7), (10, 12)]
+        assert [one.sequence for one in pushes if isinstance(one, Record)] == [2, 3, 5, 7, 8, 9, 12]
+
+
+async def test_a_missing_segment_is_one_gap(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(1, 41):
+            await store(journal, f"m{n}")
+        first, gone, following = journal.log.segments[2:5]
+    gone.path.unlink()
+    async with running(tmp_path, limits=TINY) as journal:
+        assert await journal.read(gone.base) == Lost(gone.base, following.base)
+        assert await journal.read(gone.base + 1) == Lost(gone.base + 1, following.base)
+        assert msg_id(await journal.read(following.base)) == f"m{following.base}"
+        assert msg_id(await journal.read(gone.base - 1)) == f"m{gone.base - 1}"
+        assert Lost(gone.base, following.base) in list(journal.log.pushes(1))
+        assert first.base < gone.base
+
+
+async def test_what_is_older_than_the_log_is_lost(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(1, 41):
+            await store(journal, f"m{n}")
+        journal.log.drop(journal.log.segments[0])
+        assert await journal.read(1) == Lost(1, journal.log.first)
+
+
+async def test_readers_in_threads_and_a_writer_do_not_disturb_each_other(tmp_path: Path) -> None:
+    old = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        async with running(tmp_path, limits=TINY) as journal:
+            for n in range(1, 121):
+                await store(journal, f"m{n}")
+
+            def read(seed: int) -> None:
+                for sequence in random.Random(seed).choices(range(1, 121), k=400):
+                    assert msg_id(journal.log.read_blocking(sequence)) == f"m{sequence}"
+
+            async def write() -> None:
+                for n in range(121, 181):
+                    assert (await store(journal, f"m{n}")).sequence == n
+                    assert msg_id(await journal.read(n)) == f"m{n}"
+
+            await asyncio.gather(*(asyncio.to_thread(read, seed) for seed in range(4)), write())
+    finally:
+        sys.setswitchinterval(old)
+
+
+def test_an_empty_log_has_nothing(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    assert (log.first, log.next, log.bytes_on_disk(), log.segment_of(1)) == (1, 1, 0, None)
+    assert list(log.pushes(1)) == []

@@ -1,0 +1,158 @@
+"""No sender, however slow or large, keeps an honest box from being heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bridge.receiver import guard
+from bridge.testing import sample_push
+from tests.receiver.doors import Door, door_to, parsed, request
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    """The devices' door."""
+    async with door_to(tmp_path) as door:
+        yield door
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines are short."""
+    monkeypatch.setattr(guard, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.2)
+
+
+async def is_cut(reader: asyncio.StreamReader) -> bool:
+    """Wait until the far side has cut the connection without a word."""
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
+def connections(door: Door) -> list[object]:
+    """The connections that the door holds."""
+    return list(door.listener._server.server_state.connections)
+
+
+SLOW = {
+    "silent": b"",
+    "half a request line": b"POST /data",
+    "half the headers": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le",
+    "only blank lines": b"\r\n\r\n",
+    "no body": request(b"", length=1000),
+    "half a body": request(b"x" * 50, length=1000),
+    "half a chunk": request(b"ff\r\nx", "Transfer-Encoding: chunked"),
+}
+
+
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
+async def test_a_sender_that_stops_half_way_is_cut_while_an_honest_box_is_served(
+    door: Door, impatient: None, sent: bytes
+) -> None:
+    async with door.connected() as (reader, writer), door.box() as box:
+        writer.write(sent)
+        assert (await box.push(sample_push(small=True))).success
+        assert await is_cut(reader)
+        assert (await box.push(sample_push(small=True))).success
+
+
+async def test_a_sender_that_stops_after_an_honest_request_is_cut(door: Door, impatient: None) -> None:
+    async with door.connected() as (reader, writer):
+        writer.write(request(sample_push(small=True)).replace(b"Connection: close\r\n", b""))
+        assert parsed(await reader.readuntil(b"}")).status == 200
+        writer.write(b"\r\n")
+        assert await is_cut(reader)
+
+
+async def test_a_body_that_drips_is_cut(door: Door, impatient: None) -> None:
+    async with door.connected() as (reader, writer):
+        writer.write(request(b"", length=100_000))
+        cut = asyncio.create_task(is_cut(reader))
+        while not cut.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
+        assert await cut
+
+
+async def test_a_body_that_is_slow_but_steady_is_taken(door: Door, impatient: None) -> None:
+    body = sample_push(small=True)
+    async with door.connected() as (reader, writer):
+        head, _, body = request(body).partition(b"\r\n\r\n")
+        writer.write(head + b"\r\n\r\n")
+        began = time.monotonic()
+        for start in range(0, len(body), 200):
+            writer.write(body[start : start + 200])
+            await writer.drain()
+            await asyncio.sleep(0.04)
+        assert parsed(await reader.read()).status == 200
+        assert time.monotonic() - began > 0.4
+
+
+async def test_a_box_that_is_quiet_between_pushes_is_not_cut(door: Door, impatient: None) -> None:
+    async with door.box() as box:
+        assert (await box.push(sample_push(small=True))).success
+        (connection,) = connections(door)
+        await asyncio.sleep(0.5)
+        assert (await box.push(sample_push(small=True))).success
+        assert connections(door) == [connection]
+
+
+FLOODS = {
+    "one endless header": b"POST / HTTP/1.1\r\nX: " + b"a" * 2_000_000,
+    "an endless request line": b"POST /" + b"a" * 2_000_000,
+    "very many headers": b"POST / HTTP/1.1\r\n" + b"a:\r\n" * 500_000,
+    "endless blank lines": b"\r\n" * 1_000_000,
+    "an endless chunk extension": request(b"5;" + b"a" * 2_000_000, "Transfer-Encoding: chunked"),
+    "an endless trailer": request(b"0\r\n" + b"a: b\r\n" * 400_000, "Transfer-Encoding: chunked"),
+}
+
+
+@pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS.keys())
+async def test_headers_without_end_are_cut_at_once_and_said_once(door: Door, sent: bytes) -> None:
+    with structlog.testing.capture_logs() as log:
+        began = time.monotonic()
+        async with door.connected() as (reader, writer), door.box() as box:
+            writer.write(sent)
+            try:
+                answer = await reader.read()
+            except ConnectionResetError:
+                answer = b""
+            assert answer == b"" or parsed(answer).status == 400
+            assert (await box.push(sample_push(small=True))).success
+        assert time.monotonic() - began < 2
+    assert len([line for line in log if line["event"] == "connection cut"]) <= 1
+    assert door.rooms.intake.pushes[("skill", "stored")] == 1
+
+
+async def test_honest_headers_of_some_length_pass(door: Door) -> None:
+    headers = [f"X-{number}: {'a' * 1000}" for number in range(20)]
+    assert parsed(await door.talk(request(sample_push(small=True), *headers))).status == 200
+
+
+async def test_each_request_of_a_connection_has_the_whole_bound_for_its_headers(door: Door) -> None:
+    async with door.box() as box:
+        for _ in range(5):
+            assert (await box.push(sample_push(small=True), {"X-Long": "a" * 20_000})).success
+
+
+async def test_many_slow_senders_do_not_keep_an_honest_box_waiting(door: Door) -> None:
+    slow = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(200)]
+    for _, writer in slow:
+        writer.write(request(b"x" * 1000, length=200_000))
+    async with door.box() as box:
+        began = time.monotonic()
+        for _ in range(20):
+            assert (await box.push(sample_push(small=True))).success
+        assert time.monotonic() - began < 2
+    for _, writer in slow:
+        writer.transport.abort()

@@ -1,0 +1,235 @@
+"""A push is answered with success only when it is on disk, and refused in the vendor's words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+
+from bridge import DROP, Answer, Event, Key, Normalizer, Outcome, Parsed, Push, hookimpl
+from bridge.config.settings import DeviceSettings
+from bridge.journal.journal import Record
+from bridge.receiver.intake import Intake
+from bridge.testing import sample_push
+from tests.rooms import Disk, Far, Rooms, async_output, opened, push_of, until
+
+pytestmark = pytest.mark.anyio
+
+
+def envelope(answer: Answer) -> dict[str, Any]:
+    return msgspec.json.decode(answer.body, type=dict[str, Any])
+
+
+async def stored(rooms: Rooms, sequence: int) -> Record:
+    read = await rooms.journal.read(sequence)
+    assert isinstance(read, Record)
+    return read
+
+
+async def test_success_is_answered_in_the_vendors_form_and_the_push_is_on_disk_by_then(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        body = sample_push(small=True, msg_id="m-1")
+        answer = await rooms.push(body)
+        (segment,) = (tmp_path / "journal").glob("*.seg")
+        assert b"m-1" in segment.read_bytes()
+        record = await stored(rooms, 1)
+        assert await record.original().read() == body
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    said = envelope(answer)
+    assert said | {"timestamp": 0} == {
+        "wsKey": "eventCreateOptimizeResult", "msg_id": "m-1", "code": 0, "message": "success", "timestamp": 0,
+    }  # fmt: skip
+
+
+async def test_a_duplicate_is_answered_with_success_and_delivered_once(tmp_path: Path) -> None:
+    far = Far()
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        body = sample_push(small=True)
+        answers = [await rooms.push(body) for _ in range(3)]
+        await rooms.push()
+        await until(lambda: len(far.taken) == 2)
+        assert rooms.intake.pushes == {("skill", "stored"): 2, ("skill", "duplicate"): 2}
+        assert len(rooms.heard.accepted) == 2
+    assert [envelope(answer)["code"] for answer in answers] == [0, 0, 0]
+
+
+async def test_a_duplicate_is_known_after_a_restart(tmp_path: Path) -> None:
+    body = sample_push(small=True)
+    async with opened(tmp_path) as rooms:
+        await rooms.push(body)
+    async with opened(tmp_path) as rooms:
+        assert envelope(await rooms.push(body))["code"] == 0
+        assert rooms.intake.pushes == {("skill", "duplicate"): 1}
+
+
+async def test_a_message_of_another_kind_is_kept_and_answered_with_success(tmp_path: Path) -> None:
+    body = b'{"wsKey": "deviceHeart", "msg_id": "h-1", "message": {"deviceInfo": {"id": "S1"}}}'
+    async with opened(tmp_path) as rooms:
+        said = envelope(await rooms.push(body))
+        assert await (await stored(rooms, 1)).original().read() == body
+        assert rooms.heard.accepted == []
+        assert list(rooms.intake.last_seen) == ["S1"]
+        assert rooms.intake.pushes == {("skill", "unknown"): 1}
+    assert (said["wsKey"], said["msg_id"], said["code"]) == ("deviceHeartResult", "h-1", 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "JSON"),
+        (sample_push(small=True)[:-500], "JSON"),
+        (b'{"msg_id": "1"}', "wsKey"),
+        (b"[1, 2]", "wsKey"),
+    ],
+    ids=["empty", "no JSON", "cut short", "no wsKey", "a list"],
+)
+async def test_what_is_not_understood_is_refused_with_a_sentence(tmp_path: Path, body: bytes, reason: str) -> None:
+    async with opened(tmp_path) as rooms:
+        answer = await rooms.push(body) if body else await rooms.intake.take(push_of(b""))
+        assert rooms.journal.next == 1
+        assert rooms.intake.pushes == {("skill", "refused"): 1}
+        (((peer, _), count),) = rooms.intake.refused.items()
+        assert (peer, count) == ("127.0.0.1", 1)
+    said = envelope(answer)
+    assert (answer.status, said["code"]) == (400, 400)
+    assert reason in said["message"]
+
+
+async def test_the_same_refusal_is_logged_once_a_minute(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as log:
+        async with opened(tmp_path) as rooms:
+            for _ in range(5):
+                await rooms.push(b"hello")
+            await rooms.push(b'{"msg_id": "1"}')
+            assert rooms.intake.pushes == {("skill", "refused"): 6}
+    assert len([line for line in log if line["event"] == "push refused"]) == 2
+
+
+async def test_while_the_journal_takes_nothing_pushes_are_refused_and_taken_again_afterwards(
+    tmp_path: Path, disk: Disk
+) -> None:
+    body = sample_push(small=True, msg_id="m-1")
+    async with opened(tmp_path) as rooms:
+        disk.fail()
+        answer = await rooms.push(body)
+        assert rooms.heard.accepted == []
+        assert rooms.intake.pushes == {("skill", "not stored"): 1}
+        disk.mend()
+        await until(lambda: rooms.journal.closed_because is None)
+        assert envelope(await rooms.push(body))["code"] == 0
+    said = envelope(answer)
+    assert (answer.status, said["code"], said["msg_id"]) == (503, 503, "m-1")
+    assert "could not be stored" in said["message"]
+    assert "No space left on device" in said["message"]
+
+
+async def test_events_carry_site_and_alias_and_are_counted_by_them(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        alias = DeviceSettings(id="gate-3", channels={"1": "north"})
+        rooms.intake.settings = msgspec.structs.replace(rooms.settings, device={"DMB3160PWC21J00001": alias})
+        await rooms.push()
+        (event,) = rooms.heard.accepted
+        assert (event.site, event.device.id, event.channel.id) == ("plant-a", "gate-3", "north")
+        assert rooms.intake.events == {("gate-3", "pre_offvehicle"): 1}
+        assert rooms.intake.last_seen == {"gate-3": event.received}
+        assert b'"source":"/plant-a/gate-3/north"' in (await stored(rooms, 1)).document(1)
+
+
+async def test_a_field_that_is_odd_is_counted_by_device(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        await rooms.push(sample_push(small=True).replace(b'"frameIndex" : 7943', b'"frameIndex" : []'))
+        assert list(rooms.intake.oddities) == [("DMB3160PWC21J00001", "message.data.frameIndex")]
+
+
+async def test_a_known_envelope_is_taken_on_any_path(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        for path in ("/", "/some/where", "/dataPush/DataReportCB"):
+            answer = await rooms.intake.take(push_of(sample_push(small=True), path))
+            assert envelope(answer)["code"] == 0
+
+
+async def test_a_probe_is_answered(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        assert rooms.intake.probe(push_of(b"", "/")).status == 200
+
+
+class Hail(Normalizer):
+    """Knows `HAIL <device> <what>`, on a path of its own or by its first word."""
+
+    name = "hail"
+    paths = ("/hail/",)
+
+    def recognizes(self, push: Push) -> bool:
+        return push.body.startswith(b"HAIL ")
+
+    def parse(self, push: Push) -> Parsed:
+        _, device, what = push.body.decode().split()
+        return Parsed(message=what, device=device, key=Key(device, what, push.body))
+
+    def answer(self, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
+        return Answer(status=outcome.status, body=b"HAIL " + outcome.kind.encode(), content_type="text/plain")
+
+    @hookimpl
+    def register_normalizers(self) -> Sequence[Normalizer]:
+        return [self]
+
+
+@pytest.fixture
+def hailing(tmp_path: Path) -> Rooms:
+    """Rooms in which a plugin knows another protocol."""
+    rooms = Rooms(tmp_path)
+    rooms.plugins.register(Hail(), "hail")
+    rooms.intake = Intake(rooms.journal, rooms.plugins, rooms.settings)
+    return rooms
+
+
+@pytest.mark.parametrize(("path", "body"), [("/hail/x", b"HAIL a b"), ("/", b"HAIL a b")], ids=["path", "bytes"])
+async def test_a_normalizer_of_a_plugin_is_chosen_by_path_or_bytes(hailing: Rooms, path: str, body: bytes) -> None:
+    await hailing.journal.open({})
+    assert (await hailing.intake.take(push_of(body, path))).body == b"HAIL unknown"
+    assert envelope(await hailing.push())["code"] == 0
+    assert hailing.intake.pushes == {("hail", "unknown"): 1, ("skill", "stored"): 1}
+    await hailing.journal.close()
+
+
+class Preparing:
+    """A plugin that drops, changes or fails by the event's kind."""
+
+    @hookimpl
+    def prepare_event(self, event: Event) -> Any:
+        if event.kind == "pre_drop":
+            return DROP
+        if event.kind == "pre_fail":
+            raise ValueError("a bug")
+        return event.with_(description="prepared")
+
+
+async def test_a_plugin_may_drop_an_event_change_it_or_fail(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        rooms.plugins.register(Preparing(), "preparing")
+        for kind in ("pre_drop", "pre_fail", "pre_offvehicle"):
+            assert envelope(await rooms.push(kind=kind))["code"] == 0
+        assert [(event.kind, event.description) for event in rooms.heard.accepted] == [
+            ("pre_fail", "发现辆车离开开辆车在场"),
+            ("pre_offvehicle", "prepared"),
+        ]
+        assert rooms.journal.next == 3
+        assert b'"description":"prepared"' in (await stored(rooms, 2)).document(2)
+
+
+async def test_a_picture_is_stored_once_and_read_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        picture = b"\xff\xd8\xff\xe0" + os.urandom(10_000)
+        await rooms.push(sample_push(picture=picture))
+        record = await stored(rooms, 1)
+        event = record.event(1)
+        assert event is not None
+        assert event.scene is not None
+        assert await event.scene.read() == picture
+        assert record.size < len(picture) + 10_000
