@@ -127,7 +127,9 @@ class Tail:
             self._offset += written
             self.bytes_written += written
             if written != size:
-                raise FailedWrite(f"only {written} of {size} bytes could be written; the disk is full")
+                with contextlib.suppress(OSError):  # all of it is dead; only the room is wanted back
+                    os.ftruncate(self._fd, self._offset - written)
+                raise FailedWrite(f"only {written} of {size} bytes could be written: the disk is full")
 
     def _sync(self) -> None:
         before = time.perf_counter()
