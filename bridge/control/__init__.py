@@ -1,0 +1,1 @@
+"""The application for people and monitoring."""

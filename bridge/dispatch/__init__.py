@@ -1,0 +1,1 @@
+"""Dispatch: one lane an output, each at its own pace."""

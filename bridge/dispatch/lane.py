@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +14,7 @@ from msgspec import DecodeError, Struct
 
 from bridge.config.settings import OutputSettings
 from bridge.dispatch.call import Caller, is_plain
+from bridge.dispatch.order import Order
 from bridge.dispatch.policy import (
     DELIVERED,
     SAME_FAILURE_LIMIT,
@@ -37,8 +36,6 @@ WINDOW_BYTES = 16_000_000
 """How much of pictures and documents may be under way in one lane."""
 GRACE_SECONDS = 5.0
 """How long deliveries under way may take to end when the lane is stopped."""
-SUSPICIOUS_FAILURES = 2
-"""After so many failures in a row with the same event oldest under way, that event is suspected."""
 
 LaneState = Literal["opening", "open", "waiting", "paused", "stopped"]
 
@@ -98,10 +95,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._under_way: dict[int, UnderWay] = {}
         self._bytes = 0
-        self._again: list[int] = []
-        """A heap of sequences that were taken before and are to be delivered as soon as may be."""
-        self._later: list[tuple[float, int]] = []
-        """A heap of (monotonic time, sequence) of events that failed and wait for their next attempt."""
+        self._order = Order(cursor, journal)
         self._attempts: dict[int, int] = {}
         self._retries: dict[int, int] = {}
         """How often an event failed as an event of its own: how far apart its attempts are."""
@@ -112,11 +106,6 @@ class Lane:
         """How often in a row the output was away."""
         self._proven = True
         """Whether a delivery passed since the output was last away; until then they go one by one."""
-        self._oldest_in_trouble: int | None = None
-        self._suspect: int | None = None
-        """An event that may be what makes the far side fall; what follows it is tried first."""
-        self._accused: int | None = None
-        """A suspect that others passed: if the far side falls once more, that counts as a Retry of this event."""
         self._stopping = asyncio.Event()
         self._state: LaneState = "opening"
         self._reason = ""
@@ -131,7 +120,7 @@ class Lane:
         """Begin to open the output and deliver."""
         self._loop = asyncio.get_running_loop()
         for entry in self.cursor.open_entries():
-            self._again.append(entry.sequence)
+            self._order.again(entry.sequence)
             self._attempts[entry.sequence] = entry.attempts
         self._journal.on_append.append(self._wake.set)
         self._task = asyncio.create_task(self._run(), name=f"lane {self.name}")
@@ -219,9 +208,9 @@ class Lane:
         """Wait until there may be something to do: an append, an end, trouble, or the time of a retry."""
         self._wake.clear()
         timer = None
-        if self._later and self._has_room():
-            seconds = max(0.0, self._later[0][0] - time.monotonic())
-            timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+        seconds = self._order.seconds_until_due() if self._has_room() else None
+        if seconds is not None:
+            timer = self._loop.call_later(seconds, self._wake.set)
         await self._wake.wait()
         if timer is not None:
             timer.cancel()
@@ -230,7 +219,7 @@ class Lane:
 
     async def _deliver_while_open(self) -> None:
         while self._trouble is None and not self._stopping.is_set():
-            sequence = self._due() if self._has_room() else None
+            sequence = self._order.next(self._failures) if self._has_room() else None
             if sequence is None:
                 await self._woken()
             else:
@@ -241,37 +230,6 @@ class Lane:
         if self._bytes >= WINDOW_BYTES:
             return False
         return len(self._under_way) < (self._in_flight if self._proven else 1)
-
-    def _due(self) -> int | None:
-        """The next sequence to deliver; None where nothing is due."""
-        now = time.monotonic()
-        while self._later and self._later[0][0] <= now:
-            heapq.heappush(self._again, heapq.heappop(self._later)[1])
-        if self._again and (self._again[0] != self._suspect or not self._follows_suspect()):
-            return heapq.heappop(self._again)
-        if self._again:
-            return self._follower()
-        return self._fresh()
-
-    def _fresh(self) -> int | None:
-        if self.cursor.next >= self._journal.next:
-            return None
-        sequence = self.cursor.next
-        self.cursor.take(sequence + 1)
-        return sequence
-
-    def _follows_suspect(self) -> bool:
-        return len(self._again) > 1 or self.cursor.next < self._journal.next
-
-    def _follower(self) -> int | None:
-        """One that follows the suspect: the next, or any where that one too made the far side fall."""
-        others = len(self._again) - 1 + (self.cursor.next < self._journal.next)
-        others = 1 if self._failures <= SUSPICIOUS_FAILURES else others
-        place = random.randint(1, others)  # noqa: S311 - no secret
-        if place == len(self._again):
-            return self._fresh()
-        self._again.sort()
-        return self._again.pop(place)
 
     async def _begin(self, sequence: int) -> None:
         """Read the event and hand it to the output."""
@@ -314,7 +272,7 @@ class Lane:
             verdict = DELIVERED
         except asyncio.CancelledError:
             self._end(under_way)
-            heapq.heappush(self._again, under_way.sequence)
+            self._order.again(under_way.sequence)
             raise
         except Exception as error:  # noqa: BLE001 - an output may raise anything; the policy says what it means
             verdict = judge(error, self.output.unavailable)
@@ -342,14 +300,12 @@ class Lane:
                     self._note_trouble(Verdict("unavailable", verdict.reason, verdict.after))
             case "rejected":
                 self._bury(sequence, delivery, verdict.reason)
-            case "unavailable" if sequence == self._accused:
-                # What follows it passed, so it is this event that makes the far side fall, not an outage.
-                self._accused = None
+            case "unavailable" if self._order.convicts(sequence):
                 reason = f"the far side fell each time it was given this event: {verdict.reason}"
                 self._failed(sequence, delivery, Verdict("retry", reason, verdict.after))
                 self._note_trouble(verdict)
             case _:
-                heapq.heappush(self._again, sequence)
+                self._order.again(sequence)
                 self._note_trouble(verdict)
 
     def _delivered(self, sequence: int, delivery: Delivery, seconds: float) -> None:
@@ -357,10 +313,7 @@ class Lane:
         self._failures = 0
         self._failing.clear()
         self._proven = True
-        if self._suspect is not None:
-            self._accused, self._suspect = self._suspect, None
-        if self._accused == sequence:
-            self._accused = None
+        self._order.passed(sequence)
         self._settle(sequence, "delivered")
         self._plugins.tell("event_delivered", self._log, output=self.name, delivery=delivery, seconds=seconds)
 
@@ -372,7 +325,7 @@ class Lane:
         if now_ms() - entry.failing_since >= self.settings.retry_for * 1000:
             self._bury(sequence, delivery, f"tried for {self.settings.retry_for}: {verdict.reason}")
             return
-        heapq.heappush(self._later, (time.monotonic() + wait_for_event(retries, verdict.after), sequence))
+        self._order.later(sequence, wait_for_event(retries, verdict.after))
         self._log.warning("event failed", event_id=delivery and delivery.event.id, sequence=sequence,
                           attempt=attempts, reason=verdict.reason)  # fmt: skip
 
@@ -413,17 +366,9 @@ class Lane:
         """The output is away; the first reason counts, but a wish to stop outweighs it."""
         if self._trouble is None or verdict.kind == "stopped":
             self._trouble = verdict
-            self._watch_for_poison()
+            if self._state == "open":
+                self._order.trouble(self._under_way)
         self._wake.set()
-
-    def _watch_for_poison(self) -> None:
-        if self._state != "open":
-            return
-        waiting = [*self._under_way, *self._again]
-        oldest = min(waiting, default=None)
-        again = oldest is not None and oldest == self._oldest_in_trouble
-        self._suspect = oldest if again else None
-        self._oldest_in_trouble = oldest
 
     def _note_overdue(self) -> None:
         self._note_trouble(Verdict("unavailable", f"no answer within {self.settings.timeout}"))

@@ -1,0 +1,1 @@
+"""Receive: from a device's bytes to its answer."""

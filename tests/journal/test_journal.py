@@ -187,7 +187,10 @@ async def test_outcomes_survive_a_crash_within_a_second(tmp_path: Path) -> None:
         image = crash_image(journal, tmp_path / "image")
     async with running(image) as journal:
         cursor = journal.cursors["out"]
-        assert [(one.sequence, one.attempts, one.reason) for one in cursor.open_entries()] == [(2, 3, "busy"), (4, 0, "")]
+        assert [(one.sequence, one.attempts, one.reason) for one in cursor.open_entries()] == [
+            (2, 3, "busy"),
+            (4, 0, ""),
+        ]
         assert [(one.sequence, one.attempts, one.reason) for one in cursor.dead_letters()] == [(3, 4, "refused")]
         assert cursor.next == 5
 

@@ -91,7 +91,9 @@ async def test_each_flipped_bit_costs_one_record_at_most(tmp_path: Path) -> None
         assert len(found) >= 3, offset
         if 4 in found:
             assert log.next == 5
-        settled = {entry.name: {*range(1, entry.next)} - {one.sequence for one in entry.open} for entry in proven.outputs}
+        settled = {
+            entry.name: {*range(1, entry.next)} - {one.sequence for one in entry.open} for entry in proven.outputs
+        }
         assert settled.get("out", set()) <= {1}, offset
         assert settled.get("slow", set()) == set()
         log.close()

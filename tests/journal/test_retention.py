@@ -168,9 +168,7 @@ async def test_a_clock_that_jumped_deletes_nothing(tmp_path: Path) -> None:
         assert run(journal, Keep(settled=60, dead=60), in_days=-3650) == 0
 
 
-async def test_a_file_that_can_not_be_deleted_stays_readable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_file_that_can_not_be_deleted_stays_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, {}, limits=TINY) as journal:
         bases = await filled(journal)
         Fault(monkeypatch, "unlink", errno.EROFS)

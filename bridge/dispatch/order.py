@@ -1,0 +1,99 @@
+"""Which event an output gets next: what was taken before and is due again, then what follows in the log.
+
+And the one exception: an event that seems to make the far side fall each time it is given it steps back, so that what
+follows may show whether it is the event or an outage.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import time
+from collections.abc import Iterable
+
+from bridge.journal.journal import Cursor, Journal
+
+SUSPICIOUS_FAILURES = 2
+"""After so many failures in a row any event may be tried in a suspect's place, not only the next: it may be one too."""
+
+
+class Order:
+    """The sequences that one output has still to deliver, in the order in which it should get them."""
+
+    def __init__(self, cursor: Cursor, journal: Journal) -> None:
+        self._cursor = cursor
+        self._journal = journal
+        self._again: list[int] = []
+        """A heap of sequences that were taken before and are to be delivered as soon as may be."""
+        self._later: list[tuple[float, int]] = []
+        """A heap of (monotonic time, sequence) of events that failed and wait for their next attempt."""
+        self._oldest_in_trouble: int | None = None
+        self._suspect: int | None = None
+        """An event that may be what makes the far side fall; what follows it is tried first."""
+        self._accused: int | None = None
+        """A suspect that others passed: if the far side falls once more, that counts as a Retry of this event."""
+
+    # --- What is next
+
+    def next(self, failures: int) -> int | None:
+        """Take the next sequence; None where nothing is due. `failures`: of the output, in a row."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            heapq.heappush(self._again, heapq.heappop(self._later)[1])
+        if not self._again:
+            return self._fresh()
+        if self._again[0] == self._suspect and self._followers():
+            return self._follower(failures)
+        return heapq.heappop(self._again)
+
+    def again(self, sequence: int) -> None:
+        """Deliver it as soon as may be: nothing was wrong with it."""
+        heapq.heappush(self._again, sequence)
+
+    def later(self, sequence: int, seconds: float) -> None:
+        """Deliver it again after so many seconds."""
+        heapq.heappush(self._later, (time.monotonic() + seconds, sequence))
+
+    def seconds_until_due(self) -> float | None:
+        """How long until the first event that failed is due; None where there is none."""
+        return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
+
+    def _fresh(self) -> int | None:
+        if self._cursor.next >= self._journal.next:
+            return None
+        sequence = self._cursor.next
+        self._cursor.take(sequence + 1)
+        return sequence
+
+    # --- Who makes the far side fall
+
+    def trouble(self, under_way: Iterable[int]) -> None:
+        """The far side fell while these were under way: the same oldest one twice in a row is a suspect."""
+        oldest = min([*under_way, *self._again], default=None)
+        self._suspect = oldest if oldest is not None and oldest == self._oldest_in_trouble else None
+        self._oldest_in_trouble = oldest
+
+    def passed(self, sequence: int) -> None:
+        """An event was delivered: where another is suspected, it is the event and no outage."""
+        if self._suspect is not None:
+            self._accused, self._suspect = self._suspect, None
+        if self._accused == sequence:
+            self._accused = None
+
+    def convicts(self, sequence: int) -> bool:
+        """Whether the far side's fall, just now, counts against this event."""
+        if self._accused != sequence:
+            return False
+        self._accused = None
+        return True
+
+    def _followers(self) -> int:
+        return len(self._again) - 1 + (self._cursor.next < self._journal.next)
+
+    def _follower(self, failures: int) -> int | None:
+        """One that follows the suspect: the next, or any where that one too made the far side fall."""
+        place = random.randint(1, 1 if failures <= SUSPICIOUS_FAILURES else self._followers())  # noqa: S311 - no secret
+        if place == len(self._again):
+            return self._fresh()
+        self._again.sort()
+        return self._again.pop(place)
