@@ -18,7 +18,7 @@ from bridge.journal.cursor import Cursor, now_ms
 from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
-from bridge.journal.log import Log, Lost, Record
+from bridge.journal.log import FreshPictures, Log, Lost, Record
 from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, checksum, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
 from bridge.journal.retention import Keep, retain
@@ -149,7 +149,8 @@ class Journal:
 
     def _answer(self, answers: list[tuple[Entry, Outcome]]) -> None:
         for entry, outcome in answers:
-            if isinstance(outcome, Stored):
+            if isinstance(outcome, Stored) and not outcome.duplicate:
+                self.log.written(_record(outcome.sequence, entry))
                 self._next = max(self._next, outcome.sequence + entry.blob.count)
             if entry.answer.done():
                 continue
@@ -237,6 +238,12 @@ def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBl
         pictures=tuple(PictureEntry(len(c.data), checksum(c.data), c.sha256) for c in pictures.values()),
     )
     return blob, tuple(cutout.data for cutout in pictures.values())
+
+
+def _record(sequence: int, entry: Entry) -> Record:
+    """The record of an entry that is on disk now."""
+    size = len(entry.packed) + sum(map(len, entry.pictures))
+    return Record(sequence, size, entry.blob, FreshPictures(entry.blob.pictures, entry.pictures))
 
 
 def _cut(

@@ -152,7 +152,7 @@ class Known:
                 continue
             rows.add(record.sequence, record.blob)
             if len(rows.pushes) >= _REBUILD_PUSHES:
-                self._index.add(rows, record.sequence + record.count)
+                self._index.add(rows, record.until)
                 self._index.checkpoint_when_large()
                 rows.clear()
             if time.monotonic() - told > _TELL_SECONDS:

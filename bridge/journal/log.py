@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import DecodeError, Struct
 
-from bridge.event import Event, Picture, PictureLost, decode_document
+from bridge.event import Event, Picture, PictureLost, PictureSource, decode_document
 from bridge.journal.record import Kind, PictureEntry, PushBlob, checksum, decode_push, from_milliseconds
 from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
 from bridge.normalizer import Push
@@ -73,16 +73,44 @@ class Pictures:
         return data
 
 
+class FreshPictures:
+    """The pictures of a push that was just written, as long as they are in memory anyway."""
+
+    def __init__(self, entries: tuple[PictureEntry, ...], pictures: tuple[bytes, ...]) -> None:
+        self._pictures = {entry.sha256: data for entry, data in zip(entries, pictures, strict=True)}
+
+    async def read(self, sha256: str) -> bytes:
+        """A picture's bytes."""
+        return self._pictures[sha256]
+
+    def read_blocking(self, sha256: str) -> bytes:
+        """`read` for threads."""
+        return self._pictures[sha256]
+
+
 class Record:
     """One push as it lies in the log."""
 
-    def __init__(self, segment: Segment, found: Found) -> None:
-        self.sequence = found.prefix.sequence
-        self.count = found.prefix.count
-        self.size = found.prefix.size
-        self.blob: PushBlob = decode_push(found.blob)
-        self.pictures = Pictures(segment, found.offset + found.prefix.fixed_size, self.blob.pictures)
+    def __init__(self, sequence: int, size: int, blob: PushBlob, pictures: PictureSource) -> None:
+        self.sequence = sequence
+        self.count = blob.count
+        self.size = size
+        """Bytes in the log."""
+        self.blob = blob
+        self.pictures = pictures
         self._events: dict[int, Event] = {}
+
+    @classmethod
+    def found(cls, segment: Segment, found: Found) -> Record:
+        """A record as it was read; raises msgspec.DecodeError."""
+        blob = decode_push(found.blob)
+        pictures = Pictures(segment, found.offset + found.prefix.fixed_size, blob.pictures)
+        return cls(found.prefix.sequence, found.prefix.size, blob, pictures)
+
+    @property
+    def until(self) -> int:
+        """The first sequence behind it."""
+        return self.sequence + self.count
 
     def event(self, sequence: int) -> Event | None:
         """The event at this sequence; None where the push holds none. Raises msgspec.DecodeError."""
@@ -187,7 +215,7 @@ class Log:
                 if found.prefix.until <= expected or not segment.is_live(found.prefix.sequence):
                     continue
                 try:
-                    record = Record(segment, found)
+                    record = Record.found(segment, found)
                 except DecodeError:
                     continue
                 if record.sequence > expected:
@@ -214,19 +242,24 @@ class Log:
             read = self._records.get(sequence) or self._remember(read)  # another lane may have been quicker
         return read
 
+    def written(self, record: Record) -> None:
+        """A record that was just brought to disk: lanes that keep up need not read it back."""
+        if record.sequence not in self._records:
+            self._remember(record)
+
     def read_blocking(self, sequence: int) -> Record | Lost:
         """`read` for threads, past the cache."""
         return self._load(sequence, wait=True)
 
     def _remember(self, record: Record) -> Record:
-        for sequence in range(record.sequence, record.sequence + record.count):
+        for sequence in range(record.sequence, record.until):
             self._records[sequence] = record
         self._cached_bytes += record.size
         while len(self._records) > _CACHED_EVENTS or self._cached_bytes > _CACHED_BYTES:
             gone = next(iter(self._records.values()))
             if gone is record:
                 break
-            for sequence in range(gone.sequence, gone.sequence + gone.count):
+            for sequence in range(gone.sequence, gone.until):
                 del self._records[sequence]
             self._cached_bytes -= gone.size
         return record
@@ -239,7 +272,7 @@ class Log:
         found = self._walk(segment, sequence, wait=wait) or self._look_up(segment, sequence, wait=wait)
         if found is not None:
             try:
-                record = Record(segment, found)
+                record = Record.found(segment, found)
             except DecodeError:
                 return Lost(sequence, found.prefix.until)
             self._ahead[found.prefix.until] = segment, found.end

@@ -43,10 +43,7 @@ def recover(journal_log: Log) -> Proven:
         return Proven(uuid, 1, [], all_outputs=True, unsynced=None)
     journal_log.next, unsynced = _read_newest(journal_log.segments[-1])
     state, complete = _state(journal_log.segments)
-    outputs = state.outputs()
-    # An output may have taken what has been damaged since: what is written next must not fall behind it.
-    journal_log.next = max([journal_log.next, *(entry.next for entry in outputs)])
-    return Proven(uuid, state.next_number, outputs, complete, unsynced)
+    return Proven(uuid, state.next_number, state.outputs(), complete, unsynced)
 
 
 def _headers(folder: Path) -> list[tuple[Path, Header]]:
@@ -96,7 +93,7 @@ def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
         if prefix is None:
             continue
         newest.blank = newest.blank and prefix.kind == Kind.STATE
-        # Whatever was below a record's sequence was on disk before it was written.
+        # All below a record's sequence was on disk before it was written; no output that it names has taken more.
         next_ = max(next_, prefix.until)
         if isinstance(found, Found) and prefix.kind == Kind.PUSH:
             _name_damaged_pictures(newest, found)

@@ -196,9 +196,13 @@ async def test_a_beginning_that_several_events_share_is_not_enough(tmp_path: Pat
         assert (await get(running, f"/api/v1/events/{second}"))["id"] == second
 
 
-async def test_a_picture_that_was_damaged_on_disk_is_said(tmp_path: Path, scene: bytes) -> None:
+async def test_a_picture_that_was_damaged_on_disk_is_said(
+    tmp_path: Path, scene: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
     async with bridge_with(tmp_path) as running:
         event = await push(running, picture=scene)
+        await push(running)  # so that the first is in memory no longer
         (segment,) = (tmp_path / "data/journal").glob("*.seg")
         data = bytearray(segment.read_bytes())
         data[data.index(scene) + 1000] ^= 1

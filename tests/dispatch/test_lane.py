@@ -644,8 +644,9 @@ async def test_events_that_make_the_far_side_fall_do_not_hold_the_others_and_end
 
 @pytest.mark.parametrize("pattern", [b"", b'"msg_id"'], ids=["its beginning", "its middle"])
 async def test_a_damaged_record_is_a_dead_letter_and_its_neighbours_are_delivered(
-    tmp_path: Path, far: Far, pattern: bytes, impatient: None
+    tmp_path: Path, far: Far, pattern: bytes, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)  # what was just written is read from disk
     far.opening = away
     async with opened(tmp_path, async_output("sink", far)) as rooms:
         ids = await rooms.push_some(3)

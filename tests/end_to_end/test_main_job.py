@@ -125,13 +125,17 @@ def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(
 def wait_for_archive(bridge: Installation) -> Path:
     """The archived event's files, under names that tests can write down."""
     folder = bridge.data / "archive"
-    bridge.until(lambda: any(folder.glob("*/events.jsonl")))
     names = {".json": "document.json", ".jpg": "scene.jpg"}
+
+    def files() -> list[Path]:
+        event = folder.glob("*/DMB3160PWC21J00001/1/*")
+        return [file for file in event if file.name.count(".") == 2 and file.suffix in names]
+
+    bridge.until(lambda: len(files()) == len(names))
     found = bridge.folder / "found"
     found.mkdir()
-    for file in folder.glob("*/DMB3160PWC21J00001/1/*"):
-        if file.name.count(".") == 2 and file.suffix in names:
-            (found / names[file.suffix]).write_bytes(file.read_bytes())
+    for file in files():
+        (found / names[file.suffix]).write_bytes(file.read_bytes())
     return found
 
 

@@ -38,6 +38,24 @@ class Fault:
         self._left = 0
 
 
+def noted(patch: pytest.MonkeyPatch, *calls: str) -> list[str]:
+    """The names of these calls of `os`, as they are made from now on."""
+    made: list[str] = []
+
+    def note(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            made.append(name)
+            return real(*arguments, **named)
+
+        patch.setattr(os, name, call)
+
+    for name in calls:
+        note(name)
+    return made
+
+
 SHORT = 0
 FAULTS = [
     ("writev", errno.EIO),

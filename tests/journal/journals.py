@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -92,14 +92,16 @@ async def store_all(journal: Journal, msg_ids: list[str]) -> None:
 
 
 async def contents(journal: Journal) -> dict[int, str]:
-    """The msg_id of every push that can be read, by its first sequence, proven with all its pictures."""
+    """The msg_id of every push that can be read from disk, by its first sequence, proven with all its pictures."""
     found = {}
-    for sequence in range(journal.log.first, journal.next):
-        read = await journal.read(sequence)
+    sequence = journal.log.first
+    while sequence < journal.next:
+        read = await asyncio.to_thread(journal.log.read_blocking, sequence)
+        sequence = read.until
         if isinstance(read, Record):
             assert read.event(read.sequence) is None or read.document(read.sequence)
             for entry in read.blob.pictures:
-                assert sha256(await read.pictures.read(entry.sha256)).hexdigest() == entry.sha256
+                assert sha256(read.pictures.read_blocking(entry.sha256)).hexdigest() == entry.sha256
             found[read.sequence] = read.blob.msg_id
     return found
 
@@ -115,9 +117,14 @@ def crash_image(journal: Journal, to: Path) -> Path:
     return shutil.copytree(journal.folder, to)
 
 
+def segment_files(folder: Path) -> list[Path]:
+    """The segments' files, oldest first."""
+    return sorted(folder.glob("*.seg"))
+
+
 def newest_segment(folder: Path) -> Path:
     """The file that was begun last."""
-    return max(folder.glob("*.seg"))
+    return segment_files(folder)[-1]
 
 
 def records(path: Path, kind: Kind) -> list[Found]:
@@ -145,8 +152,8 @@ def cut(path: Path, size: int) -> None:
         file.truncate(size)
 
 
-async def until(condition: object, seconds: float = 10) -> None:
-    """Wait for a condition (a function)."""
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for a condition that another thread or process brings about."""
     async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]
+        while not condition():  # noqa: ASYNC110 - nobody tells us
             await asyncio.sleep(0.01)

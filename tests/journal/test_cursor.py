@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sys
-from threading import Event, Thread
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from types import FrameType
+from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -242,34 +247,57 @@ def test_changes_of_an_unknown_output_are_passed_over() -> None:
     assert replayed(a_cursor().entry(), log_all(other)) == a_cursor().entry()
 
 
-def test_a_thread_switch_anywhere_never_logs_an_open_event_as_passed() -> None:
-    """The loop takes and settles while the writer logs: in each CHANGES record what was passed is open or settled."""
-    cursor = a_cursor()
-    blobs: list[ChangesBlob] = []
-    done = Event()
+@pytest.mark.parametrize("method", ["progress", "logged", "entry"])
+def test_a_thread_switch_inside_it_loses_nothing(method: str) -> None:
+    """The loop takes and settles between any two steps that the writer's thread makes in here."""
+    for step in range(60):
+        cursor = a_cursor()
+        head = cursor.entry()
+        cursor.take(3)
+        cursor.settle(1, "delivered")
 
-    def write() -> None:
-        while not done.is_set():
-            blobs.append(log_all(cursor))
+        def loop(cursor: Cursor = cursor) -> None:
+            cursor.settle(2, "delivered")
+            cursor.take(5)
+            cursor.settle(3, "delivered")
+
+        with switching(method, step, loop):
+            blobs = [log_all(cursor)]
+            assert cursor.low <= min([replayed(head, *blobs).next, *open_in(replayed(head, *blobs))])
+            segment = cursor.entry()
+        assert open_in(replayed(head, *blobs)) >= set(range(1, replayed(head, *blobs).next)) - {1, 2, 3}
         blobs.append(log_all(cursor))
+        assert replayed(head, *blobs) == replayed(segment, blobs[-1]) == cursor.entry()
 
-    old = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+
+def open_in(entry: OutputEntry) -> set[int]:
+    return {one.sequence for one in entry.open}
+
+
+@contextmanager
+def switching(method: str, step: int, loop: Callable[[], None]) -> Iterator[None]:
+    """Run `loop` in another thread once a method of the cursor has made so many steps of the interpreter."""
+    other = Thread(target=loop)
+    steps = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal steps
+        if frame.f_code.co_name != method or "cursor.py" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            steps += 1
+            if steps == step:
+                other.start()
+                other.join(0.005)  # it may have to wait for a lock
+        return trace
+
+    sys.settrace(trace)
     try:
-        writer = Thread(target=write)
-        writer.start()
-        for sequence in range(1, 4000):
-            cursor.take(sequence + 1)
-            if sequence % 3:
-                cursor.settle(sequence, "delivered")
-        done.set()
-        writer.join()
+        yield
     finally:
-        sys.setswitchinterval(old)
-    state = State(StateBlob(2, (a_cursor().entry(),)))
-    settled: set[int] = set()
-    for blob in blobs:
-        state.apply(blob)
-        settled |= {change.sequence for change in blob.changes}
-        (entry,) = state.outputs()
-        assert {one.sequence for one in entry.open} == set(range(1, entry.next)) - settled
+        sys.settrace(None)
+        if other.ident is not None:
+            other.join()
+        else:
+            loop()

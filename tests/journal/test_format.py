@@ -14,7 +14,7 @@ import pytest
 
 from bridge.journal import record, segment
 from tests.journal.faults import Fault
-from tests.journal.journals import TINY, a_push, contents, damage, records, running, store, store_all
+from tests.journal.journals import TINY, a_push, contents, damage, records, running, segment_files, store, store_all
 
 pytestmark = pytest.mark.anyio
 PAGE = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
@@ -158,7 +158,7 @@ async def test_it_takes_neither_the_dead_nor_the_damaged(tmp_path: Path, monkeyp
         await store_all(journal, ["a", "b"])
         Fault(monkeypatch, "fdatasync", 5)
         await store_all(journal, ["c", "d"])
-    first = min(tmp_path.glob("*.seg"))
+    first = segment_files(tmp_path)[0]
     dead = records(first, record.Kind.PUSH)
     assert len(dead) == 4
     damage(first, dead[1].offset + 60)

@@ -84,13 +84,12 @@ async def test_a_full_disk_refuses_and_recovers(disk: Path) -> None:
 async def test_a_disk_that_is_full_at_the_start_delivers_what_it_has(disk: Path) -> None:
     async with running(disk / "journal") as journal:
         answered = await fill(journal)
-    for path in (disk / "journal").glob("index*"):
-        path.unlink()
+    (disk / "journal" / "index.sqlite").unlink()
     fill_to_the_last_byte(disk)
     async with running(disk / "journal") as journal:
         assert journal.closed_because is not None
         assert set((await contents(journal)).values()) == answered
-        with pytest.raises(JournalUnavailable, match="No space left on device|disk is full"):
+        with pytest.raises(JournalUnavailable, match=r"No space left on device|disk is full"):
             await store(journal, "refused")
         journal.cursors["out"].take(2)
         journal.cursors["out"].settle(1, "delivered", 1)

@@ -20,6 +20,7 @@ from tests.journal.journals import (
     damage,
     newest_segment,
     running,
+    segment_files,
     store,
     store_all,
     until,
@@ -31,15 +32,21 @@ PICTURE = b"\xff\xd8" + b"picture" * 1000
 
 async def test_an_answered_push_is_read_back_whole(tmp_path: Path) -> None:
     made, parsed = a_push("m", pictures=(PICTURE, b"small", PICTURE, b""))
-    async with running(tmp_path) as journal:
-        stored = await journal.append(made, parsed, parsed.events)
-        read = await journal.read(stored.sequence)
+
+    async def read_back(journal: Journal) -> None:
+        read = await journal.read(1)
         assert isinstance(read, Record)
-        event = read.event(stored.sequence)
+        event = read.event(1)
         assert event == parsed.events[0]
         assert [await picture.read() for picture in event.pictures] == [PICTURE, b"small", PICTURE, b""]
         assert event.pictures[0].read_blocking() == PICTURE
         assert await read.original().read() == made.body
+
+    async with running(tmp_path) as journal:
+        assert (await journal.append(made, parsed, parsed.events)).sequence == 1
+        await read_back(journal)
+    async with running(tmp_path) as journal:
+        await read_back(journal)
 
 
 async def test_a_push_takes_a_sequence_for_each_event_and_one_for_none(tmp_path: Path) -> None:
@@ -75,7 +82,7 @@ async def test_starts_without_pushes_pile_up_no_files(tmp_path: Path) -> None:
     for _ in range(5):
         async with running(tmp_path):
             pass
-    assert len(list(tmp_path.glob("*.seg"))) == 2
+    assert len(segment_files(tmp_path)) == 2
     assert await contents_of(tmp_path) == {"a"}
 
 
@@ -274,10 +281,10 @@ async def test_a_newer_format_is_left_untouched(tmp_path: Path, monkeypatch: pyt
         newer.setattr("bridge.journal.segment.FORMAT_VERSION", 2)
         async with running(tmp_path) as journal:
             await store(journal, "a")
-    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.seg")}
+    before = {path.name: path.read_bytes() for path in segment_files(tmp_path)}
     journal = Journal(tmp_path, FOR_EVER)
     with pytest.raises(FileTrouble, match="has format 2; this version reads up to 1; start the newer version"):
         await journal.open({})
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.seg")} == before
+    assert {path.name: path.read_bytes() for path in segment_files(tmp_path)} == before
     monkeypatch.setattr("bridge.journal.segment.FORMAT_VERSION", 2)
     assert await contents_of(tmp_path) == {"a"}  # and the lock was given back

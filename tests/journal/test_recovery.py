@@ -13,7 +13,7 @@ from bridge.journal.log import Log
 from bridge.journal.record import Kind
 from bridge.journal.recovery import recover
 from bridge.journal.segment import HEADER_COPIES
-from tests.journal.faults import Fault
+from tests.journal.faults import Fault, noted
 from tests.journal.journals import (
     TINY,
     contents,
@@ -24,6 +24,7 @@ from tests.journal.journals import (
     newest_segment,
     records,
     running,
+    segment_files,
     store,
     store_all,
 )
@@ -140,7 +141,7 @@ async def test_torn_and_rotten_together_are_told_apart(tmp_path: Path, monkeypat
         Fault(monkeypatch, "fdatasync", errno.EIO)
         await store_all(journal, ["c", "d"])
         image = crash_image(journal, tmp_path / "image")
-    first = min(image.glob("*.seg"))
+    first = segment_files(image)[0]
     assert [found.prefix.sequence for found in records(first, Kind.PUSH)] == [1, 2, 3, 4]
     damage(first, records(first, Kind.PUSH)[1].offset + 60)
     async with running(image) as journal:
@@ -259,25 +260,13 @@ async def test_a_crash_during_the_start_changes_nothing(tmp_path: Path, monkeypa
             assert journal.cursors["slow"].next == 1
             assert [one.sequence for one in journal.cursors["out"].dead_letters()] == [2]
         image = following
-    assert len(list(image.glob("*.seg"))) == 2
+    assert len(segment_files(image)) == 2
 
 
 async def test_what_only_the_page_cache_has_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The start syncs and then drops the newest segment's pages before it reads them."""
     image = await crashed(tmp_path)
-    calls: list[str] = []
-
-    def note(name: str) -> None:
-        real = getattr(__import__("os"), name)
-
-        def noted(*arguments: object) -> object:
-            calls.append(name)
-            return real(*arguments)
-
-        monkeypatch.setattr(f"os.{name}", noted)
-
-    for name in ("fdatasync", "posix_fadvise", "pread"):
-        note(name)
+    calls = noted(monkeypatch, "fdatasync", "posix_fadvise", "pread")
     log = Log(image)
     recover(log)
     log.close()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from bridge.journal.log import Log, Record
 from bridge.journal.record import Kind, StateBlob
 from bridge.journal.tail import FailedWrite, Limits, Tail
-from tests.journal.faults import Fault
+from tests.journal.faults import Fault, noted
 from tests.journal.journals import contents, contents_of, crash_image, newest_segment, records, running, store
 
 pytestmark = pytest.mark.anyio
@@ -18,8 +21,10 @@ STATE = StateBlob(1, ())
 
 
 @pytest.fixture
-def tail(tmp_path: Path) -> Tail:
-    return Tail(Log(tmp_path), b"u" * 16, Limits(), None)
+def tail(tmp_path: Path) -> Iterator[Tail]:
+    tail = Tail(Log(tmp_path), b"u" * 16, Limits(), None)
+    yield tail
+    tail.close()
 
 
 def test_nothing_is_appended_before_a_segment_began(tail: Tail) -> None:
@@ -45,6 +50,33 @@ def test_a_name_that_is_taken_is_passed_by(tail: Tail, tmp_path: Path) -> None:
     assert newest_segment(tmp_path).name == "notes.seg"
     assert sorted(path.name for path in tmp_path.glob("0*.seg")) == ["00000041.seg", "00000042.seg"]
     assert (tmp_path / "00000041.seg").read_bytes() == b"left over"
+
+
+def test_a_segment_and_its_name_are_on_disk_before_it_is_used(tail: Tail, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = noted(monkeypatch, "writev", "fdatasync", "fsync")
+    tail.begin(STATE)
+    tail.append([b"record"])
+    assert " ".join(calls) == "writev writev fdatasync fsync writev fdatasync"
+
+
+def test_one_file_alone_is_open_for_writing(tail: Tail, tmp_path: Path) -> None:
+    for _ in range(3):
+        tail.begin(STATE)
+        tail.append([b"record"])
+    assert segments_open() == [newest_segment(tmp_path)]
+    tail.close()
+    assert segments_open() == []
+
+
+def segments_open() -> list[Path]:
+    """Segments that this process has open for writing."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        if link.is_symlink() and link.readlink().suffix == ".seg":
+            flags = re.search(r"flags:\s+(\d+)", (Path("/proc/self/fdinfo") / link.name).read_text())
+            if flags and int(flags[1], 8) & os.O_ACCMODE == os.O_WRONLY:
+                found.append(link.readlink())
+    return found
 
 
 async def filled(folder: Path) -> list[str]:

@@ -21,13 +21,14 @@ from tests.journal.journals import (
     newest_segment,
     records,
     running,
+    segment_files,
     store,
     store_all,
     until,
 )
 
 pytestmark = pytest.mark.anyio
-faults = pytest.mark.parametrize(("call", "number"), FAULTS, ids=lambda value: str(value))
+faults = pytest.mark.parametrize(("call", "number"), FAULTS, ids=str)
 
 
 @pytest.fixture(autouse=True)
@@ -157,11 +158,11 @@ async def test_a_failed_try_leaves_no_file(tmp_path: Path, monkeypatch: pytest.M
         fault = Fault(monkeypatch, "fdatasync", errno.ENOSPC, times=10**6)
         await refused(journal, "a")
         await until(lambda: fault.hits > 8)
-        assert len(list(tmp_path.glob("*.seg"))) <= 2
+        assert len(segment_files(tmp_path)) <= 2
         fault.end()
         await open_again(journal)
         await store(journal, "b")
-        assert len(list(tmp_path.glob("*.seg"))) == 2
+        assert len(segment_files(tmp_path)) == 2
 
 
 async def test_a_write_that_the_kernel_cuts_short_is_a_failed_group(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ async def test_a_write_that_the_kernel_cuts_short_is_a_failed_group(tmp_path: Pa
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 9416, hard))
-            with pytest.raises(JournalUnavailable, match="only 9416 of|could be written|too large"):
+            with pytest.raises(JournalUnavailable, match=r"File too large|only \d+ of \d+ bytes"):
                 await store(journal, "big", pictures=(b"p" * 100_000,))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
