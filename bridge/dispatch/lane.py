@@ -244,6 +244,7 @@ class Lane:
             return
         if not isinstance(read, Record):
             self._bury(sequence, None, "its record in the journal is damaged or missing")
+            self.cursor.pass_by(read.until, "a gap in the journal")
             return
         if event is None:
             self._settle(sequence, "none")

@@ -100,11 +100,19 @@ class Cursor:
             for number in given_up:
                 del self._open[number]
                 self._note(number, "skipped", until=number + 1)
-            passed = sequence - self.next
-            if passed > 0:
-                self._note(self.next, "skipped", until=sequence)
-                self.next = sequence
-            return len(given_up) + max(0, passed)
+            return len(given_up) + self._pass_by(sequence)
+
+    def pass_by(self, until: int, reason: str) -> int:
+        """Skip what it never took, up to a sequence, as where the log has a gap; returns how many that were."""
+        with self._lock:
+            return self._pass_by(until, reason)
+
+    def _pass_by(self, until: int, reason: str = "") -> int:
+        passed = max(0, until - self.next)
+        if passed:
+            self._note(self.next, "skipped", reason=reason, until=until)
+            self.next = until
+        return passed
 
     def open_entries(self) -> list[OpenEntry]:
         """What was taken and is neither settled nor dead, in order."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
+from msgspec import Struct
 
 from bridge.errors import FileTrouble
 from bridge.event import Event, encode_document
@@ -32,6 +33,13 @@ log = structlog.get_logger("boxbridge.journal")
 __all__ = ["Cursor", "Journal", "JournalUnavailable", "Keep", "Limits", "Lost", "Record", "Stored"]
 
 From = Literal["now", "oldest"]
+
+
+class _Waiting(Struct, frozen=True):
+    """Who waits for a push to be stored, and its events, which need not be read again."""
+
+    answer: asyncio.Future[Stored]
+    events: tuple[Event, ...]
 
 
 class Journal:
@@ -139,10 +147,10 @@ class Journal:
 
     async def append(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> Stored:
         """Bring a push to disk; returns once it surely is there. Raises JournalUnavailable when it can't be."""
-        answer: asyncio.Future[Stored] = self._loop.create_future()
+        waiting = _Waiting(self._loop.create_future(), events)
         blob, pictures = _blob(push, parsed, events)
-        self._writer.submit(Entry(blob, pack(blob), pictures, answer))
-        return await answer
+        self._writer.submit(Entry(blob, pack(blob), pictures, waiting))
+        return await waiting.answer
 
     def _answer_soon(self, answers: list[tuple[Entry, Outcome]]) -> None:
         self._loop.call_soon_threadsafe(self._answer, answers)
@@ -152,12 +160,13 @@ class Journal:
             if isinstance(outcome, Stored) and not outcome.duplicate:
                 self.log.written(_record(outcome.sequence, entry))
                 self._next = max(self._next, outcome.sequence + entry.blob.count)
-            if entry.answer.done():
+            answer = entry.waiting.answer
+            if answer.done():
                 continue
             if isinstance(outcome, Stored):
-                entry.answer.set_result(outcome)
+                answer.set_result(outcome)
             else:
-                entry.answer.set_exception(outcome)
+                answer.set_exception(outcome)
         for tell in self.on_append:
             tell()
 
@@ -243,7 +252,8 @@ def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBl
 def _record(sequence: int, entry: Entry) -> Record:
     """The record of an entry that is on disk now."""
     size = len(entry.packed) + sum(map(len, entry.pictures))
-    return Record(sequence, size, entry.blob, FreshPictures(entry.blob.pictures, entry.pictures))
+    pictures = FreshPictures(entry.blob.pictures, entry.pictures)
+    return Record(sequence, size, entry.blob, pictures, entry.waiting.events)
 
 
 def _cut(

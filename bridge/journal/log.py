@@ -91,14 +91,16 @@ class FreshPictures:
 class Record:
     """One push as it lies in the log."""
 
-    def __init__(self, sequence: int, size: int, blob: PushBlob, pictures: PictureSource) -> None:
+    def __init__(
+        self, sequence: int, size: int, blob: PushBlob, pictures: PictureSource, events: tuple[Event, ...] = ()
+    ) -> None:
         self.sequence = sequence
         self.count = blob.count
         self.size = size
         """Bytes in the log."""
         self.blob = blob
         self.pictures = pictures
-        self._events: dict[int, Event] = {}
+        self._events = {place: event.reading_from(pictures) for place, event in enumerate(events)}
 
     @classmethod
     def found(cls, segment: Segment, found: Found) -> Record:

@@ -89,7 +89,7 @@ class Tail:
             self.close()
             with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
                 path.unlink()
-            raise FailedWrite(f"{path}: {_reason(error)}") from error
+            raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
         self._unsynced = None
         self._log.add(segment)
@@ -109,9 +109,10 @@ class Tail:
 
     def close(self) -> None:
         """Append no more to this file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):  # what counts in it has been synced
+                os.close(fd)
 
     def _put(self, buffers: list[bytes], *, pad: bool = False) -> None:
         """Write; near a full disk a part of it may be written without an error."""

@@ -48,7 +48,7 @@ class Entry(Struct, frozen=True):
     packed: bytes
     """The blob's bytes: packed by who submits it, so that one that can't be packed harms nobody else."""
     pictures: tuple[bytes, ...]
-    answer: Any
+    waiting: Any
     """Who waits; the writer only hands it back with the outcome."""
 
 

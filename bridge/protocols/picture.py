@@ -58,6 +58,10 @@ class Pictures:
             cutout = self._cutouts.setdefault(sha256, Cutout(data=data, sha256=sha256, span=None))
         return self._name(role, cutout, width, height)
 
+    def is_alone(self, text: str) -> bool:
+        """Whether the push has just this picture, or, where the text is empty, none."""
+        return self._cutouts.keys() == ({text[7:]} if text[:7] == "sha256:" else set()) and len(text) in (0, 71)
+
     def add_others(self) -> None:
         """Name the pictures that stand in fields nobody knows, so that no picture is stored without an event's word."""
         named = {picture.sha256 for picture in self.named}

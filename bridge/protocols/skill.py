@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,15 +15,16 @@ from bridge.event import Attribute, Box, Channel, Device, Event, Network, Point,
 from bridge.hookspecs import hookimpl
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.decode import read_json
+from bridge.protocols.exact import read_exactly
 from bridge.protocols.fields import Fields
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
+from bridge.protocols.times import is_plausible, moment
 
 EVENT = "eventCreateOptimize"
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_OLDEST = timedelta(days=3653)
-_NEWEST = timedelta(days=1)
 _NEAR = 2048
+_in_order = msgspec.json.Encoder(order="deterministic").encode
 _MSG_ID = re.compile(rb'"msg_id"\s*:\s*("(?:[^"\\\x00-\x1f\x80-\xff]|\\["\\/bfnrt]){0,200}"|-?[1-9]\d{0,17}|0)')
 _WS_KEY = re.compile(rb'"wsKey"\s*:\s*"(\w{1,100})"', re.ASCII)
 
@@ -40,6 +42,10 @@ class SkillNormalizer(Normalizer):
     def parse(self, push: Push) -> Parsed:
         """Read the push; raises Malformed."""
         pictures = Pictures(push.body)
+        event = read_exactly(push, pictures)
+        return _parsed(push, event, pictures) if event else self._parse_leniently(push, pictures)
+
+    def _parse_leniently(self, push: Push, pictures: Pictures) -> Parsed:
         try:
             document = read_json(pictures.text)
         except Malformed:
@@ -54,15 +60,7 @@ class SkillNormalizer(Normalizer):
         if ws_key != EVENT:
             return _kept_raw(push, ws_key, root, _echo(document))
         event = _event(push, root, pictures)
-        return Parsed(
-            message=ws_key,
-            device=event.device.id,
-            key=_key(push, event),
-            events=(event,),
-            pictures=pictures.cutouts,
-            oddities=tuple(dict.fromkeys(oddities)),
-            reply=_echo(document),
-        )
+        return _parsed(push, event, pictures, oddities, _echo(document))
 
     def answer(self, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
         """The vendor's envelope; `code` is 0 for success, else the HTTP status."""
@@ -125,6 +123,18 @@ def _event(push: Push, root: Fields, pictures: Pictures) -> Event:
     return event.with_(extra=extra, pictures=tuple(pictures.named))
 
 
+def _parsed(push: Push, event: Event, pictures: Pictures, oddities: Sequence[str] = (), reply: Any = None) -> Parsed:
+    return Parsed(
+        message=event.message,
+        device=event.device.id,
+        key=_key(push, event),
+        events=(event,),
+        pictures=pictures.cutouts,
+        oddities=tuple(dict.fromkeys(oddities)),
+        reply=event.msg_id if reply is None else reply,
+    )
+
+
 def _kept_raw(push: Push, ws_key: str, root: Fields, reply: Any) -> Parsed:
     """A message of the family that is no event: nothing is delivered, the body is kept as it came."""
     message = root.object("message")
@@ -145,7 +155,7 @@ def _key(push: Push, event: Event) -> Key:
         network=(),
         extra={path: value for path, value in event.extra.items() if path != "message.requestTime"},
     )
-    digest = hashlib.blake2b(msgspec.json.encode(what), digest_size=16).digest()
+    digest = hashlib.blake2b(_in_order(what), digest_size=16).digest()
     msg_id = event.msg_id
     if not msg_id:
         # A body without id or time may come twice and mean two events, so it never counts as a second sending.
@@ -189,13 +199,9 @@ def _skill(fields: Fields) -> Skill:
 
 
 def _time(fields: Fields, name: str) -> datetime | None:
-    """A time in milliseconds, or in seconds where milliseconds would lie before March 1973."""
     number = fields.number(name)
-    if number is None:
-        return None
-    seconds = number / 1000 if abs(number) >= 100_000_000_000 else number
     try:
-        return datetime.fromtimestamp(round(seconds, 3), UTC)
+        return None if number is None else moment(number)
     except (ValueError, OverflowError, OSError):
         fields.refuse(name)
         return None
@@ -204,7 +210,7 @@ def _time(fields: Fields, name: str) -> datetime | None:
 def _plausible(fields: Fields, name: str, received: datetime) -> datetime | None:
     """The time that the device's clock gave, unless it is absurd: then it stays in the rest."""
     happened = _time(fields, name)
-    if happened is None or received - _OLDEST <= happened <= received + _NEWEST:
+    if happened is None or is_plausible(happened, received):
         return happened
     fields.refuse(name)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 import structlog
@@ -24,7 +24,7 @@ BODIES_BYTES: Final = 64_000_000
 DISCARDED_BYTES: Final = 64_000_000
 """How much of a refused body is read all the same."""
 RETRY_AFTER_SECONDS: Final = 5
-_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+_CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -114,15 +114,15 @@ def _push(request: Request, body: bytes) -> Push:
         method=request.method,
         path=request.scope["path"],
         query=request.scope["query_string"].decode("latin-1"),
-        headers=_without_credentials(request.headers),
+        headers=_without_credentials(request.scope["headers"]),
         body=body,
         peer=request.client.host if request.client else "",
         received=utc_now(),
     )
 
 
-def _without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name not in _CREDENTIALS}
+def _without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name not in _CREDENTIALS}
 
 
 def _response(answer: Answer, *, close: bool = False) -> Response:

@@ -97,6 +97,11 @@ class CursorAgainstModel(RuleBasedStateMachine):
         self.open = {sequence for sequence in self.open if sequence >= self.next + ahead}
         self.next = max(self.next, self.next + ahead)
 
+    @rule(ahead=st.integers(-5, 9))
+    def pass_by(self, ahead: int) -> None:
+        assert self.cursor.pass_by(self.next + ahead, "a gap") == max(0, ahead)
+        self.next = max(self.next, self.next + ahead)
+
     @rule(sequence=st.integers(1, 99))
     def settle_what_is_not_open(self, sequence: int) -> None:
         if sequence not in self.open | self.dead:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from bridge.event import decode_document, encode_document
 from bridge.normalizer import Malformed, Outcome, Parsed, Push
+from bridge.protocols.exact import read_exactly
+from bridge.protocols.picture import Pictures
 from bridge.protocols.skill import SkillNormalizer
 from bridge.testing import draw_dot, sample_push, vary
 
@@ -67,6 +69,19 @@ def put_together(body: bytes, parsed: Parsed) -> bytes:
     return b"".join([*pieces, body[end:]])
 
 
+def at(tree: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        tree = tree[step]
+    return tree
+
+
+def same_type(value: Any) -> st.SearchStrategy[Any]:
+    """Other values of the kind that the document asks for."""
+    if isinstance(value, str):
+        return st.text(max_size=8) | st.just("")
+    return st.integers(-3, 3) | st.integers() | st.floats(allow_nan=False) | st.integers(10**9, 2 * 10**12)
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of each value in a tree."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -99,6 +114,27 @@ def test_the_sample_with_any_values_replaced_is_still_an_event(data: st.DataObje
     if isinstance(tree.get("wsKey"), str) and tree["wsKey"] == "eventCreateOptimize":
         assert parsed is not None
         assert len(parsed.events) == 1
+
+
+@quick
+@given(st.data())
+def test_both_ways_to_read_a_push_give_the_same(data: st.DataObject) -> None:
+    """The fast way reads only what keeps to the document; what it reads, the lenient way reads the same."""
+    tree = json.loads(SMALL)
+    leaves = [path for path in places(tree) if path[-1:] != ("wsKey",) and not isinstance(at(tree, path), dict | list)]
+    for path in data.draw(st.lists(st.sampled_from(leaves), max_size=4)):
+        replace(tree, path, data.draw(same_type(at(tree, path)) | values))
+    push = make_push(json.dumps(tree).encode("utf-8", "surrogatepass"))
+    fast = NORMALIZER.parse(push)
+    lenient = NORMALIZER._parse_leniently(push, Pictures(push.body))
+    assert [event.with_(id="") for event in fast.events] == [event.with_(id="") for event in lenient.events]
+    assert (fast.key, fast.oddities, fast.pictures) == (lenient.key, lenient.oddities, lenient.pictures)
+    assert (fast.message, fast.device, fast.reply) == (lenient.message, lenient.device, lenient.reply)
+
+
+@pytest.mark.parametrize("body", [WHOLE, SMALL, sample_push(targets=3), sample_push(picture=b"")])
+def test_pushes_that_keep_to_the_document_are_read_the_fast_way(body: bytes) -> None:
+    assert read_exactly(make_push(body), Pictures(body)) is not None
 
 
 @quick
