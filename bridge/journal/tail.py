@@ -17,6 +17,9 @@ from bridge.journal.log import Log
 from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
 from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
 
+_CACHED: Final = 12_000_000
+"""Bytes at the end of the newest segment that stay in the kernel's cache, for outputs that lag a little."""
+_CACHE_STEP: Final = 4_194_304
 _WRITEV_BUFFERS: Final = 1000
 """The kernel takes 1,024 at a time."""
 
@@ -53,6 +56,7 @@ class Tail:
         self._unsynced = unsynced
         self._fd = -1
         self._offset = 0
+        self._uncached = 0
 
     @property
     def offset(self) -> int:
@@ -77,7 +81,7 @@ class Tail:
         header = Header(self._uuid, number, base, now_ms())
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
-            self._offset = 0
+            self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
             self._put([encode_header(header), head])
             places = self._copy_unsynced(seed(self._uuid, number))
@@ -106,6 +110,7 @@ class Tail:
         segment = self._log.segments[-1]
         segment.size = self._offset
         segment.blank = False
+        self._uncache()
 
     def close(self) -> None:
         """Append no more to this file."""
@@ -137,6 +142,17 @@ class Tail:
         os.fdatasync(self._fd)
         self.sync_seconds.observe(time.perf_counter() - before)
         self.synced_at = now_ms()
+
+    def _uncache(self) -> None:
+        """Let what was written a while ago leave the kernel's cache.
+
+        Nobody who keeps up reads it again, and on a small host others need the memory. It also makes writing cheaper:
+        pages that were just given back are used again (measured on a virtual machine: a fifth of a push's CPU time).
+        """
+        if self._offset - self._uncached > _CACHED + _CACHE_STEP:
+            with contextlib.suppress(OSError):  # advice may be declined
+                os.posix_fadvise(self._fd, self._uncached, _CACHE_STEP, os.POSIX_FADV_DONTNEED)
+            self._uncached += _CACHE_STEP
 
     def _copy_unsynced(self, seed: int) -> Places:
         """Write what is sound in a segment that could not be synced again, under its own sequences."""
