@@ -20,7 +20,7 @@ from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
 from bridge.journal.log import FreshPictures, Log, Lost, Record
-from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, checksum, pack, to_milliseconds
+from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
 from bridge.journal.retention import Keep, retain
 from bridge.journal.segment import NewerFormat
@@ -244,7 +244,7 @@ def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBl
         ),
         body=body,
         cuts=cuts,
-        pictures=tuple(PictureEntry(len(c.data), checksum(c.data), c.sha256) for c in pictures.values()),
+        pictures=tuple(PictureEntry(len(c.data), c.sha256) for c in pictures.values()),
     )
     return blob, tuple(cutout.data for cutout in pictures.values())
 

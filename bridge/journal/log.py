@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import DecodeError, Struct
 
 from bridge.event import Event, Picture, PictureLost, PictureSource, decode_document
-from bridge.journal.record import Kind, PictureEntry, PushBlob, checksum, decode_push, from_milliseconds
+from bridge.journal.record import Kind, PictureEntry, PushBlob, decode_push, from_milliseconds, is_picture
 from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
 from bridge.normalizer import Push
 from bridge.output import Original
@@ -67,7 +67,7 @@ class Pictures:
         else:
             raise PictureLost(f"its push has no picture {sha256}")
         data = self._segment.read(offset, entry.size, wait=wait)
-        if len(data) != entry.size or checksum(data) != entry.checksum:
+        if not is_picture(data, entry):
             raise PictureLost(f"picture {sha256} is damaged on disk ({self._segment.path.name}, offset {offset})")
         self._read[sha256] = data
         return data

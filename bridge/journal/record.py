@@ -1,13 +1,14 @@
 """What stands in a segment: the bytes of a record and their checksums. No files here.
 
-A record is a prefix, a packed blob (together the fixed part) and, for a push, the bytes of its pictures, a checksum
-each. The prefix's checksum is seeded with the journal's UUID and the segment's number, and the blob's with the
+A record is a prefix, a packed blob (together the fixed part) and, for a push, the bytes of its pictures, each proven by
+the digest that the blob has of it. The prefix's checksum is seeded with the journal's UUID and the segment's number, and the blob's with the
 prefix's, so that a picture which contains a record, or a block of another file, is never taken for a record.
 docs/journal.md describes the format for readers in other languages.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -44,8 +45,8 @@ class PictureEntry(Struct, frozen=True, array_like=True):
     """One picture of a push, as the fixed part lists it."""
 
     size: int
-    checksum: int
     sha256: str
+    """Of its bytes, lower-case hex: its name in the event's document, and the proof that they are whole."""
 
 
 class EventEntry(Struct, frozen=True, array_like=True):
@@ -186,9 +187,9 @@ def pack(blob: PushBlob | StateBlob | ChangesBlob) -> bytes:
     return _pack(blob)
 
 
-def checksum(data: bytes) -> int:
-    """CRC-32 of a picture."""
-    return zlib.crc32(data)
+def is_picture(data: bytes, entry: PictureEntry) -> bool:
+    """Whether these bytes are the picture."""
+    return len(data) == entry.size and hashlib.sha256(data).hexdigest() == entry.sha256
 
 
 def seed(uuid: bytes, segment: int) -> int:

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Struct
 
 from bridge.journal.cursor import State
 from bridge.journal.log import Log
-from bridge.journal.record import Kind, OutputEntry, StateBlob, checksum, decode_changes, decode_push, decode_state
+from bridge.journal.record import Kind, OutputEntry, StateBlob, decode_changes, decode_push, decode_state, is_picture
 from bridge.journal.segment import Found, Header, NotASegment, Segment, file_name, read_header
 from bridge.journal.tail import Unsynced
 
@@ -127,7 +127,7 @@ def _name_damaged_pictures(segment: Segment, found: Found) -> None:
         return
     offset = found.offset + found.prefix.fixed_size
     for entry in entries:
-        if checksum(segment.read(offset, entry.size, wait=True)) != entry.checksum:
+        if not is_picture(segment.read(offset, entry.size, wait=True), entry):
             log.error("a picture is damaged on disk", file=str(segment.path), offset=offset, sha256=entry.sha256)
         offset += entry.size
 

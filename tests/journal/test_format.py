@@ -83,9 +83,9 @@ def read_records(data: bytes, header: dict[str, Any]) -> list[tuple[int, int, li
 
 def read_pictures(entries: list[list[Any]], tail: bytes) -> list[bytes | None]:
     pictures: list[bytes | None] = []
-    for size, checksum, digest in entries:
+    for size, digest in entries:
         picture, tail = tail[:size], tail[size:]
-        sound = crc32(picture) == checksum and sha256(picture).hexdigest() == digest
+        sound = sha256(picture).hexdigest() == digest
         pictures.append(picture if sound else None)
     return pictures
 

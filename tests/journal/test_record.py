@@ -46,7 +46,7 @@ pushes = st.builds(
     events=st.lists(events, max_size=4).map(tuple),
     body=st.binary(max_size=200),
     cuts=st.lists(st.tuples(small, small), max_size=3).map(tuple),
-    pictures=st.lists(st.builds(PictureEntry, small, small, texts), max_size=3).map(tuple),
+    pictures=st.lists(st.builds(PictureEntry, small, texts), max_size=3).map(tuple),
 )
 open_entries = st.builds(OpenEntry, numbers, small, numbers, numbers, texts)
 outputs = st.builds(OutputEntry, small, texts, numbers, numbers, st.lists(open_entries, max_size=3).map(tuple))
