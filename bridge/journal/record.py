@@ -1,9 +1,9 @@
 """What stands in a segment: the bytes of a record and their checksums. No files here.
 
 A record is a prefix, a packed blob (together the fixed part) and, for a push, the bytes of its pictures, each proven by
-the digest that the blob has of it. The prefix's checksum is seeded with the journal's UUID and the segment's number, and the blob's with the
-prefix's, so that a picture which contains a record, or a block of another file, is never taken for a record.
-docs/journal.md describes the format for readers in other languages.
+the digest that the blob has of it. The prefix's checksum is seeded with the journal's UUID and the segment's number,
+and the blob's with the prefix's, so that a picture which contains a record, or a block of another file, is never taken
+for a record. docs/journal.md describes the format for readers in other languages.
 """
 
 from __future__ import annotations
