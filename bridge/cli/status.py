@@ -38,6 +38,7 @@ def _page(status: dict[str, Any]) -> str:
         *(f"              {name}   last push {_ago(seen)}" for name, seen in status["devices"].items()),
         f"  pushes      {_counts(status['pushes'])}",
         *(f"  refused     {r['peer']}   {r['count']} times: {r['reason']}" for r in status["refused"]),
+        *(f"  odd field   {o['device']}   {o['field']}, {o['count']} times" for o in status["odd_fields"]),
         *(_output(lane) for lane in status["outputs"]),
         *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
         f"  journal     {journal['bytes'] / 1e6:,.1f} MB in {journal['segments']} segments",

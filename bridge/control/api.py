@@ -29,6 +29,14 @@ class Refusals(Struct, frozen=True):
     count: int
 
 
+class OddField(Struct, frozen=True):
+    """A field that a device left out or sent in another type, since the start; the events are kept all the same."""
+
+    device: str
+    field: str
+    count: int
+
+
 class JournalReport(Struct, frozen=True, kw_only=True):
     """How the journal stands."""
 
@@ -57,6 +65,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     pushes: dict[str, int]
     """By outcome, since the start."""
     refused: list[Refusals]
+    odd_fields: list[OddField]
 
 
 class _Missing(Exception):
@@ -137,6 +146,7 @@ def _status(house: House) -> StatusReport:
         devices=dict(intake.last_seen),
         pushes=pushes,
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],
+        odd_fields=[OddField(device, field, count) for (device, field), count in intake.oddities.most_common(20)],
     )
 
 

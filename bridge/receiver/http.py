@@ -91,7 +91,7 @@ async def _read(request: Request, stream: AsyncGenerator[bytes, None], limit: in
     async for chunk in stream:
         size += len(chunk)
         if size > limit:
-            raise TooLarge(f"the body has more than {limit} bytes (max_body)")
+            raise TooLarge(f"the body has more than {limit} (max_body)")
         claim.grow(size)
         chunks.append(chunk)
     return b"".join(chunks)

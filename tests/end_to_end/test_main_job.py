@@ -102,6 +102,22 @@ def test_a_push_that_comes_twice_is_delivered_once(tmp_path: Path, mosquitto: Mo
         assert bridge.status()["pushes"] == {"duplicate": 1, "stored": 1}
 
 
+def test_a_field_of_a_wrong_type_is_kept_and_counted(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Given a frame number that is none, the event arrives with it under `extra`, and `status` names the field."""
+    outputs = f'[output.broker]\ntype = "mqtt"\nurl = "{mosquitto.url}"'
+    push = msgspec.json.decode(sample_push(small=True))
+    push["message"]["data"]["frameIndex"] = ["many"]
+    with Subscriber(mosquitto) as subscriber, Installation(tmp_path, outputs) as bridge:
+        assert bridge.push(msgspec.json.encode(push))[1]["code"] == 0
+        subscriber.wait(lambda s: s.on(f"{TREE}/event"))
+        data = msgspec.json.decode(subscriber.on(f"{TREE}/event")[0].payload)["data"]
+        assert data["frame"] is None
+        assert data["extra"]["message.data.frameIndex"] == ["many"]
+        odd = {"device": "DMB3160PWC21J00001", "field": "message.data.frameIndex", "count": 1}
+        assert odd in bridge.status()["odd_fields"]
+        assert b"message.data.frameIndex, 1 times" in bridge.command("status")
+
+
 def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(
     tmp_path: Path, mosquitto: Mosquitto, web: WebServer
 ) -> None:
