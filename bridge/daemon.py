@@ -97,12 +97,15 @@ class Daemon:
 
     # --- Reload
 
-    async def reload(self) -> None:
-        """Take the file over; where it is wrong, raise BridgeError and go on with what there was."""
+    async def reload(self) -> list[str]:
+        """Take the file over; returns the changed keys that only a restart takes over.
+
+        Where it is wrong, raises BridgeError and goes on with what there was.
+        """
         async with self._reloading:
             systemd.reloading()
             try:
-                await self._take_over(await asyncio.to_thread(self._read_again))
+                return await self._take_over(await asyncio.to_thread(self._read_again))
             except BridgeError as error:
                 log.error("reload refused; the old configuration stays", error=str(error))
                 raise
@@ -113,7 +116,8 @@ class Daemon:
         options = {name: output.Options for name, output in self.plugins.outputs.items()}
         return read(self.config).settings(options, [broken.reason for broken in self.plugins.broken])
 
-    async def _take_over(self, settings: Settings) -> None:
+    async def _take_over(self, settings: Settings) -> list[str]:
+        after_restart = []
         for key, old, new in (
             ("data", self.settings.data, settings.data),
             ("server.listen", self.settings.server.listen, settings.server.listen),
@@ -121,12 +125,14 @@ class Daemon:
             ("plugins_dir", self.settings.plugins_dir, settings.plugins_dir),
         ):
             if old != new:
+                after_restart.append(key)
                 log.warning(f"a new {key} is taken over by a restart only", old=str(old), new=str(new))
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
         await self.dispatcher.apply(settings)
         self.journal.configure(settings.output)
         log.info("configuration taken over", file=str(self.config))
+        return after_restart
 
     # --- Signals, systemd, people
 

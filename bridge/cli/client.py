@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from bridge.config import defaults
 from bridge.config.load import find, read
-from bridge.errors import BadData, BridgeError, OutputUnreachable
+from bridge.errors import BadData, BridgeError, ConfigError, OutputUnreachable
 
 SOCKET = "boxbridge.sock"
 
@@ -25,7 +28,7 @@ class Client:
     """Asks the daemon of one configuration."""
 
     def __init__(self, config: Path | None) -> None:
-        self._socket = read(find(config)).data / SOCKET
+        self._socket = _data(find(config)) / SOCKET
 
     def get(self, path: str) -> httpx2.Response:
         """Ask for something; raises OutputUnreachable or Refused."""
@@ -42,11 +45,20 @@ class Client:
                 answer = client.request(method, path)
         except httpx2.TransportError as error:
             raise OutputUnreachable(
-                f"no daemon answers at {self._socket} ({error}): is it running, with this configuration?"
+                f"no daemon answers at {self._socket} ({error}): is it running, with this configuration, and may you reach it?"
             ) from error
         if answer.is_error:
             raise _refused(answer)
         return answer
+
+
+def _data(file: Path) -> Path:
+    """The data folder; also of a file that is no TOML now, for the daemon still runs as it stood before."""
+    try:
+        return read(file).data
+    except ConfigError:
+        named = re.search(r'^\s*data\s*=\s*"([^"]+)"', file.read_text("utf-8", "replace"), re.MULTILINE)
+        return file.parent / named[1] if named else defaults.data(os.environ)
 
 
 def _refused(answer: httpx2.Response) -> BridgeError:

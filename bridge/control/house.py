@@ -22,5 +22,8 @@ class House(Protocol):
     intake: Intake
     dispatcher: Dispatcher
 
-    async def reload(self) -> None:
-        """Take the configuration file over anew; raises BridgeError and changes nothing where it is wrong."""
+    async def reload(self) -> list[str]:
+        """Take the configuration file over anew; returns the changed keys that only a restart takes over.
+
+        Raises BridgeError and changes nothing where the file is wrong.
+        """

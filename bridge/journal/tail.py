@@ -47,6 +47,7 @@ class Tail:
 
     def __init__(self, journal_log: Log, uuid: bytes, limits: Limits, unsynced: Unsynced | None) -> None:
         self.sync_seconds = Histogram()
+        self.last_sync_seconds = 0.0
         self.bytes_written = 0
         self.synced_at = 0
         """When something was last brought to disk (ms)."""
@@ -140,7 +141,8 @@ class Tail:
     def _sync(self) -> None:
         before = time.perf_counter()
         os.fdatasync(self._fd)
-        self.sync_seconds.observe(time.perf_counter() - before)
+        self.last_sync_seconds = time.perf_counter() - before
+        self.sync_seconds.observe(self.last_sync_seconds)
         self.synced_at = now_ms()
 
     def _uncache(self) -> None:

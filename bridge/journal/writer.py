@@ -21,6 +21,8 @@ log = structlog.get_logger("boxbridge.journal")
 
 _GROUP_BUFFERS: Final = 256
 _GROUP_BYTES: Final = 8_000_000
+_PATIENCE: Final = 0.25
+"""Part of a sync's time that a group waits for others."""
 _CURSOR_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _RETENTION_SECONDS: Final = 60.0
@@ -80,6 +82,9 @@ class Writer:
         self._cursors_due = self._reopen_due = _NEVER
         self._retention_due = time.monotonic() + _RETENTION_SECONDS
         self._tries = 0
+        self._crowd = (1, 1)
+        """How many pushes the last two groups had."""
+        self._patient_until = 0.0
         self._ended = False
         self._thread = Thread(target=self._run, name="journal", daemon=True)
 
@@ -136,6 +141,7 @@ class Writer:
         group, item = self._gather()
         self._ended = item is None
         if group:
+            self._crowd = self._crowd[1], len(group)
             self._commit(group)
         if isinstance(item, Job):
             _do(item)
@@ -157,10 +163,22 @@ class Writer:
                 size += len(item.packed) + sum(map(len, item.pictures))
                 if buffers >= _GROUP_BUFFERS or size >= _GROUP_BYTES:
                     break
-                item = self._queue.get_nowait()
+                item = self._next_of(group)
         except queue.Empty:
             return group, _WAKE
         return group, item
+
+    def _next_of(self, group: list[Entry]) -> Entry | Job | None:
+        """What else waits; raises queue.Empty.
+
+        Senders that were answered together push again together. Where a sync takes long it pays to wait a part of it
+        for all of them: they would else come in two groups by turns, and each wait for two syncs.
+        """
+        if len(group) == 1:
+            self._patient_until = time.monotonic() + _PATIENCE * self.tail.last_sync_seconds
+        if len(group) >= max(self._crowd):
+            return self._queue.get_nowait()
+        return self._queue.get(timeout=max(0.0, self._patient_until - time.monotonic()))
 
     def _do_what_is_due(self, now: float) -> None:
         if self._reopen_due <= now < _NEVER:

@@ -221,7 +221,10 @@ async def test_a_reload_takes_the_file_over(tmp_path: Path, far: Far) -> None:
         changed = file.read_text().replace("plant-a", "plant-b") + SINK + '[device.DMB3160PWC21J00001]\nid = "gate-3"\n'
         file.write_text(changed)
         answer = await running.socket.post("/api/v1/reload")
-        assert (answer.status_code, answer.json()) == (200, {"reloaded": str(file)})
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"reloaded": str(file), "after_restart": []},
+        )
         await push(running)
         await until(lambda: far.taken)
         status = await get(running, "/api/v1/status")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bridge.testing import sample_push
-from tests.brokers import Broker, Mosquitto, Subscriber
+from tests.brokers import HOST, Broker, Mosquitto, Subscriber, free_port
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.web import Received, WebServer
 
@@ -128,11 +128,16 @@ def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(
         bridge.configure(first + second.replace("url", "ulr"))
         refused = bridge.command("reload", code=78).decode()
         assert 'unknown key "ulr", did you mean "url"?' in refused
+        assert "The old configuration stays in force." in refused
+        bridge.config.write_text(f'data = "{bridge.data}"\n[output')
+        assert "not TOML" in bridge.command("reload", code=78).decode()
+        assert bridge.status()["outputs"][0]["state"] == "open"
         bridge.push(sample_push(small=True))
         subscriber.wait(lambda s: len(delivered(s)) == 1)
 
         bridge.configure(first + second)
-        bridge.command("reload")
+        bridge.config.write_text(bridge.config.read_text().replace('listen = ""', f'listen = "{HOST}:{free_port()}"'))
+        assert b"a new control.listen is taken over by a restart only" in bridge.command("reload")
         bridge.push(sample_push(small=True))
         subscriber.wait(lambda s: len(delivered(s)) == 2)
         assert isinstance(web.wait(), Received)
