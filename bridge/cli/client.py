@@ -45,7 +45,8 @@ class Client:
                 answer = client.request(method, path)
         except httpx2.TransportError as error:
             raise OutputUnreachable(
-                f"no daemon answers at {self._socket} ({error}): is it running, with this configuration, and may you reach it?"
+                f"no daemon answers at {self._socket} ({error}): is it running, with this configuration, "
+                "and may you reach it?"
             ) from error
         if answer.is_error:
             raise _refused(answer)
