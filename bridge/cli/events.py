@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option
-from bridge.errors import UsageError
+from bridge.errors import FileTrouble, UsageError
 
 
 @click.command("get")
@@ -26,10 +27,13 @@ def get_command(event: str, original: bool, picture: int | None, output: Path | 
     part = "/original" if original else "" if picture is None else f"/picture/{picture}"
     if picture is not None and output is None and sys.stdout.isatty():
         raise UsageError("a picture is no text: give a file with -o, or redirect the output")
-    content = Client(config).get(f"/api/v1/events/{event}{part}").content
+    content = Client(config).get(f"/api/v1/events/{quote(event, safe='')}{part}").content
     if not part:
         content = json.dumps(json.loads(content), ensure_ascii=False, indent=2).encode() + b"\n"
     if output is not None:
-        output.write_bytes(content)
+        try:
+            output.write_bytes(content)
+        except OSError as error:
+            raise FileTrouble(f"{output}: {error.strerror}") from error
     else:
         sys.stdout.buffer.write(content)

@@ -102,7 +102,7 @@ class Conversion:
         try:
             return self._convert(*peel(wanted), expanded, path)
         except ValueError as error:  # what a variable holds is not for errors: its name stands in its place
-            return self.fault(path, str(error).replace(shown(expanded), shown(value)))
+            return self.fault(path, str(error).replace(shown(str(expanded)), shown(value)))
 
     def _convert(self, kind: Any, metas: list[Meta], value: Any, path: Path) -> Any:
         """As `convert`; raises ValueError for a fault of the value itself, notes those of what is in it."""
@@ -160,7 +160,9 @@ class Conversion:
         missing = [name for name in _VARIABLE.findall(text) if name not in self._environment]
         if missing:
             raise ValueError(f"${{{missing[0]}}} is not set")
-        return _VARIABLE.sub(lambda match: self._environment[match[1]], text)
+        if not _VARIABLE.search(text):
+            return text
+        return toml.Expanded(_VARIABLE.sub(lambda match: self._environment[match[1]], text), text)
 
     def _secret_file(self, table: dict[str, Any], path: Path) -> Any:
         self.unknown_keys(table, path, ["file"])

@@ -7,12 +7,26 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
 from bridge.options import Duration, Secret, Size
+
+
+class Expanded(str):
+    """A text that took something from the environment: it is shown as it was written, for that may be a secret."""
+
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, content: str, written: str) -> Self:
+        """Both forms of it."""
+        made = super().__new__(cls, content)
+        made.written = written
+        return made
+
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -42,7 +56,7 @@ def value(content: Any) -> str:  # noqa: PLR0911 - one for each type
         case int() | float():
             return repr(content)
         case str():
-            return text(content)
+            return text(content.written if isinstance(content, Expanded) else content)
         case Path() | ZoneInfo() | Secret():
             return text(str(content))
         case date() | time():

@@ -153,7 +153,10 @@ def _status(house: House) -> StatusReport:
 async def _event(house: House, what: str, part: str) -> Response:
     """An event's document, its original request, or one of its pictures; raises _Missing."""
     row = await _find(house, what)
-    read = await house.journal.read(row.sequence)
+    try:
+        read = await house.journal.read(row.sequence)
+    except OSError as error:
+        raise _Missing(f"the record of event {row.id} can't be read now: {error}") from error
     if not isinstance(read, Record):
         raise _Missing(f"the record of event {row.id} is damaged on disk")
     found = read.event(row.sequence)

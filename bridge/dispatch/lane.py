@@ -240,7 +240,7 @@ class Lane:
             self._bury(sequence, None, f"its record can't be read: {error}")
             return
         except OSError as error:  # the disk, or too many open files: both may pass
-            self._failed(sequence, None, Verdict("retry", f"its record can't be read: {error}"))
+            self._retry(sequence, None, Verdict("retry", f"its record can't be read: {error}"))
             return
         if not isinstance(read, Record):
             self._bury(sequence, None, "its record in the journal is damaged or missing")
@@ -294,11 +294,7 @@ class Lane:
             case "delivered":
                 self._delivered(sequence, delivery, seconds)
             case "retry":
-                self._failing.add(sequence)
-                self._failed(sequence, delivery, verdict)
-                if len(self._failing) >= SAME_FAILURE_LIMIT:
-                    self._failing.clear()
-                    self._note_trouble(Verdict("unavailable", verdict.reason, verdict.after))
+                self._retry(sequence, delivery, verdict)
             case "rejected":
                 self._bury(sequence, delivery, verdict.reason)
             case "unavailable" if self._order.convicts(sequence):
@@ -317,6 +313,14 @@ class Lane:
         self._order.passed(sequence)
         self._settle(sequence, "delivered")
         self._plugins.tell("event_delivered", self._log, output=self.name, delivery=delivery, seconds=seconds)
+
+    def _retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> None:
+        """An event failed; the same on several in a row is no longer about the events."""
+        self._failing.add(sequence)
+        self._failed(sequence, delivery, verdict)
+        if len(self._failing) >= SAME_FAILURE_LIMIT:
+            self._failing.clear()
+            self._note_trouble(Verdict("unavailable", verdict.reason, verdict.after))
 
     def _failed(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> None:
         attempts = self._attempts.get(sequence, 1)

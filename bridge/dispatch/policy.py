@@ -17,6 +17,8 @@ OUTPUT_CAP: Final = 60.0
 """Longest wait, in seconds, before an output that is away is tried again."""
 EVENT_CAP: Final = 900.0
 """Longest wait before an event that failed is tried again."""
+ASKED_CAP: Final = 3600.0
+"""Longest wait that a far side may ask for: a slip in its Retry-After must not put an output to sleep for years."""
 SAME_FAILURE_LIMIT: Final = 3
 """A Retry on so many different events in a row is no longer about the events: the output is away."""
 
@@ -66,13 +68,17 @@ def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> V
 
 def wait_for_output(failures: int, after: float | None) -> float:
     """Seconds until an output that failed so many times in a row (from 1) is tried again: full jitter, capped."""
-    return max(after or 0.0, random.uniform(0.0, _doubled(failures - 1, OUTPUT_CAP)))  # noqa: S311 - no secret
+    return max(_asked(after), random.uniform(0.0, _doubled(failures - 1, OUTPUT_CAP)))  # noqa: S311 - no secret
 
 
 def wait_for_event(attempts: int, after: float | None) -> float:
     """Seconds until an event that failed so many times (from 1) is tried again: wider and wider, with jitter."""
     widest = _doubled(attempts, EVENT_CAP)
-    return max(after or 0.0, random.uniform(widest / 2, widest))  # noqa: S311 - no secret
+    return max(_asked(after), random.uniform(widest / 2, widest))  # noqa: S311 - no secret
+
+
+def _asked(after: float | None) -> float:
+    return min(ASKED_CAP, after or 0.0)
 
 
 def _doubled(times: int, cap: float) -> float:

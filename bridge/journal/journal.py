@@ -209,7 +209,8 @@ class Journal:
 
     def _retain(self) -> None:
         cursors, written = list(self.cursors.values()), self._writer.tail.synced_at
-        deleted = retain(self.log, cursors, self.parked, self.keep, now=now_ms(), written=written)
+        closed = self._writer.closed_because is not None
+        deleted = retain(self.log, cursors, self.parked, self.keep, now=now_ms(), written=written, closed=closed)
         if deleted:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -271,6 +273,7 @@ class Log:
         if segment is None:
             return Lost(sequence, self.first)
         self._note_busy(segment)
+        failed = segment.failed_reads
         found = self._walk(segment, sequence, wait=wait) or self._look_up(segment, sequence, wait=wait)
         if found is not None:
             try:
@@ -281,7 +284,13 @@ class Log:
             if len(self._ahead) > _CACHED_EVENTS:
                 self._ahead.popitem(last=False)
             return record
-        following = self._places(segment, wait=wait).after(sequence)
+        places = self._places(segment, wait=wait)
+        if segment.failed_reads != failed or places.partial:
+            # Lost is for good: that is not to be said while the disk may only be away.
+            if places.partial:
+                segment.places = None
+            raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}: {segment.path.name}")
+        following = places.after(sequence)
         return Lost(sequence, following or segment.end or self.next)
 
     def _walk(self, segment: Segment, sequence: int, *, wait: bool) -> Found | None:

@@ -123,6 +123,8 @@ class Places:
     def __init__(self) -> None:
         self._sequences = array("Q")
         self._offsets = array("Q")
+        self.partial = False
+        """Whether parts of the file could not be read: what is missing here may be there all the same."""
 
     def add(self, sequence: int, offset: int) -> None:
         """Note one; sequences come in order."""
@@ -158,6 +160,8 @@ class Segment:
         """Whether it is known to hold nothing but header and state, so that the next one makes it superfluous."""
         self.places = places
         """Where its push records are; None until `map`."""
+        self.failed_reads = 0
+        """How often the disk did not give what should be there; it may have lost it, or be away for a while."""
         self._descriptor: _Descriptor | None = None
 
     def is_live(self, sequence: int) -> bool:
@@ -168,10 +172,11 @@ class Segment:
         """Where its push records are; the first time it goes through the whole file, without pictures."""
         places = self.places
         if places is None:
-            places = Places()
+            places, failed = Places(), self.failed_reads
             for found in self.records():
                 if isinstance(found, Found) and found.prefix.kind == Kind.PUSH and self.is_live(found.prefix.sequence):
                     places.add(found.prefix.sequence, found.offset)
+            places.partial = self.failed_reads != failed
             self.places = places
         return places
 
@@ -194,6 +199,7 @@ class Segment:
             if error.errno == errno.EOPNOTSUPP:
                 return self.read(offset, size, wait=True)
             if error.errno in (errno.EIO, errno.ENOENT):
+                self.failed_reads += 1
                 return b""
             raise
         if got < size and offset + got < self.size:

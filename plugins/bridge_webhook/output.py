@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bridge import Delivery, Event, Output, PictureLost, Stopped, Unavailable, outcome
 from bridge_webhook.message import CLOUDEVENT, delivery_headers, inline, multipart
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 500
 """Characters of an answer that a reason shows."""
+_SHORTEST_HIDDEN = 6
+"""Characters of a part of the URL that may be a secret; shorter ones would blank ordinary words."""
 
 
 class Webhook(Output):
@@ -112,8 +114,12 @@ class Webhook(Output):
         return context
 
     def _shown(self, body: bytes) -> str:
-        """The beginning of an answer on one line, without the secrets that it may echo."""
+        """The beginning of an answer on one line, without the secrets that it may echo, the URL's path included."""
         text = body.decode(errors="replace")
+        parts = urlsplit(self.options.url)
+        hidden = [part for part in (*parts.path.split("/"), parts.query) if len(part) >= _SHORTEST_HIDDEN]
+        for part in sorted(hidden, key=len, reverse=True):
+            text = text.replace(part, "<url>").replace(unquote(part), "<url>")
         for secret in filter(None, [self.options.secret, *self.options.headers.values()]):
             value = secret.reveal()
             for told in (value, *value.split()[-1:]):  # also without the "Bearer" before it

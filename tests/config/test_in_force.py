@@ -71,3 +71,11 @@ def test_what_it_shows_is_the_same_configuration(tmp_path: Path) -> None:
     shown = in_force(read(tmp_path / "x.toml").settings({"hook": Hook}))
     (tmp_path / "y.toml").write_text(shown)
     assert in_force(read(tmp_path / "y.toml").settings({"hook": Hook})) == shown
+
+
+def test_what_came_from_the_environment_is_shown_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('site = "plant-${TOKEN}"')
+    settings = read(tmp_path / "x.toml", {"TOKEN": "hunter2"}).settings({})
+    assert settings.site == "plant-hunter2"
+    assert 'site = "plant-${TOKEN}"' in in_force(settings)
+    assert "hunter2" not in in_force(settings)

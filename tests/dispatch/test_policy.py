@@ -77,3 +77,8 @@ def test_what_the_far_side_asks_for_is_the_least_wait() -> None:
     assert wait_for_output(1, 300) == 300
     assert wait_for_event(1, 2000) == 2000
     assert wait_for_event(10, 1) >= 400
+
+
+@pytest.mark.parametrize("asked", [1e11, float("inf")])
+def test_nobody_can_ask_for_more_than_an_hour(asked: float) -> None:
+    assert wait_for_output(1, asked) == wait_for_event(1, asked) == 3600

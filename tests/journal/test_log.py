@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from bridge.journal.journal import Lost, Record
 from bridge.journal.log import Log
 from bridge.journal.record import Kind
+from tests.journal.faults import Fault
 from tests.journal.journals import TINY, contents, damage, records, running, store, store_all
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +145,18 @@ def test_an_empty_log_has_nothing(tmp_path: Path) -> None:
     log = Log(tmp_path)
     assert (log.first, log.next, log.bytes_on_disk(), log.segment_of(1)) == (1, 1, 0, None)
     assert list(log.pushes(1)) == []
+
+
+async def test_a_disk_that_is_away_for_a_while_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given reads that fail and then work again, no event counts as lost, during or after."""
+    async with running(tmp_path) as journal:
+        for n in range(1, 21):
+            await store(journal, f"m{n}")
+    async with running(tmp_path) as journal:
+        with monkeypatch.context() as away:
+            for call in ("pread", "preadv"):
+                Fault(away, call, errno.EIO, times=10**6)
+            for sequence in (5, 6):
+                with pytest.raises(OSError, match="Input/output error"):
+                    await journal.read(sequence)
+        assert [msg_id(await journal.read(n)) for n in range(1, 21)] == [f"m{n}" for n in range(1, 21)]

@@ -168,6 +168,19 @@ async def test_a_clock_that_jumped_deletes_nothing(tmp_path: Path) -> None:
         assert run(journal, Keep(settled=60, dead=60), in_days=-3650) == 0
 
 
+async def test_a_disk_that_was_full_from_the_start_gets_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a start on a full disk, nothing says that the clock is right; what every output has goes all the same."""
+    monkeypatch.setattr("bridge.journal.writer._REOPEN_SECONDS", (0.02,))
+    async with running(tmp_path, {}, limits=TINY, keep=NOTHING) as journal:
+        await filled(journal)
+    full = Fault(monkeypatch, "writev", errno.ENOSPC, times=10**6)
+    async with running(tmp_path, {}, limits=TINY, keep=NOTHING) as journal:
+        assert journal.closed_because
+        await until(lambda: len(segment_files(tmp_path)) == 1)
+        full.end()
+        await until(lambda: journal.closed_because is None)
+
+
 async def test_a_file_that_can_not_be_deleted_stays_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, {}, limits=TINY) as journal:
         bases = await filled(journal)

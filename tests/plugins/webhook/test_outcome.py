@@ -205,6 +205,15 @@ async def test_secrets_are_in_no_error_repr_or_log(receiver: Receiver, caplog: p
     assert "qu3ry" not in f"{raised.value!r} {logged}"
 
 
+async def test_the_urls_path_and_query_are_not_shown_where_an_answer_echoes_them(receiver: Receiver) -> None:
+    receiver.answer = PlainTextResponse("Cannot POST /hooks/TOPSECRET?token=qu3ry%20x nor qu3ry", 400)
+    async with opened(receiver.url("/hooks/TOPSECRET?token=qu3ry%20x")) as webhook:
+        with pytest.raises(Rejected, match="Cannot POST /hooks/<url>") as raised:
+            await webhook.deliver(delivery_of())
+    assert "TOPSECRET" not in str(raised.value)
+    assert "token=qu3ry" not in str(raised.value)
+
+
 async def test_cookies_are_not_kept(receiver: Receiver) -> None:
     receiver.answer = Response(headers={"Set-Cookie": "a=b"})
     async with opened(receiver.url()) as webhook:
