@@ -127,6 +127,8 @@ class Daemon:
             if old != new:
                 after_restart.append(key)
                 log.warning(f"a new {key} is taken over by a restart only", old=str(old), new=str(new))
+        # Nothing that goes or comes may be parked meanwhile: retention gives up what waits for parked outputs.
+        self.journal.configure({*self.settings.output, *settings.output})
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
         await self.dispatcher.apply(settings)

@@ -28,15 +28,16 @@ class Dispatcher:
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched."""
-        old, self._settings = self._settings, settings
+        old = self._settings
         same_place = old is not None and _place(old) == _place(settings)
         for name in list(self.lanes):
-            unchanged = same_place and old is not None and old.output[name] == settings.output.get(name)
+            unchanged = same_place and old is not None and old.output.get(name) == settings.output.get(name)
             if not unchanged or self.lanes[name].report().state == "paused":
                 await self._stop(name)
         for name, output in settings.output.items():
             if output.enabled and name not in self.lanes:
                 await self._start(name, output, settings)
+        self._settings = settings  # last: what was not carried out is taken as changed the next time
 
     async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
         cursor = await self._journal.place_output(name, output.from_)

@@ -273,7 +273,8 @@ class Log:
         if segment is None:
             return Lost(sequence, self.first)
         self._note_busy(segment)
-        failed = segment.failed_reads
+        # Before any look-up: what is stored while it goes on must not count as lost.
+        bound, failed = segment.end or self.next, segment.failed_reads
         found = self._walk(segment, sequence, wait=wait) or self._look_up(segment, sequence, wait=wait)
         if found is not None:
             try:
@@ -290,8 +291,7 @@ class Log:
             if places.partial:
                 segment.places = None
             raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}: {segment.path.name}")
-        following = places.after(sequence)
-        return Lost(sequence, following or segment.end or self.next)
+        return Lost(sequence, places.after(sequence) or bound)
 
     def _walk(self, segment: Segment, sequence: int, *, wait: bool) -> Found | None:
         """The record that follows the one read before, or is the segment's first; None where that is not known."""

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import random
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from bridge.journal.journal import Lost, Record
 from bridge.journal.log import Log
 from bridge.journal.record import Kind
+from bridge.journal.segment import Places
 from tests.journal.faults import Fault
 from tests.journal.journals import TINY, contents, damage, records, running, store, store_all
 
@@ -160,3 +162,30 @@ async def test_a_disk_that_is_away_for_a_while_loses_nothing(tmp_path: Path, mon
                 with pytest.raises(OSError, match="Input/output error"):
                     await journal.read(sequence)
         assert [msg_id(await journal.read(n)) for n in range(1, 21)] == [f"m{n}" for n in range(1, 21)]
+
+
+async def test_what_is_stored_while_a_damaged_record_is_looked_for_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a damaged last record and a push that is answered in the middle of its look-up, only the record is lost."""
+    looked, go_on = threading.Event(), threading.Event()
+    after = Places.after
+
+    def slow_after(places: Places, sequence: int) -> int | None:
+        found = after(places, sequence)
+        looked.set()
+        assert go_on.wait(10)
+        return found
+
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        segment = journal.log.segments[-1]
+        assert segment.places is not None
+        damage(segment.path, (segment.places.at(1) or 0) + 80)
+        monkeypatch.setattr(Places, "after", slow_after)
+        reading = asyncio.create_task(asyncio.to_thread(journal.log.read_blocking, 1))
+        assert await asyncio.to_thread(looked.wait, 10)
+        await store(journal, "b")
+        go_on.set()
+        assert await reading == Lost(1, 2)
+        assert msg_id(await journal.read(2)) == "b"
