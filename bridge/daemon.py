@@ -13,7 +13,7 @@ import structlog
 
 from bridge import __version__, systemd
 from bridge.config.load import read
-from bridge.config.settings import Settings
+from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import BridgeError
@@ -26,9 +26,6 @@ from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.intake import Intake
 
 log = structlog.get_logger("boxbridge.daemon")
-
-SOCKET = "boxbridge.sock"
-"""The commands' way to a running daemon, below `data`."""
 
 
 class Daemon:

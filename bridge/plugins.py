@@ -16,7 +16,6 @@ import pluggy
 from msgspec import Struct
 
 from bridge import __version__, hookspecs
-from bridge.errors import ConfigError, Problem
 from bridge.event import Event
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
@@ -169,14 +168,6 @@ class Plugins:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except Exception:
                 log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
-
-    def require(self, output_type: str, where: str) -> type[Output]:
-        """The class of an output type; raises ConfigError naming why it is not there."""
-        if output_type in self.outputs:
-            return self.outputs[output_type]
-        because = "; ".join(broken.reason for broken in self.broken)
-        known = ", ".join(sorted(self.outputs))
-        raise ConfigError([Problem(where, f'no output type "{output_type}" (there are: {known}). {because}'.strip())])
 
 
 def _checked(output: type[Output]) -> type[Output]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import httpx2
 
 from bridge.config.load import read
-from bridge.daemon import SOCKET, Daemon
+from bridge.config.settings import SOCKET
+from bridge.daemon import Daemon
 from bridge.plugins import Plugins
+from bridge.protocols.skill import PATH
 from bridge.testing import Box
-from bridge.testing.sample import PATH
 from tests.brokers import HOST, free_port
 
 

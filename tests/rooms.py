@@ -24,9 +24,9 @@ from bridge.journal.journal import Journal, Keep
 from bridge.options import Duration
 from bridge.output import NoOptions, OutputContext
 from bridge.plugins import Plugins
+from bridge.protocols.skill import PATH
 from bridge.receiver.intake import Intake
 from bridge.testing import sample_push
-from bridge.testing.sample import PATH
 
 
 async def until(condition: Callable[[], object], within: float = 10) -> None:

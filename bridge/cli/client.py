@@ -11,9 +11,8 @@ import httpx2
 
 from bridge.config import defaults
 from bridge.config.load import find, read
+from bridge.config.settings import SOCKET
 from bridge.errors import BadData, BridgeError, ConfigError, OutputUnreachable
-
-SOCKET = "boxbridge.sock"
 
 
 class Refused(BridgeError):

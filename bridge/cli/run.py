@@ -19,6 +19,7 @@ from bridge.config.load import find
 from bridge.config.settings import Settings
 from bridge.daemon import Daemon
 from bridge.dispatch.lane import LaneReport
+from bridge.protocols.skill import PATH
 
 _SETTLE_SECONDS = 1.0
 
@@ -80,7 +81,7 @@ def device_addresses(settings: Settings) -> list[str]:
     """The addresses at which a box reaches this host, as it would be told them."""
     host, port = host_and_port(settings.server.listen)
     hosts = [_own_address()] if host in ("0.0.0.0", "::") else [host]  # noqa: S104 - compared, not bound
-    return [f"http://{address}:{port}/dataPush/DataReportCB" for address in hosts]
+    return [f"http://{address}:{port}{PATH}" for address in hosts]
 
 
 def _own_address() -> str:

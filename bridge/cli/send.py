@@ -18,8 +18,8 @@ from bridge.config.address import host_and_port
 from bridge.config.load import find, read
 from bridge.config.settings import ServerSettings
 from bridge.errors import ConfigError, NoConfiguration, OutputUnreachable, Problem, UsageError
+from bridge.protocols.skill import PATH
 
-PATH = "/dataPush/DataReportCB"
 TIMEOUT = 30
 
 

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 
 from bridge.options import Duration, Size
 
+SOCKET = "boxbridge.sock"
+"""The commands' way to a running daemon, below `data`."""
 PLUGINS_DIR = Path("/etc/boxbridge/plugins")
 """Where drop-in plugins are looked for if the configuration says nothing."""
 

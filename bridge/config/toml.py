@@ -14,6 +14,8 @@ from msgspec import Struct, structs
 
 from bridge.options import Duration, Secret, Size
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
 
 class Expanded(str):
     """A text that took something from the environment: it is shown as it was written, for that may be a secret."""
@@ -26,9 +28,6 @@ class Expanded(str):
         made = super().__new__(cls, content)
         made.written = written
         return made
-
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def text(content: str) -> str:

@@ -202,11 +202,6 @@ class Journal:
         """How long syncs took."""
         return self._writer.tail.sync_seconds
 
-    @property
-    def bytes_written(self) -> int:
-        """Bytes written into segments since the start."""
-        return self._writer.tail.bytes_written
-
     def _retain(self) -> None:
         cursors, written = list(self.cursors.values()), self._writer.tail.synced_at
         closed = self._writer.closed_because is not None

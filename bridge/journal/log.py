@@ -16,9 +16,8 @@ from typing import Final
 from msgspec import DecodeError, Struct
 
 from bridge.event import Event, Picture, PictureLost, PictureSource, decode_document
-from bridge.journal.record import Kind, PictureEntry, PushBlob, decode_push, from_milliseconds, is_picture
+from bridge.journal.record import Kind, PictureEntry, PushBlob, decode_push, is_picture
 from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
-from bridge.normalizer import Push
 from bridge.output import Original
 
 _CACHED_EVENTS: Final = 256
@@ -43,8 +42,11 @@ class Pictures:
 
     def __init__(self, segment: Segment, offset: int, entries: tuple[PictureEntry, ...]) -> None:
         self._segment = segment
-        self._offset = offset
-        self._entries = entries
+        self._places: dict[str, tuple[int, PictureEntry]] = {}
+        """Where each begins, by digest: a push may hold very many."""
+        for entry in entries:
+            self._places.setdefault(entry.sha256, (offset, entry))
+            offset += entry.size
         self._read: dict[str, bytes] = {}
 
     async def read(self, sha256: str) -> bytes:
@@ -61,13 +63,9 @@ class Pictures:
     def _get(self, sha256: str, *, wait: bool) -> bytes:
         if sha256 in self._read:
             return self._read[sha256]
-        offset = self._offset
-        for entry in self._entries:
-            if entry.sha256 == sha256:
-                break
-            offset += entry.size
-        else:
+        if sha256 not in self._places:
             raise PictureLost(f"its push has no picture {sha256}")
+        offset, entry = self._places[sha256]
         data = self._segment.read(offset, entry.size, wait=wait)
         if not is_picture(data, entry):
             raise PictureLost(f"picture {sha256} is damaged on disk ({self._segment.path.name}, offset {offset})")
@@ -143,19 +141,6 @@ class Record:
             start = place
         parts.append(blob.body[start:])
         return Original(blob.method, blob.path, blob.query, blob.content_type, tuple(parts))
-
-    def push(self, body: bytes) -> Push:
-        """The push again, with this body, for a normalizer."""
-        blob = self.blob
-        return Push(
-            method=blob.method,
-            path=blob.path,
-            query=blob.query,
-            headers={"content-type": blob.content_type},
-            body=body,
-            peer=blob.peer,
-            received=from_milliseconds(blob.received),
-        )
 
 
 class Log:

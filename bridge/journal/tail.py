@@ -48,7 +48,6 @@ class Tail:
     def __init__(self, journal_log: Log, uuid: bytes, limits: Limits, unsynced: Unsynced | None) -> None:
         self.sync_seconds = Histogram()
         self.last_sync_seconds = 0.0
-        self.bytes_written = 0
         self.synced_at = 0
         """When something was last brought to disk (ms)."""
         self._log = journal_log
@@ -132,7 +131,6 @@ class Tail:
             size = sum(map(len, part))
             written = os.writev(self._fd, part)
             self._offset += written
-            self.bytes_written += written
             if written != size:
                 with contextlib.suppress(OSError):  # all of it is dead; only the room is wanted back
                     os.ftruncate(self._fd, self._offset - written)

@@ -87,9 +87,9 @@ class Fields:
             self.refuse(name)
         return Fields({}, "", [])
 
-    def objects(self, name: str, *, optional: bool = False) -> list[Fields]:
+    def objects(self, name: str) -> list[Fields]:
         """A list of objects; a lone object is a list of one."""
-        value = self._take(name, optional)
+        value = self._take(name, optional=False)
         if value is None:
             return []
         found = []

@@ -22,6 +22,8 @@ from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
 
 EVENT = "eventCreateOptimize"
+PATH = "/dataPush/DataReportCB"
+"""Where boxes of the family push to unless they are told otherwise."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NEAR = 2048
 _in_order = msgspec.json.Encoder(order="deterministic").encode
@@ -33,7 +35,7 @@ class SkillNormalizer(Normalizer):
     """Reads every skill of the family and knows none of them by name."""
 
     name = "skill"
-    paths = ("/dataPush/DataReportCB",)
+    paths = (PATH,)
 
     def recognizes(self, push: Push) -> bool:
         """Whether `wsKey` stands near the beginning or, as the vendor sorts its keys, near the end."""

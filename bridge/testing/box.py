@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from bridge.testing.sample import PATH
+from bridge.protocols.skill import PATH
 
 
 class BoxAnswer(Struct, frozen=True, kw_only=True):

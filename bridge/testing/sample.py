@@ -12,11 +12,9 @@ import pybase64
 
 from bridge.event import Event, utc_now
 from bridge.normalizer import Cutout, Push
-from bridge.protocols.skill import SkillNormalizer
+from bridge.protocols.skill import PATH, SkillNormalizer
 from bridge.testing.drawing import draw_dot, draw_scene
 
-PATH = "/dataPush/DataReportCB"
-"""Where boxes of the family push to unless they are told otherwise."""
 _PICTURE = "<picture>"
 
 

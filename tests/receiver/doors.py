@@ -13,10 +13,10 @@ import msgspec
 
 from bridge import Output
 from bridge.listener import Listener, tcp_socket
+from bridge.protocols.skill import PATH
 from bridge.receiver import http
 from bridge.receiver.guard import GuardedProtocol
 from bridge.testing import Box
-from bridge.testing.sample import PATH
 from tests.brokers import HOST, free_port
 from tests.rooms import Rooms, opened
 
