@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.brokers import broker, mosquitto
 
 __all__ = ["broker", "mosquitto"]
 """Fixtures from beside this file."""
+
+# The default draws each traceback in boxes with all locals, which takes longer than many a test waits.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 DATA = Path(__file__).parent / "data"
 

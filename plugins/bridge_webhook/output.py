@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from typing import TYPE_CHECKING
@@ -58,7 +59,9 @@ class Webhook(Output):
         except OSError as error:
             raise Unavailable(f"{self.origin}: {reason(error)}") from error
         took = time.perf_counter() - began
-        writer.close()
+        writer.transport.abort()  # nothing was sent: there is nothing to take leave of
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
         return f"{self.origin} reachable in {took * 1000:.0f} ms"
 
     async def deliver(self, delivery: Delivery) -> None:

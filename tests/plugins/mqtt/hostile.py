@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 12, 13
@@ -103,8 +103,7 @@ class Cable:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._ends: list[asyncio.StreamWriter] = []
-        self._flows: list[asyncio.Task[None]] = []
+        self._plugged: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -112,8 +111,8 @@ class Cable:
 
     def cut(self) -> None:
         """Break the connections, as a pulled plug that both sides notice."""
-        for end in self._ends:
-            end.transport.abort()
+        for task in self._plugged:
+            task.cancel()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._plug, "127.0.0.1", 0)
@@ -122,13 +121,28 @@ class Cable:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.cut()
-        await asyncio.gather(*self._flows, return_exceptions=True)
+        await asyncio.gather(*self._plugged, return_exceptions=True)
 
     async def _plug(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._ends += [writer, far_writer]
-        for source, target in ((reader, far_writer), (far_reader, writer)):
-            self._flows.append(asyncio.ensure_future(_flow(source, target)))
+        task = asyncio.current_task()
+        assert task is not None
+        self._plugged.add(task)
+        task.add_done_callback(self._plugged.discard)
+        async with _torn_off(writer):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            async with _torn_off(far_writer):
+                await asyncio.gather(_flow(reader, far_writer), _flow(far_reader, writer))
+
+
+@asynccontextmanager
+async def _torn_off(end: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """One end of a connection, gone for certain afterwards."""
+    try:
+        yield
+    finally:
+        end.transport.abort()
+        with suppress(ConnectionError):
+            await end.wait_closed()
 
 
 async def _flow(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
