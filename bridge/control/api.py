@@ -17,8 +17,8 @@ from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
 from bridge.event import PictureLost
-from bridge.journal.index import EventRow
 from bridge.journal.journal import Record
+from bridge.journal.questions import EventRow
 
 
 class Refusals(Struct, frozen=True):

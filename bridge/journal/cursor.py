@@ -7,15 +7,16 @@ The event loop moves a cursor, the writer thread reads it to log what moved. One
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from threading import Lock
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, StateBlob
+from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, ReplayEntry, StateBlob
 
-_CLOSING: Final = ("delivered", "expired", "none", "skipped")
+_CLOSING: Final = ("delivered", "expired", "none", "skipped", "dropped")
+_OPENING: Final = ("again", "replay")
 _ABSENT: Final = OpenEntry(-1)
 
 
@@ -39,6 +40,8 @@ class Cursor:
         self.name = entry.name
         self.began = entry.began
         self.next = entry.next
+        self.paused = entry.paused
+        """When a person paused the output (ms), or 0."""
         self._open: dict[int, OpenEntry | None] = {
             open_.sequence: open_ for open_ in entry.open if not open_.dead_since
         }
@@ -60,7 +63,7 @@ class Cursor:
             self.next = max(self.next, until)
 
     def settle(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "") -> None:
-        """Close a sequence for good: delivered, none, expired."""
+        """Close a sequence for good: delivered, none, expired, dropped."""
         with self._lock:
             if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None) is not None:
                 self._note(sequence, outcome, attempts, reason)
@@ -80,6 +83,26 @@ class Cursor:
             if sequence in self._open:
                 change = self._note(sequence, "dead", attempts, reason)
                 self._dead[sequence] = after(self._open.pop(sequence) or OpenEntry(sequence), change)
+
+    def reopen(self, sequence: int, *, replay: bool) -> bool:
+        """Open a sequence anew: a dead letter, or for a replay what was settled.
+
+        False where there is no need or nothing to open: it is open, or not yet taken, and comes anyway.
+        """
+        with self._lock:
+            settled = sequence < self.next and sequence not in self._open
+            if not (settled if replay else sequence in self._dead):
+                return False
+            again = replay and sequence not in self._dead
+            self._dead.pop(sequence, None)
+            self._open[sequence] = OpenEntry(sequence, replayed=again)
+            self._note(sequence, "replay" if again else "again")
+            return True
+
+    def is_replayed(self, sequence: int) -> bool:
+        """Whether an open sequence was settled before."""
+        entry = self._open.get(sequence)
+        return entry is not None and entry.replayed
 
     def _note(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "", until: int = 0) -> Change:
         change = Change(self.number, sequence, outcome, now_ms(), attempts, reason, until)
@@ -171,7 +194,7 @@ class Cursor:
                 self._open.get(sequence) or self._dead.get(sequence) or OpenEntry(sequence)
                 for sequence in sorted([*self._open, *self._dead])
             ]
-            return OutputEntry(self.number, self.name, self.began, self.next, tuple(entries))
+            return OutputEntry(self.number, self.name, self.began, self.next, tuple(entries), self.paused)
 
 
 def after(entry: OpenEntry, change: Change) -> OpenEntry:
@@ -182,6 +205,7 @@ def after(entry: OpenEntry, change: Change) -> OpenEntry:
         entry.failing_since or change.when,
         change.when if change.outcome == "dead" else entry.dead_since,
         change.reason,
+        entry.replayed,
     )
 
 
@@ -193,6 +217,7 @@ class State:
         self._outputs = {entry.number: entry for entry in blob.outputs}
         self._next = {entry.number: entry.next for entry in blob.outputs}
         self._open = {entry.number: {open_.sequence: open_ for open_ in entry.open} for entry in blob.outputs}
+        self._replays = {entry.number: entry for entry in blob.replays}
 
     def apply(self, blob: ChangesBlob) -> None:
         """Bring it up to date with one CHANGES record; one that is in it already changes nothing."""
@@ -200,10 +225,14 @@ class State:
         for number, next_ in blob.next:
             if number in self._next:
                 self._take(number, next_, [(skip.sequence, skip.until) for skip in skips if skip.output == number])
+            elif number in self._replays:
+                self._replays[number] = replace(self._replays[number], next=next_)
         for change in blob.changes:
             open_ = self._open.get(change.output, {})
             if change.outcome in _CLOSING:
                 open_.pop(change.sequence, None)
+            elif change.outcome in _OPENING:
+                open_[change.sequence] = OpenEntry(change.sequence, replayed=change.outcome == "replay")
             elif change.sequence in open_:
                 open_[change.sequence] = after(open_[change.sequence], change)
 
@@ -218,15 +247,12 @@ class State:
     def outputs(self) -> list[OutputEntry]:
         """Where each output stands."""
         return [
-            OutputEntry(number, entry.name, entry.began, self._next[number], tuple(self._open[number].values()))
+            OutputEntry(
+                number, entry.name, entry.began, self._next[number], tuple(self._open[number].values()), entry.paused
+            )
             for number, entry in self._outputs.items()
         ]
 
-
-def changes_blob(progress: Iterable[tuple[Cursor, Progress]]) -> ChangesBlob:
-    """One CHANGES record for the progress of several cursors."""
-    moved = list(progress)
-    return ChangesBlob(
-        tuple((cursor.number, made.next) for cursor, made in moved),
-        tuple(change for _, made in moved for change in made.changes),
-    )
+    def replays(self) -> list[ReplayEntry]:
+        """The replays that are not over, where their outputs are still there."""
+        return [r for r in self._replays.values() if r.next < r.until and r.output in self._outputs]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 from msgspec import Struct
@@ -16,12 +17,15 @@ from bridge.errors import FileTrouble
 from bridge.event import Event, encode_document
 from bridge.figures import Histogram
 from bridge.journal.cursor import Cursor, now_ms
-from bridge.journal.index import EventRow, Index, find_events
+from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
 from bridge.journal.log import FreshPictures, Log, Lost, Record
+from bridge.journal.places import Places
+from bridge.journal.questions import EventRow, ask, find_events
 from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
+from bridge.journal.replay import Replay
 from bridge.journal.retention import Keep, retain
 from bridge.journal.segment import NewerFormat
 from bridge.journal.tail import Limits, Tail
@@ -33,6 +37,7 @@ log = structlog.get_logger("boxbridge.journal")
 __all__ = ["Cursor", "Journal", "JournalUnavailable", "Keep", "Limits", "Lost", "Record", "Stored"]
 
 From = Literal["now", "oldest"]
+_Answer = TypeVar("_Answer")
 
 
 class _Waiting(Struct, frozen=True):
@@ -52,6 +57,8 @@ class Journal:
         self.log = Log(folder)
         self.cursors: dict[str, Cursor] = {}
         """By the output's name; those of outputs that are no longer configured too."""
+        self.places = Places()
+        """All that the log tells of outputs, and where to note what it shall tell."""
         self.parked: list[Cursor] = []
         """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
         self.on_append: list[Callable[[], None]] = []
@@ -90,6 +97,7 @@ class Journal:
         known = Known(self.log, Index(self._index, proven.uuid))
         known.write_index()
         self._writer = Writer(self.log, known, Tail(self.log, proven.uuid, self.limits, proven.unsynced))
+        self._writer.places = self.places
         self._writer.answer = self._answer_soon
         self._writer.housekeeping = self._retain
         self._place_cursors(proven, outputs)
@@ -97,19 +105,19 @@ class Journal:
         log.info("journal open", segments=len(self.log.segments), next=self.log.next, seconds=_since(began))
 
     def _place_cursors(self, proven: Proven, outputs: Mapping[str, From]) -> None:
-        self._writer.next_number = proven.next_number
+        self.places.next_number = proven.next_number
+        self.places.replays = [Replay(entry) for entry in proven.replays]
         for entry in proven.outputs:
             self.cursors[entry.name] = Cursor(entry)
         for name, from_ in outputs.items():
             if name not in self.cursors:
                 self._new_cursor(name, from_ if proven.all_outputs else "oldest")
-        self._writer.cursors = list(self.cursors.values())
+        self.places.outputs = list(self.cursors.values())
         self.configure(outputs)
 
     def _new_cursor(self, name: str, from_: From) -> None:
         start = self.log.first if from_ == "oldest" else self.log.next
-        self.cursors[name] = Cursor(OutputEntry(self._writer.next_number, name, start, start))
-        self._writer.next_number += 1
+        self.cursors[name] = Cursor(OutputEntry(self.places.new_number(), name, start, start))
 
     def configure(self, outputs: Iterable[str]) -> None:
         """Say which outputs are configured now; the rest are parked."""
@@ -123,9 +131,13 @@ class Journal:
         """
         if name not in self.cursors:
             self._new_cursor(name, from_)
-            self._writer.cursors = list(self.cursors.values())
-            await self._in_writer(self._writer.open_intake)
+            await self.write_state()
         return self.cursors[name]
+
+    async def write_state(self) -> None:
+        """Bring it to disk which outputs and replays there are and where they stand, as `place_output` does."""
+        self.places.outputs = list(self.cursors.values())
+        await self._in_writer(self._writer.open_intake)
 
     async def _in_writer(self, function: Callable[[], None]) -> None:
         """Run something in the writer's thread and wait for it."""
@@ -176,10 +188,14 @@ class Journal:
         """The push that holds this sequence, which must be below `next`; raises OSError."""
         return await self.log.read(sequence)
 
-    async def find(self, what: str) -> list[EventRow]:
-        """Events by id, the beginning of an id, or msg_id; raises sqlite3.Error."""
+    async def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Put one of the `questions` to the index; raises sqlite3.Error."""
         await self._in_writer(self._writer.known.write_index)  # it lags behind, and people ask for what just came
-        return await asyncio.to_thread(find_events, self._index, what)
+        return await asyncio.to_thread(ask, self._index, question)
+
+    async def find(self, what: str) -> list[EventRow]:
+        """Events by what people know of them, as `find_events` says; raises sqlite3.Error."""
+        return await self.ask(lambda index: find_events(index, what))
 
     @property
     def next(self) -> int:
@@ -205,7 +221,16 @@ class Journal:
     def _retain(self) -> None:
         cursors, written = list(self.cursors.values()), self._writer.tail.synced_at
         closed = self._writer.closed_because is not None
-        deleted = retain(self.log, cursors, self.parked, self.keep, now=now_ms(), written=written, closed=closed)
+        deleted = retain(
+            self.log,
+            cursors,
+            self.parked,
+            self.keep,
+            now=now_ms(),
+            written=written,
+            closed=closed,
+            replays=self.places.replays,
+        )
         if deleted:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)

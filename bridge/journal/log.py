@@ -16,8 +16,16 @@ from typing import Final
 from msgspec import DecodeError, Struct
 
 from bridge.event import Event, Picture, PictureLost, PictureSource, decode_document
-from bridge.journal.record import Kind, PictureEntry, PushBlob, decode_push, is_picture
-from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
+from bridge.journal.record import (
+    ChangesBlob,
+    Kind,
+    PictureEntry,
+    PushBlob,
+    decode_changes,
+    decode_push,
+    is_picture,
+)
+from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Damage, Found, Places, Segment, WouldBlock
 from bridge.output import Original
 
 _CACHED_EVENTS: Final = 256
@@ -194,23 +202,22 @@ class Log:
 
     def pushes(self, sequence: int) -> Iterator[Record | Lost]:
         """All live pushes from a sequence on, without the cache; may wait for the disk."""
+        return (entry for entry in self.entries(sequence) if not isinstance(entry, ChangesBlob))
+
+    def entries(self, sequence: int) -> Iterator[Record | Lost | ChangesBlob]:
+        """The same, and what was logged of outputs meanwhile."""
         expected = sequence
         for segment in self.segments:
-            if segment.end is not None and segment.end <= sequence:
+            if segment.end is not None and segment.end < sequence:
                 continue
             for found in segment.records():
-                if not isinstance(found, Found) or found.prefix.kind != Kind.PUSH:
-                    continue
-                if found.prefix.until <= expected or not segment.is_live(found.prefix.sequence):
-                    continue
-                try:
-                    record = Record.found(segment, found)
-                except DecodeError:
-                    continue
-                if record.sequence > expected:
-                    yield Lost(expected, record.sequence)
-                yield record
-                expected = found.prefix.until
+                entry = _entry(segment, found, expected) if found.prefix and found.prefix.until >= sequence else None
+                if isinstance(entry, Record):
+                    if entry.sequence > expected:
+                        yield Lost(expected, entry.sequence)
+                    expected = entry.until
+                if entry is not None:
+                    yield entry
             if segment.end is not None:
                 segment.close()
         if expected < self.next:
@@ -321,3 +328,18 @@ class Log:
         """Close all files."""
         for segment in self.segments:
             segment.close()
+
+
+def _entry(segment: Segment, found: Found | Damage, expected: int) -> Record | ChangesBlob | None:
+    """What a record of the log says; None where it is nothing, or nothing new."""
+    if not isinstance(found, Found):
+        return None
+    prefix = found.prefix
+    try:
+        if prefix.kind == Kind.CHANGES:
+            return decode_changes(found.blob)
+        if prefix.kind == Kind.PUSH and prefix.until > expected and segment.is_live(prefix.sequence):
+            return Record.found(segment, found)
+    except DecodeError:
+        return None  # the gap in the sequences names it
+    return None

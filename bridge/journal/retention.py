@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
+from bridge.journal.replay import Replay
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -35,6 +37,7 @@ def retain(
     now: int,
     written: int,
     closed: bool = False,
+    replays: Sequence[Replay] = (),
 ) -> int:
     """Delete segments that are done with; returns how many.
 
@@ -47,7 +50,7 @@ def retain(
         return 0
     if clock_is_sure:
         give_up(journal_log, cursors, parked, before=now - int(keep.dead * 1000))
-    oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
+    oldest = min([*(cursor.low for cursor in cursors), *(replay.low for replay in replays)], default=journal_log.next)
     deleted = 0
     # A segment's events are at least as old as the segment after it.
     for segment, following in pairwise(journal_log.segments):

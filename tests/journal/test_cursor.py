@@ -14,7 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.journal.cursor import Cursor, Progress, State, changes_blob
+from bridge.journal.cursor import Cursor, Progress, State
+from bridge.journal.places import Moves
 from bridge.journal.record import (
     ChangesBlob,
     OutputEntry,
@@ -34,7 +35,7 @@ def a_cursor(next_: int = 1) -> Cursor:
 def log_all(cursor: Cursor) -> ChangesBlob:
     progress = cursor.progress()
     cursor.logged(progress)
-    return changes_blob([(cursor, progress)])
+    return Moves([(cursor, progress)]).blob()
 
 
 def replayed(head: OutputEntry, *changes: ChangesBlob) -> OutputEntry:
@@ -121,7 +122,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
         """A failed write may be on disk all the same; only one that surely is counts as logged."""
         assert self.writing is not None
         if on_disk:
-            self.log.append(changes_blob([(self.cursor, self.writing)]))
+            self.log.append(Moves([(self.cursor, self.writing)]).blob())
             if known:
                 self.cursor.logged(self.writing)
         self.writing = None
@@ -239,7 +240,7 @@ def test_what_moves_while_progress_is_written_is_logged_next() -> None:
     cursor.logged(progress)
     assert cursor.moved
     assert cursor.low == 1
-    first = changes_blob([(cursor, progress)])
+    first = Moves([(cursor, progress)]).blob()
     assert [one.sequence for one in replayed(head, first).open] == [1]
     assert [one.sequence for one in replayed(head, first, log_all(cursor)).open] == [2]
     assert not cursor.moved

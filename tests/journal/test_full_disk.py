@@ -108,8 +108,9 @@ async def test_a_disk_that_stays_nearly_full_is_not_filled_by_our_tries(
     monkeypatch.setattr("bridge.journal.writer._REOPEN_SECONDS", (0.01,))
     async with running(disk / "journal") as journal:
         answered = await fill(journal)
+        fill_to_the_last_byte(disk)
         with (disk / "ballast").open("r+b") as file:
-            file.truncate(BALLAST - 60_000)
+            file.truncate((disk / "ballast").stat().st_size - 60_000)
         for n in range(20):
             await until(lambda: journal.closed_because is None)
             with pytest.raises(JournalUnavailable):
