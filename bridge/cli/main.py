@@ -25,6 +25,7 @@ COMMANDS = {
     "config": "configuration",
     "schema": "configuration",
     "send": "send",
+    "events": "events",
     "get": "events",
     "status": "status",
     "reload": "status",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bridge.control import events
+from bridge.control.answers import Missing, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
 from bridge.event import PictureLost
-from bridge.journal.journal import Record
-from bridge.journal.questions import EventRow
 
 
 class Refusals(Struct, frozen=True):
@@ -68,20 +65,16 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     odd_fields: list[OddField]
 
 
-class _Missing(Exception):
-    """There is no such thing; the text says what."""
-
-
 def application(house: House) -> Starlette:
     """The application for a running daemon."""
 
     async def livez(_: Request) -> Response:
-        return _text("ok")
+        return text("ok")
 
     async def readyz(request: Request) -> Response:
         problems = _problems(house)
         verbose = "\n".join(problems) if "verbose" in request.query_params else ""
-        return _text(verbose or ("not ready" if problems else "ok"), 503 if problems else 200)
+        return text(verbose or ("not ready" if problems else "ok"), 503 if problems else 200)
 
     async def metrics_page(_: Request) -> Response:
         from bridge.control import metrics  # noqa: PLC0415 - it costs 8 MB until somebody asks
@@ -89,20 +82,17 @@ def application(house: House) -> Starlette:
         return Response(await metrics.render(house), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def status(_: Request) -> Response:
-        return _json(_status(house))
+        return json(_status(house))
 
     async def reload(_: Request) -> Response:
         try:
             after_restart = await house.reload()
         except BridgeError as error:
-            return _json({"error": str(error), "exit_code": error.exit_code}, 422)
-        return _json({"reloaded": str(house.config), "after_restart": after_restart})
+            return json({"error": str(error), "exit_code": error.exit_code}, 422)
+        return json({"reloaded": str(house.config), "after_restart": after_restart})
 
     async def event(request: Request) -> Response:
-        try:
-            return await _event(house, request.path_params["what"], request.path_params.get("part", "document"))
-        except _Missing as error:
-            return _json({"error": str(error)}, 404)
+        return await _event(house, request.path_params["what"], request.path_params.get("part", "document"))
 
     return Starlette(
         routes=[
@@ -111,8 +101,9 @@ def application(house: House) -> Starlette:
             Route("/metrics", metrics_page),
             Route("/api/v1/status", status),
             Route("/api/v1/reload", reload, methods=["POST"]),
-            Route("/api/v1/events/{what}", event),
-            Route("/api/v1/events/{what}/{part:path}", event),
+            *events.routes(house),
+            Route("/api/v1/events/{what}", answering(event)),
+            Route("/api/v1/events/{what}/{part:path}", answering(event)),
         ]
     )
 
@@ -151,17 +142,9 @@ def _status(house: House) -> StatusReport:
 
 
 async def _event(house: House, what: str, part: str) -> Response:
-    """An event's document, its original request, or one of its pictures; raises _Missing."""
-    row = await _find(house, what)
-    try:
-        read = await house.journal.read(row.sequence)
-    except OSError as error:
-        raise _Missing(f"the record of event {row.id} can't be read now: {error}") from error
-    if not isinstance(read, Record):
-        raise _Missing(f"the record of event {row.id} is damaged on disk")
-    found = read.event(row.sequence)
-    if found is None:
-        raise _Missing(f"the record of event {row.id} holds no event")
+    """An event's document, its original request, or one of its pictures; raises Missing."""
+    row = await events.find(house, what)
+    read, found = await events.read(house, row)
     try:
         if part == "document":
             return Response(read.document(row.sequence), media_type="application/json")
@@ -173,25 +156,5 @@ async def _event(house: House, what: str, part: str) -> Response:
             picture = found.pictures[int(number)]
             return Response(await picture.read(), media_type=picture.media_type)
     except PictureLost as error:
-        raise _Missing(str(error)) from error
-    raise _Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")
-
-
-async def _find(house: House, what: str) -> EventRow:
-    try:
-        rows = await house.journal.find(what)
-    except sqlite3.Error as error:
-        raise _Missing(f"the index can't be asked now: {error}") from error
-    if not rows:
-        raise _Missing(f"no event {what}: give its id, at least 6 characters of its beginning, or its msg_id")
-    if len(rows) > 1 and rows[0].id != rows[1].id and what not in (rows[0].id, rows[1].id):
-        raise _Missing(f"more than one event begins with or has the msg_id {what}: give the whole id")
-    return rows[0]
-
-
-def _text(text: str, status: int = 200) -> Response:
-    return Response(text + "\n", status, media_type="text/plain")
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+        raise Missing(str(error)) from error
+    raise Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

@@ -20,7 +20,9 @@ _COLUMNS: Final = "e.sequence, e.id, e.kind, e.device, e.channel, e.occurred, e.
 _SELECT: Final = f"SELECT {_COLUMNS} FROM"
 _OF_PUSH: Final = f"{_SELECT} push p JOIN event e ON e.sequence >= p.sequence AND e.sequence < p.sequence + p.count"
 _BY_MSG_ID: Final = f"{_OF_PUSH} WHERE p.msg_id = ? ORDER BY e.sequence LIMIT ?"
-_BY_PICTURE: Final = f"{_OF_PUSH} WHERE instr(p.pictures, ?) ORDER BY e.sequence LIMIT ?"
+_BY_PICTURE: Final = f"""
+    {_OF_PUSH} WHERE p.sequence IN (SELECT sequence FROM push WHERE instr(pictures, ?)) ORDER BY e.sequence LIMIT ?
+"""
 _BY_ID: Final = f"{_SELECT} event e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT ?"
 _ID_IN_NAME: Final = re.compile(r"_([0-9A-HJKMNP-TV-Z]{26})(?=[_.])")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -101,8 +103,8 @@ def _events(
     after: Place,
     limit: int,
 ) -> list[EventRow]:
-    conditions = [f"{only} (e.received, e.sequence) < (?, ?) AND e.received >= ? AND e.received < ?"]
-    parameters: list[str | int] = [*values, *after, asked.since, asked.before]
+    conditions = [f"{only} (e.received, e.sequence) < (?, ?) AND e.received >= ?"]
+    parameters: list[str | int] = [*values, *min(after, (asked.before, 0)), asked.since]
     for column, wanted in (("device", asked.device), ("kind", asked.kind)):
         if wanted:
             conditions.append(f"e.{column} = ?")
