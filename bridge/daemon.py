@@ -16,6 +16,7 @@ from bridge.config.load import read
 from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
 from bridge.dispatch.dispatcher import Dispatcher
+from bridge.dispatch.history import OutputHistory
 from bridge.errors import BridgeError
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
@@ -42,6 +43,7 @@ class Daemon:
         self.intake = Intake(self.journal, plugins, settings)
         self.dispatcher = Dispatcher(self.journal, plugins)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
+        self.plugins.register(OutputHistory(self.journal), "output history")
         self._opened = contextlib.AsyncExitStack()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()

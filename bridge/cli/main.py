@@ -26,6 +26,7 @@ COMMANDS = {
     "schema": "configuration",
     "send": "send",
     "events": "events",
+    "why": "why",
     "get": "events",
     "status": "status",
     "reload": "status",

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import events
+from bridge.control import events, story
 from bridge.control.answers import Missing, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
@@ -102,6 +102,7 @@ def application(house: House) -> Starlette:
             Route("/api/v1/status", status),
             Route("/api/v1/reload", reload, methods=["POST"]),
             *events.routes(house),
+            *story.routes(house),
             Route("/api/v1/events/{what}", answering(event)),
             Route("/api/v1/events/{what}/{part:path}", answering(event)),
         ]

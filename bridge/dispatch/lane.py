@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
 from msgspec import DecodeError, Struct
+from msgspec.structs import replace
 
 from bridge.config.settings import OutputSettings
 from bridge.dispatch.call import Caller, is_plain
@@ -23,7 +24,7 @@ from bridge.dispatch.policy import (
     wait_for_event,
     wait_for_output,
 )
-from bridge.event import utc_now
+from bridge.event import Event, utc_now
 from bridge.figures import Histogram, Labelled
 from bridge.journal.cursor import now_ms
 from bridge.journal.journal import Cursor, Journal, Record
@@ -257,12 +258,16 @@ class Lane:
             document=document,
             original=read.original(),
             attempt=attempt,
-            late=utc_now() - event.occurred > self._late_after,
+            late=self._is_late(event, utc_now()),
+            replayed=self.cursor.is_replayed(sequence),
             size=len(document) + sum(picture.size for picture in event.pictures),
         )
         under_way = self._under_way[sequence] = UnderWay(sequence, delivery)
         self._bytes += delivery.size
         under_way.task = asyncio.create_task(self._attempt(under_way))
+
+    def _is_late(self, event: Event, when: datetime) -> bool:
+        return when - event.occurred > self._late_after
 
     async def _attempt(self, under_way: UnderWay) -> None:
         began = time.perf_counter()
@@ -396,6 +401,25 @@ class Lane:
         elif state == "open":
             self._log.info(text, found=reason or None)
         self._plugins.tell("output_state_changed", self._log, output=self.name, state=state, reason=reason)
+
+    def retry_in(self, sequence: int) -> float | None:
+        """Seconds until an event that failed is tried again; None where it is not one."""
+        return self._order.seconds_until(sequence)
+
+    def again(self, sequence: int, *, replay: bool = False) -> bool:
+        """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
+        if not self.cursor.reopen(sequence, replay=replay):
+            return False
+        self._attempts.pop(sequence, None)
+        self._order.again(sequence)
+        self._journal.moved()
+        self._wake.set()
+        return True
+
+    async def where(self, delivered: Delivery, when: datetime) -> str:
+        """Where the output says that it put an event at that time, for people; raises what the output raises."""
+        told = replace(delivered, late=self._is_late(delivered.event, when))
+        return await asyncio.to_thread(self.output.where, told)
 
     def report(self) -> LaneReport:
         """How the output stands now."""

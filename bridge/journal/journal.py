@@ -190,7 +190,7 @@ class Journal:
 
     async def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         """Put one of the `questions` to the index; raises sqlite3.Error."""
-        await self._in_writer(self._writer.known.write_index)  # it lags behind, and people ask for what just came
+        await self._in_writer(self._writer.write_all)  # it lags behind
         return await asyncio.to_thread(ask, self._index, question)
 
     async def find(self, what: str) -> list[EventRow]:

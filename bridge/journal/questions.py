@@ -20,9 +20,8 @@ _COLUMNS: Final = "e.sequence, e.id, e.kind, e.device, e.channel, e.occurred, e.
 _SELECT: Final = f"SELECT {_COLUMNS} FROM"
 _OF_PUSH: Final = f"{_SELECT} push p JOIN event e ON e.sequence >= p.sequence AND e.sequence < p.sequence + p.count"
 _BY_MSG_ID: Final = f"{_OF_PUSH} WHERE p.msg_id = ? ORDER BY e.sequence LIMIT ?"
-_BY_PICTURE: Final = f"""
-    {_OF_PUSH} WHERE p.sequence IN (SELECT sequence FROM push WHERE instr(pictures, ?)) ORDER BY e.sequence LIMIT ?
-"""
+_HAS_PICTURE: Final = "p.sequence IN (SELECT sequence FROM push WHERE instr(pictures, ?))"
+_BY_PICTURE: Final = f"{_OF_PUSH} WHERE {_HAS_PICTURE} ORDER BY e.sequence LIMIT ?"
 _BY_ID: Final = f"{_SELECT} event e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT ?"
 _ID_IN_NAME: Final = re.compile(r"_([0-9A-HJKMNP-TV-Z]{26})(?=[_.])")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

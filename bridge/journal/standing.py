@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
 
 from bridge.journal import questions
 from bridge.journal.questions import EventRow, Filter, Place
-from bridge.journal.record import OpenEntry, OutputEntry
+from bridge.journal.record import Change, OpenEntry, OutputEntry
 
 State = Literal["waiting", "delivered", "dead", "skipped", "expired", "dropped", "earlier"]
 """waiting: under way or to be tried again too. skipped: given up unsent. expired, dropped: a dead letter that is gone.
@@ -124,12 +124,24 @@ class Listing:
         if not rows:
             return []
         sequences = [row.sequence for row in rows]
-        last: dict[tuple[int, int], str] = {}
-        for change in questions.troubles(connection, min(sequences), max(sequences)):
-            for sequence in sequences if change.until else (change.sequence,):
-                if change.sequence <= sequence < max(change.until, change.sequence + 1):
-                    last[change.output, sequence] = change.outcome
-        return [
-            Listed(row, {o.name: o.state(row.sequence, last.get((o.number, row.sequence), "")) for o in self._outputs})
-            for row in rows
-        ]
+        found = questions.troubles(connection, min(sequences), max(sequences))
+        spans = [change for change in found if change.until]
+        single: dict[int, list[Change]] = {}
+        for change in found:
+            if not change.until:
+                single.setdefault(change.sequence, []).append(change)
+        listed = []
+        for row in rows:
+            about = sorted([*spans, *single.get(row.sequence, ())], key=lambda change: change.when)
+            states = {o.name: o.state(row.sequence, last_outcome(about, o.number, row.sequence)) for o in self._outputs}
+            listed.append(Listed(row, states))
+        return listed
+
+
+def last_outcome(troubles: Iterable[Change], output: int, sequence: int) -> str:
+    """The last outcome but success that an event had at an output; "" where it had none."""
+    last = ""
+    for change in troubles:
+        if change.output == output and change.sequence <= sequence < max(change.until, change.sequence + 1):
+            last = change.outcome
+    return last

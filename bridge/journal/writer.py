@@ -288,6 +288,12 @@ class Writer:
             except JournalUnavailable as failure:
                 log.error("the outputs' progress could not be logged", error=str(failure))
 
+    def write_all(self) -> None:
+        """Bring to disk, and into the index, what is only known in memory: people ask for what has just happened."""
+        self._log_cursors()
+        self.known.write_index()
+        self._note_moves()
+
     # --- Opening and closing the intake
 
     def begin_segment(self) -> None:
