@@ -190,11 +190,12 @@ def _told(notes: list[OutputNote]) -> list[OutputNote]:
 
 
 def _steps(changes: Iterable[Change], notes: Iterable[OutputNote]) -> list[Step]:
-    steps = [
+    # Within the same millisecond an output was there before it took anything.
+    steps = [Step(at=from_milliseconds(note.when), what=note.state, reason=note.reason) for note in notes]
+    steps += [
         Step(at=from_milliseconds(change.when), what=change.outcome, attempt=change.attempts, reason=change.reason)
         for change in changes
     ]
-    steps += [Step(at=from_milliseconds(note.when), what=note.state, reason=note.reason) for note in notes]
     return sorted(steps, key=lambda step: step.at)
 
 

@@ -148,6 +148,6 @@ def test_why_tells_an_events_whole_story(tmp_path: Path, mosquitto: Mosquitto, w
             subscriber.wait(lambda s: delivered(s) or s.on(f"boxbridge/plant-a/{DEVICE}/1/picture"))
         story = wait_until(bridge, message_id(body), "broker", "delivered")
         assert of(story, "broker")["steps"][-1]["what"] == "delivered"
-        assert f"boxbridge/plant-a/{DEVICE}/1/late/event" in of(story, "broker")["where"]
+        assert f"boxbridge/plant-a/{DEVICE}/1/event" in of(story, "broker")["where"]
         assert [step["what"] for step in of(story, "erp")["steps"]] == ["dead"]
         assert [again["count"] for again in story["repetitions"]] == [1]
