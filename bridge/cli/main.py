@@ -28,6 +28,8 @@ COMMANDS = {
     "events": "events",
     "why": "why",
     "get": "events",
+    "dead": "dead",
+    "outputs": "outputs",
     "status": "status",
     "reload": "status",
     "plugins": "plugins",

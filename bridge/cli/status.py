@@ -47,6 +47,7 @@ def _page(status: dict[str, Any]) -> str:
         *(f"  odd field   {o['device']}   {o['field']}, {o['count']} times" for o in status["odd_fields"]),
         *(_output(lane) for lane in status["outputs"]),
         *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
+        *(f"  output      {name}   PAUSED by a person: its events wait" for name in status["held"]),
         f"  journal     {journal['bytes'] / 1e6:,.1f} MB in {journal['segments']} segments",
         *([f"              TAKES NOTHING: {journal['closed_because']}"] if journal["closed_because"] else []),
         *(

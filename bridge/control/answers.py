@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge.control.house import House
 from bridge.errors import BadData, FileTrouble, UsageError
 from bridge.journal.journal import JournalUnavailable
 
@@ -71,6 +72,13 @@ def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
         return json({"error": str(error), "exit_code": error.exit_code}, error.status)
 
     return endpoint
+
+
+def writable(house: House) -> None:
+    """See to it that what is to be changed can be brought to disk; raises Trouble."""
+    closed = house.journal.closed_because
+    if closed:
+        raise Trouble(f"the journal takes nothing now: {closed}")
 
 
 async def body(request: Request, type_: type[_Body]) -> _Body:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import events, story
+from bridge.control import dead, events, outputs, story
 from bridge.control.answers import Missing, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
@@ -57,6 +57,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     journal: JournalReport
     outputs: list[LaneReport]
     disabled: list[str]
+    held: list[str]
+    """Outputs that a person paused."""
     devices: dict[str, datetime]
     """When each last pushed, since the start."""
     pushes: dict[str, int]
@@ -103,6 +105,8 @@ def application(house: House) -> Starlette:
             Route("/api/v1/reload", reload, methods=["POST"]),
             *events.routes(house),
             *story.routes(house),
+            *dead.routes(house),
+            *outputs.routes(house),
             Route("/api/v1/events/{what}", answering(event)),
             Route("/api/v1/events/{what}/{part:path}", answering(event)),
         ]
@@ -135,6 +139,7 @@ def _status(house: House) -> StatusReport:
         ),
         outputs=house.dispatcher.reports(),
         disabled=[name for name, output in settings.output.items() if not output.enabled],
+        held=[report.name for report in outputs.reports(house) if report.state == "held"],
         devices=dict(intake.last_seen),
         pushes=pushes,
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import structlog
@@ -25,9 +27,14 @@ class Dispatcher:
         self._journal = journal
         self._plugins = plugins
         self._settings: Settings | None = None
+        self._changing = asyncio.Lock()
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched."""
+        async with self._changing:
+            await self._apply(settings)
+
+    async def _apply(self, settings: Settings) -> None:
         old = self._settings
         same_place = old is not None and _place(old) == _place(settings)
         for name in list(self.lanes):
@@ -41,6 +48,8 @@ class Dispatcher:
 
     async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
         cursor = await self._journal.place_output(name, output.from_)
+        if cursor.paused:
+            return
         context = OutputContext(
             name=name,
             options=output.options,
@@ -58,6 +67,27 @@ class Dispatcher:
     async def _stop(self, name: str) -> None:
         await self.lanes[name].stop()
         del self.lanes[name]
+
+    @contextlib.asynccontextmanager
+    async def apart(self, name: str) -> AsyncIterator[None]:
+        """Stop an output's lane while its place in the journal is changed; then start it anew, if it may run."""
+        async with self._changing:
+            if name in self.lanes:
+                await self._stop(name)
+            try:
+                yield
+            finally:
+                output = self._settings.output.get(name) if self._settings else None
+                if self._settings is not None and output is not None and output.enabled:
+                    await self._start(name, output, self._settings)
+
+    def again(self, name: str, sequence: int, *, replay: bool = False) -> bool:
+        """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
+        if name in self.lanes:
+            return self.lanes[name].again(sequence, replay=replay)
+        reopened = self._journal.cursors[name].reopen(sequence, replay=replay)
+        self._journal.moved()
+        return reopened
 
     async def stop(self) -> None:
         """Stop all lanes, at the same time."""

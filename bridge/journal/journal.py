@@ -139,6 +139,21 @@ class Journal:
         self.places.outputs = list(self.cursors.values())
         await self._in_writer(self._writer.open_intake)
 
+    async def rename_output(self, old: str, new: str) -> None:
+        """Give the place of an output to another name; one that has a place already gives it up."""
+        cursor = self.cursors.pop(old)
+        cursor.name = new
+        self.parked = [parked for parked in self.parked if parked is not cursor]
+        self.cursors[new] = cursor
+        await self.write_state()
+
+    async def forget_output(self, name: str) -> None:
+        """Let go of an output that is no longer configured, and of all that is kept for it."""
+        cursor = self.cursors.pop(name)
+        self.parked = [parked for parked in self.parked if parked is not cursor]
+        self.places.replays = [replay for replay in self.places.replays if replay.output != cursor.number]
+        await self.write_state()
+
     async def _in_writer(self, function: Callable[[], None]) -> None:
         """Run something in the writer's thread and wait for it."""
         done: asyncio.Future[None] = self._loop.create_future()
@@ -188,9 +203,13 @@ class Journal:
         """The push that holds this sequence, which must be below `next`; raises OSError."""
         return await self.log.read(sequence)
 
+    async def write_all(self) -> None:
+        """Bring to disk, and into the index, what is only known in memory."""
+        await self._in_writer(self._writer.write_all)
+
     async def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         """Put one of the `questions` to the index; raises sqlite3.Error."""
-        await self._in_writer(self._writer.write_all)  # it lags behind
+        await self.write_all()  # it lags behind
         return await asyncio.to_thread(ask, self._index, question)
 
     async def find(self, what: str) -> list[EventRow]:
