@@ -17,6 +17,7 @@ from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
+from bridge.dispatch.replays import Replays
 from bridge.errors import BridgeError
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
@@ -42,6 +43,7 @@ class Daemon:
         self.journal = Journal(settings.data / "journal", _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
         self.dispatcher = Dispatcher(self.journal, plugins)
+        self.replays = Replays(self.journal, self.dispatcher)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")
         self._opened = contextlib.AsyncExitStack()
@@ -60,6 +62,8 @@ class Daemon:
             opened.push_async_callback(self.journal.close)
             opened.push_async_callback(self.dispatcher.stop)
             await self.dispatcher.apply(self.settings)
+            opened.push_async_callback(self.replays.close)
+            self.replays.open()
             control = [unix_socket(self.settings.data / SOCKET)]
             if self.settings.control.listen:
                 control.append(tcp_socket(self.settings.control.listen))

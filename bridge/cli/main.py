@@ -29,6 +29,7 @@ COMMANDS = {
     "why": "why",
     "get": "events",
     "dead": "dead",
+    "replay": "replay",
     "outputs": "outputs",
     "status": "status",
     "reload": "status",

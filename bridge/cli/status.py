@@ -11,6 +11,7 @@ import click
 
 from bridge.cli.client import Client, Refused
 from bridge.cli.options import config_option
+from bridge.cli.replay import replay_line
 
 
 @click.command("status")
@@ -48,6 +49,7 @@ def _page(status: dict[str, Any]) -> str:
         *(_output(lane) for lane in status["outputs"]),
         *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
         *(f"  output      {name}   PAUSED by a person: its events wait" for name in status["held"]),
+        *(f"  replay      {replay_line(replay)}" for replay in status["replays"]),
         f"  journal     {journal['bytes'] / 1e6:,.1f} MB in {journal['segments']} segments",
         *([f"              TAKES NOTHING: {journal['closed_because']}"] if journal["closed_because"] else []),
         *(

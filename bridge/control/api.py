@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import dead, events, outputs, story
+from bridge.control import dead, events, outputs, replays, story
 from bridge.control.answers import Missing, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
@@ -57,6 +57,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     journal: JournalReport
     outputs: list[LaneReport]
     disabled: list[str]
+    replays: list[replays.ReplayReport]
     held: list[str]
     """Outputs that a person paused."""
     devices: dict[str, datetime]
@@ -107,6 +108,7 @@ def application(house: House) -> Starlette:
             *story.routes(house),
             *dead.routes(house),
             *outputs.routes(house),
+            *replays.routes(house),
             Route("/api/v1/events/{what}", answering(event)),
             Route("/api/v1/events/{what}/{part:path}", answering(event)),
         ]
@@ -139,6 +141,7 @@ def _status(house: House) -> StatusReport:
         ),
         outputs=house.dispatcher.reports(),
         disabled=[name for name, output in settings.output.items() if not output.enabled],
+        replays=replays.reports(house),
         held=[report.name for report in outputs.reports(house) if report.state == "held"],
         devices=dict(intake.last_seen),
         pushes=pushes,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bridge.config.settings import Settings
 from bridge.dispatch.dispatcher import Dispatcher
+from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Journal
 from bridge.receiver.intake import Intake
 
@@ -21,6 +22,7 @@ class House(Protocol):
     journal: Journal
     intake: Intake
     dispatcher: Dispatcher
+    replays: Replays
 
     async def reload(self) -> list[str]:
         """Take the configuration file over anew; returns the changed keys that only a restart takes over.

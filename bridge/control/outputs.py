@@ -136,6 +136,8 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
 
 
 async def _forget(house: House, cursor: Cursor) -> str:
+    for replay in [replay for replay in house.journal.places.replays if replay.output == cursor.number]:
+        await house.replays.cancel(replay)
     await house.journal.forget_output(cursor.name)
     waiting = cursor.waiting(house.journal.next)
     return f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"

@@ -151,7 +151,6 @@ class Journal:
         """Let go of an output that is no longer configured, and of all that is kept for it."""
         cursor = self.cursors.pop(name)
         self.parked = [parked for parked in self.parked if parked is not cursor]
-        self.places.replays = [replay for replay in self.places.replays if replay.output != cursor.number]
         await self.write_state()
 
     async def _in_writer(self, function: Callable[[], None]) -> None:

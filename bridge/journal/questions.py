@@ -102,15 +102,37 @@ def _events(
     after: Place,
     limit: int,
 ) -> list[EventRow]:
-    conditions = [f"{only} (e.received, e.sequence) < (?, ?) AND e.received >= ?"]
-    parameters: list[str | int] = [*values, *min(after, (asked.before, 0)), asked.since]
+    conditions, passing = _passing(asked, min(after, (asked.before, 0)))
+    where = f"{only} {conditions}"
+    query = f"{_SELECT} {table} WHERE {where} ORDER BY e.received DESC, e.sequence DESC LIMIT ?"
+    return [EventRow(*row) for row in connection.execute(query, (*values, *passing, limit)).fetchall()]
+
+
+def _passing(asked: Filter, below: Place) -> tuple[str, list[str | int]]:
+    """The conditions of a filter, and their values."""
+    conditions = ["(e.received, e.sequence) < (?, ?) AND e.received >= ?"]
+    values: list[str | int] = [*below, asked.since]
     for column, wanted in (("device", asked.device), ("kind", asked.kind)):
         if wanted:
             conditions.append(f"e.{column} = ?")
-            parameters.append(wanted)
-    where = " AND ".join(conditions)
-    query = f"{_SELECT} {table} WHERE {where} ORDER BY e.received DESC, e.sequence DESC LIMIT ?"
-    return [EventRow(*row) for row in connection.execute(query, (*parameters, limit)).fetchall()]
+            values.append(wanted)
+    return " AND ".join(conditions), values
+
+
+class Count(Struct, frozen=True):
+    """How many events there are, and between which sequences."""
+
+    events: int
+    first: int
+    last: int
+
+
+def count_events(connection: sqlite3.Connection, asked: Filter, below: int) -> Count:
+    """How many events pass the filter, below a sequence."""
+    conditions, values = _passing(asked, (asked.before, 0))
+    columns = "count(*), coalesce(min(e.sequence), 0), coalesce(max(e.sequence), 0)"
+    query = f"SELECT {columns} FROM event e WHERE {conditions} AND e.sequence < ?"  # noqa: S608 - no text of anyone
+    return Count(*connection.execute(query, (*values, below)).fetchone())
 
 
 def troubles(connection: sqlite3.Connection, first: int, last: int) -> list[Change]:

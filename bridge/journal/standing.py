@@ -49,6 +49,11 @@ class Standing:
             return "waiting"
         return _ENDS.get(last_trouble, "earlier" if sequence < self._began else "delivered")
 
+    def waiting_between(self, first: int, until: int) -> int:
+        """How many sequences of a range wait or are under way."""
+        taken = sum(first <= entry.sequence < until and not entry.dead_since for entry in self.open.values())
+        return taken + max(0, until - max(first, self._next))
+
     def candidates(self, connection: sqlite3.Connection, state: str, log_next: int) -> list[range] | None:
         """Where events of a state may be; None where it is not known, or nearly everywhere."""
         taken = [range(entry.sequence, entry.sequence + 1) for entry in self.open.values()]

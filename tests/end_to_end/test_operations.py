@@ -129,3 +129,51 @@ def test_a_forgotten_output_holds_nothing(tmp_path: Path, web: WebServer) -> Non
         bridge.start()
         assert outputs(bridge).keys() == {"local"}
         assert b'no output "erp"' in bridge.command("outputs", "forget", "erp", code=65)
+
+
+def test_a_replay_delivers_again_what_was_asked_for_and_says_so(tmp_path: Path, web: WebServer) -> None:
+    """Given delivered events of two devices: a dry run counts, a replay brings those of one again, marked."""
+    with Installation(tmp_path, ARCHIVE + webhook(web)) as bridge:
+        north = [push(bridge, device="BOX-N") for _ in range(3)]
+        push(bridge, device="BOX-S")
+        assert {came(web) for _ in range(4)} >= set(north)
+        wish = ("replay", "--output", "erp", "--since", "1h", "--device", "BOX-N", "--rate", "500")
+        assert b"erp would get 3 events" in bridge.command(*wish, "--dry-run")
+        assert b"no such events" in bridge.command("replay", "--output", "erp", "--since", "1h", "--kind", "fire")
+        assert b"--since TIME" in bridge.command("replay", "--output", "erp", code=2)
+        assert web.received.empty()
+        assert b"erp gets 3 events" in bridge.command(*wish)
+        again = [web.wait() for _ in range(3)]
+        assert {msgspec.json.decode(one.body)["data"]["msg_id"] for one in again} == set(north)
+        assert {one.headers["x-boxbridge-replayed"] for one in again} == {"true"}
+        story = wait_until(bridge, north[0], "erp", "delivered")
+        assert [step["what"] for step in of(story, "erp")["steps"]] == ["delivered", "replay", "delivered"]
+        bridge.until(lambda: bridge.status()["replays"] == [])
+        assert web.received.empty()
+
+
+def test_a_replay_goes_on_after_a_kill_and_can_be_cancelled(tmp_path: Path, web: WebServer) -> None:
+    """Given a slow replay and a kill -9: the next start goes on with it; cancelled, it delivers nothing more."""
+    with Installation(tmp_path, ARCHIVE + webhook(web)) as bridge:
+        pushed = [push(bridge) for _ in range(6)]
+        assert {came(web) for _ in pushed} == set(pushed)
+        bridge.command("replay", "--output", "erp", "--since", "1h", "--rate", "2")
+        assert came(web) == pushed[0]
+        bridge.kill()
+        bridge.start()
+        (replay,) = bridge.status()["replays"]
+        assert (replay["output"], replay["rate"]) == ("erp", 2)
+        assert b"to erp" in bridge.command("status")
+        seen = {came(web)}
+        while seen != {pushed[-1]}:  # what was under way may come twice, the rest in order
+            seen = {came(web)}
+        bridge.until(lambda: bridge.status()["replays"] == [])
+
+        bridge.command("replay", "--output", "erp", "--since", "1h", "--rate", "0.1")
+        (replay,) = lines(bridge, "replay", "--list")
+        assert b"cancelled: " in bridge.command("replay", "--cancel", replay["number"])
+        assert bridge.status()["replays"] == []
+        bridge.kill()
+        bridge.start()
+        assert bridge.status()["replays"] == []
+        assert b"no replay 99" in bridge.command("replay", "--cancel", "99", code=65)
