@@ -20,15 +20,27 @@ _MOST_STEPS = 12
 
 @click.command("why")
 @click.argument("event", required=False)
+@click.option("--device", metavar="ID", help="Instead of an event: what came of this device, and what did not,")
+@click.option("--at", metavar="TIME", help='within ten minutes of this time: "20:15", "2026-11-24 20:15", "2h" ago.')
 @lang_option
 @json_option
 @config_option
-def why_command(event: str | None, lang: str | None, as_json: bool, config: Path | None) -> None:
-    """Tell the whole story of an EVENT: its id or the beginning of it, its msg_id, a picture's file name or SHA-256."""
+def why_command(
+    event: str | None, device: str | None, at: str | None, lang: str | None, as_json: bool, config: Path | None
+) -> None:
+    """Tell the whole story of an EVENT: its id or the beginning of it, its msg_id, a picture's file name or SHA-256.
+
+    Or, with --device and --at, what came of a device around a time, what was refused, and how long it was silent.
+    """
+    if (event is None) == (device is None) or (device is None) != (at is None):
+        raise UsageError("say which event: its id, its msg_id, or a picture's file name; or --device ID --at TIME")
+    client = Client(config)
     if event is None:
-        raise UsageError("say which event: its id, its msg_id, or a picture's file name or SHA-256")
-    answer = Client(config).get(f"/api/v1/why/{quote(event, safe='')}")
-    print(answer.text if as_json else "\n".join(Teller(answer.json(), language(lang)).event()))
+        answer = client.get("/api/v1/why", device=device, at=at)
+    else:
+        answer = client.get(f"/api/v1/why/{quote(event, safe='')}")
+    teller = Teller(answer.json(), language(lang))
+    print(answer.text if as_json else "\n".join(teller.around() if event is None else teller.event()))
 
 
 class Teller:
@@ -55,6 +67,31 @@ class Teller:
             yield from self._output(output)
         if not story["outputs"]:
             yield self._say("no outputs")
+
+    def around(self) -> Iterator[str]:
+        """What came of a device around a time, line by line."""
+        story = self._story
+        times = {name: self._time(story[name]) if story[name] else "" for name in ("since", "until", "before", "after")}
+        yield self._say("around", device=story["device"], **times)
+        came = [(event["received"], "came", self._came(event)) for event in story["events"]]
+        away = [(away["first"], away["outcome"], self._away(away)) for away in story["turned_away"]]
+        for time, sentence, values in sorted([*came, *away], key=lambda one: one[0]):
+            yield self._at(time, sentence, **values)
+        if not came:
+            yield "  " + self._say("nothing came")
+        yield self._say("silent" if times["after"] and times["before"] else
+                        "silent since" if times["before"] else "silent before", **times)  # fmt: skip
+        if story["others"]:
+            yield self._say("others")
+        for other in story["others"]:
+            yield self._at(other["first"], other["outcome"], **self._away(other))
+
+    def _came(self, event: dict[str, Any]) -> dict[str, str]:
+        outputs = "  ".join(f"{name}: {self._say('state ' + state)}" for name, state in event["outputs"].items())
+        return {"kind": event["kind"], "id": event["id"], "outputs": outputs}
+
+    def _away(self, away: dict[str, Any]) -> dict[str, Any]:
+        return away | {"last": self._time(away["last"])}
 
     def _output(self, output: dict[str, Any]) -> Iterator[str]:
         type_ = f" ({output['type']})" if output["type"] else ""

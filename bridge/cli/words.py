@@ -48,6 +48,32 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "the same push came again from {peer}, {count} times until {last}: answered with success, delivered only once",
         "同一推送再次到达,来自 {peer},{count} 次,至 {last}:已回复成功,只投递一次",
     ),
+    # --- What came around a time
+    "around": ("{device} from {since} to {until}:", "{device},{since} 至 {until}:"),
+    "came": ("{kind} came: {id}   {outputs}", "收到 {kind}:{id}   {outputs}"),
+    "nothing came": ("no event came in this time", "此期间没有收到事件"),
+    "duplicate": (
+        "{count} times the push of {event} again, until {last}: answered with success, delivered only once",
+        "{event} 的推送重复到达 {count} 次,至 {last}:已回复成功,只投递一次",
+    ),
+    "refused": (
+        "{count} pushes from {peer} refused until {last}: {reason}",
+        "来自 {peer} 的 {count} 次推送被拒绝,至 {last}:{reason}",
+    ),
+    "not stored": (
+        "{count} pushes from {peer} not stored until {last}, the box was told to try again: {reason}",
+        "来自 {peer} 的 {count} 次推送未能保存,至 {last},已要求盒子重试:{reason}",
+    ),
+    "others": (
+        "And from addresses that the device is not known to push from:",
+        "以及来自该设备未使用过的地址:",
+    ),
+    "silent": (
+        "Silent at that time: its last event came at {before}, the next one at {after}.",
+        "当时无事件:上一事件 {before},下一事件 {after}。",
+    ),
+    "silent since": ("Silent since {before}: nothing came after that.", "自 {before} 起无事件。"),
+    "silent before": ("Its first event came at {after}.", "首个事件于 {after} 收到。"),
     # --- What outputs did with it
     "delivered": ("delivered at attempt {attempt}", "第 {attempt} 次尝试,投递成功"),
     "retry": ("attempt {attempt} failed: {reason}", "第 {attempt} 次尝试失败:{reason}"),

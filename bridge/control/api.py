@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import dead, events, outputs, replays, story
+from bridge.control import around, dead, events, outputs, replays, story
 from bridge.control.answers import Missing, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
@@ -105,6 +105,7 @@ def application(house: House) -> Starlette:
             Route("/api/v1/status", status),
             Route("/api/v1/reload", reload, methods=["POST"]),
             *events.routes(house),
+            *around.routes(house),
             *story.routes(house),
             *dead.routes(house),
             *outputs.routes(house),

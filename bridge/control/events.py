@@ -63,7 +63,7 @@ async def list_events(house: House, asked: dict[str, str]) -> EventList:
     page = await house.journal.ask(lambda index: listing.page(index, after, limit))
     return EventList(
         timezone=str(house.settings.timezone),
-        events=[_line(listed) for listed in page.events],
+        events=[line(listed) for listed in page.events],
         after=None if page.after is None else f"{page.after[0]},{page.after[1]}",
     )
 
@@ -123,7 +123,8 @@ async def _has_picture(house: House, row: EventRow, sha256: str) -> bool:
     return any(picture.sha256 == sha256 for picture in event.pictures)
 
 
-def _line(listed: Listed) -> EventLine:
+def line(listed: Listed) -> EventLine:
+    """An event of a list, as it is answered."""
     row = listed.row
     return EventLine(
         id=row.id,

@@ -23,6 +23,7 @@ _BY_MSG_ID: Final = f"{_OF_PUSH} WHERE p.msg_id = ? ORDER BY e.sequence LIMIT ?"
 _HAS_PICTURE: Final = "p.sequence IN (SELECT sequence FROM push WHERE instr(pictures, ?))"
 _BY_PICTURE: Final = f"{_OF_PUSH} WHERE {_HAS_PICTURE} ORDER BY e.sequence LIMIT ?"
 _BY_ID: Final = f"{_SELECT} event e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT ?"
+_NEXT: Final = f"{_SELECT} event e WHERE e.device = ? AND e.received >= ? ORDER BY e.received, e.sequence LIMIT 1"
 _ID_IN_NAME: Final = re.compile(r"_([0-9A-HJKMNP-TV-Z]{26})(?=[_.])")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 FOR_EVER: Final = 1 << 62
@@ -82,6 +83,12 @@ def newest_events(connection: sqlite3.Connection, asked: Filter, after: Place, l
     """Events that pass the filter, the newest first; `after`: where the list before ended."""
     index = "event_device" if asked.device else "event_kind" if asked.kind else "event_received"
     return _events(connection, f"event e INDEXED BY {index}", "", (), asked, after, limit)
+
+
+def next_event(connection: sqlite3.Connection, device: str, since: int) -> EventRow | None:
+    """The first event of a device that was received at or after a time (ms)."""
+    row = connection.execute(_NEXT, (device, since)).fetchone()
+    return EventRow(*row) if row else None
 
 
 def these_events(

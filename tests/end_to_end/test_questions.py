@@ -151,3 +151,34 @@ def test_why_tells_an_events_whole_story(tmp_path: Path, mosquitto: Mosquitto, w
         assert f"boxbridge/plant-a/{DEVICE}/1/event" in of(story, "broker")["where"]
         assert [step["what"] for step in of(story, "erp")["steps"]] == ["dead"]
         assert [again["count"] for again in story["repetitions"]] == [1]
+
+
+def test_why_tells_what_came_of_a_device_around_a_time_and_what_did_not(tmp_path: Path) -> None:
+    """Given an event, its repetition and a push that is no JSON: all three are told, over a kill -9 too."""
+    body = sample_push(small=True)
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        for _ in range(3):
+            assert bridge.push(body)[1]["code"] == 0
+        assert bridge.push(b"no JSON at all")[0] == 400
+        assert bridge.push(b"no JSON at all")[0] == 400
+        other = push(bridge, device="BOX-2")  # brings to disk what was turned away before it
+        wait_until(bridge, other, "local", "delivered")
+        bridge.kill()
+        bridge.start()
+        (told,) = lines(bridge, "why", "--device", DEVICE, "--at", "0s")
+        (event,) = told["events"]
+        assert event["outputs"] == {"local": "delivered"}
+        away = {one["outcome"]: (one["count"], one["peer"], one["event"]) for one in told["turned_away"]}
+        assert away == {"duplicate": (2, HOST, event["id"]), "refused": (2, HOST, "")}
+        assert (told["before"], told["after"], told["others"]) == (event["received"], None, [])
+        sentences = bridge.command("why", "--device", DEVICE, "--at", "0s", "--lang", "en").decode()
+        assert f"2 times the push of {event['id']} again" in sentences
+        assert "2 pushes from 127.0.0.1 refused" in sentences
+        assert "Silent since" in sentences
+        (told,) = lines(bridge, "why", "--device", DEVICE, "--at", "3h")
+        assert (told["events"], told["turned_away"], told["before"]) == ([], [], None)
+        assert "没有收到事件" in bridge.command("why", "--device", DEVICE, "--at", "3h", "--lang", "zh").decode()
+        assert b"nothing was ever received of a device BOX-9" in bridge.command(
+            "why", "--device", "BOX-9", "--at", "0s", code=65
+        )
+        assert b"--device ID --at TIME" in bridge.command("why", "--device", "BOX-9", code=2)
