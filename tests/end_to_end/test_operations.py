@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,3 +178,19 @@ def test_a_replay_goes_on_after_a_kill_and_can_be_cancelled(tmp_path: Path, web:
         bridge.start()
         assert bridge.status()["replays"] == []
         assert b"no replay 99" in bridge.command("replay", "--cancel", "99", code=65)
+
+
+def test_the_commands_of_the_manual_work_as_they_stand_there(tmp_path: Path, web: WebServer) -> None:
+    """Given an event that is dead: every command line of the section answers, with its names put in."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    section = page.partition("## Did that event get out, and if not, why?")[2].partition("\n## ")[0]
+    shown = re.findall(r"^boxbridge (.*?)(?:  +#.*)?$", section, re.MULTILINE)
+    assert len(shown) > 12
+    web.status = 400
+    named = '[device.DMB3160PWC21J00001]\nid = "gate-3"\n'
+    with Installation(tmp_path, ARCHIVE + webhook(web) + named) as bridge:
+        for line in shown:
+            msg_id = push(bridge)
+            wait_until(bridge, msg_id, "erp", "dead")
+            bridge.command(*(msg_id if word == "01JDCEXAMPLE" else word for word in line.split()))
+            bridge.command("outputs", "resume", "erp")

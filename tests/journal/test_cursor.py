@@ -58,6 +58,9 @@ class CursorAgainstModel(RuleBasedStateMachine):
         self.dead: set[int] = set()
         self.next = 1
         self.writing: Progress | None = None
+        self.pinned: set[int] = set()
+        self.writing_pinned: set[int] = set()
+        """What was opened again: until that is on disk, the replay or the dead letter keeps it, not this cursor."""
 
     # --- The loop
 
@@ -87,6 +90,18 @@ class CursorAgainstModel(RuleBasedStateMachine):
         self.open.remove(sequence)
         self.dead.add(sequence)
 
+    @rule(sequence=st.integers(1, 40), replay=st.booleans())
+    def reopen(self, sequence: int, replay: bool) -> None:
+        settled = sequence < self.next and sequence not in self.open
+        wanted = settled if replay else sequence in self.dead
+        assert self.cursor.reopen(sequence, replay=replay) == wanted
+        if wanted:
+            assert self.cursor.is_replayed(sequence) == (sequence not in self.dead)
+            self.dead.discard(sequence)
+            self.open.add(sequence)
+            self.pinned.add(sequence)
+            self.writing_pinned.discard(sequence)
+
     @rule()
     def expire(self) -> None:
         self.cursor.expire(before=2**60)
@@ -115,6 +130,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
     @rule()
     def begin_to_write(self) -> None:
         self.writing = self.cursor.progress()
+        self.writing_pinned = set(self.pinned)
 
     @precondition(lambda self: self.writing)
     @rule(on_disk=st.booleans(), known=st.booleans())
@@ -125,6 +141,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
             self.log.append(Moves([(self.cursor, self.writing)]).blob())
             if known:
                 self.cursor.logged(self.writing)
+                self.pinned -= self.writing_pinned
         self.writing = None
 
     @precondition(lambda self: not self.writing)
@@ -138,6 +155,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
         entry = replayed(self.head, *self.log)
         self.cursor = Cursor(entry)
         self.head, self.writing = entry, None
+        self.pinned.clear()
         self.log.clear()
         self.dead = {one.sequence for one in entry.open if one.dead_since}
         self.open = {one.sequence for one in entry.open} - self.dead
@@ -150,13 +168,14 @@ class CursorAgainstModel(RuleBasedStateMachine):
         entry = replayed(self.head, *self.log)
         assert entry.next <= self.next
         kept = {one.sequence for one in entry.open}
-        assert {sequence for sequence in self.open | self.dead if sequence < entry.next} <= kept
+        assert {sequence for sequence in self.open | self.dead if sequence < entry.next} <= kept | self.pinned
 
     @invariant()
     def retention_keeps_what_the_disk_holds_unsettled(self) -> None:
         entry = replayed(self.head, *self.log)
-        assert self.cursor.low <= min([self.next, *self.open, *self.dead])
-        assert self.cursor.low <= min([entry.next, *(one.sequence for one in entry.open)])
+        kept = {one.sequence for one in entry.open}
+        assert self.cursor.low <= min([self.next, *(self.open - self.pinned), *(self.dead - self.pinned)])
+        assert self.cursor.low <= min([entry.next, *(kept - self.pinned)])
 
     @invariant()
     def memory_is_as_the_model(self) -> None:
