@@ -13,6 +13,7 @@ import structlog
 
 from bridge import __version__, systemd
 from bridge.config.load import read
+from bridge.config.restart import without_restart
 from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
 from bridge.dispatch.dispatcher import Dispatcher
@@ -114,16 +115,9 @@ class Daemon:
         return read(self.config).settings(options, [broken.reason for broken in self.plugins.broken])
 
     async def _take_over(self, settings: Settings) -> list[str]:
-        after_restart = []
-        for key, old, new in (
-            ("data", self.settings.data, settings.data),
-            ("server.listen", self.settings.server.listen, settings.server.listen),
-            ("control.listen", self.settings.control.listen, settings.control.listen),
-            ("plugins_dir", self.settings.plugins_dir, settings.plugins_dir),
-        ):
-            if old != new:
-                after_restart.append(key)
-                log.warning(f"a new {key} is taken over by a restart only", old=str(old), new=str(new))
+        settings, after_restart = without_restart(self.settings, settings)
+        for key in after_restart:
+            log.warning(f"a new {key} is taken over by a restart only", file=str(self.config))
         # Nothing that goes or comes may be parked meanwhile: retention gives up what waits for parked outputs.
         self.journal.configure({*self.settings.output, *settings.output})
         self.settings = self.intake.settings = settings

@@ -232,6 +232,21 @@ async def test_a_reload_takes_the_file_over(tmp_path: Path, far: Far) -> None:
     assert (status["site"], [output["name"] for output in status["outputs"]]) == ("plant-b", ["sink"])
 
 
+async def test_a_reload_keeps_what_only_a_restart_takes_over_and_names_it_each_time(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path, '[output.local]\ntype = "archive"\n') as running:
+        listens = running.daemon.settings.server.listen
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace('"data"', '"elsewhere"').replace(listens, "127.0.0.1:1"))
+        for _ in range(2):
+            said = (await running.socket.post("/api/v1/reload")).json()
+            assert said["after_restart"] == ["data", "server.listen"]
+        await push(running)
+        await until(lambda: not running.daemon.dispatcher.lanes["local"].report().waiting)
+        assert (await get(running, "/api/v1/status"))["devices_listen"] == listens
+    assert (tmp_path / "data/archive").is_dir()
+    assert not (tmp_path / "elsewhere").exists()
+
+
 async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothing(tmp_path: Path, far: Far) -> None:
     async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
         file = tmp_path / "boxbridge.toml"
