@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
@@ -17,7 +17,7 @@ from bridge.config.restart import without_restart
 from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
 from bridge.dispatch.dispatcher import Dispatcher
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ConfigError
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
 from bridge.listener import Listener, tcp_socket, unix_socket
@@ -27,6 +27,8 @@ from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.intake import Intake
 
 log = structlog.get_logger("boxbridge.daemon")
+
+_STAYS: Final = "The old configuration stays in force."
 
 
 class Daemon:
@@ -98,15 +100,19 @@ class Daemon:
     async def reload(self) -> list[str]:
         """Take the file over; returns the changed keys that only a restart takes over.
 
-        Where it is wrong, raises BridgeError and goes on with what there was.
+        Where it is wrong, or anything fails, raises BridgeError and goes on with what there was.
         """
         async with self._reloading:
             systemd.reloading()
             try:
                 return await self._take_over(await asyncio.to_thread(self._read_again))
-            except BridgeError as error:
-                log.error("reload refused; the old configuration stays", error=str(error))
-                raise
+            except ConfigError as error:
+                refused = ConfigError(error.problems, _STAYS)
+                log.error("reload refused", error=str(refused))
+                raise refused from None
+            except Exception as error:
+                log.exception("reload failed", file=str(self.config))
+                raise BridgeError(f"the reload failed: {type(error).__name__}: {error}. {_STAYS}") from error
             finally:
                 systemd.ready(self._status_line())
 
@@ -118,14 +124,23 @@ class Daemon:
         settings, after_restart = without_restart(self.settings, settings)
         for key in after_restart:
             log.warning(f"a new {key} is taken over by a restart only", file=str(self.config))
+        running = self.settings
         # Nothing that goes or comes may be parked meanwhile: retention gives up what waits for parked outputs.
-        self.journal.configure({*self.settings.output, *settings.output})
+        self.journal.configure({*running.output, *settings.output})
+        try:
+            await self._put_in_force(settings)
+        except Exception:
+            await self._put_in_force(running)
+            raise
+        finally:
+            self.journal.configure(self.settings.output)
+        log.info("configuration taken over", file=str(self.config))
+        return after_restart
+
+    async def _put_in_force(self, settings: Settings) -> None:
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
         await self.dispatcher.apply(settings)
-        self.journal.configure(settings.output)
-        log.info("configuration taken over", file=str(self.config))
-        return after_restart
 
     # --- Signals, systemd, people
 

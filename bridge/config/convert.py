@@ -88,6 +88,8 @@ class Conversion:
             return cls(**values)
         except (ValueError, TypeError) as error:
             sentence = self._without_secrets(str(error))
+        except Exception as error:  # noqa: BLE001 - a plugin's own checks may have faults of their own
+            sentence = self._without_secrets(f"its checks failed: {type(error).__name__}: {error}")
         name, colon, rest = sentence.partition(": ")
         if colon and name in {field.encode_name for field in structs.fields(cls)}:
             return self.fault((*path, name), rest)

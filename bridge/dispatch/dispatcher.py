@@ -24,20 +24,18 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         self._journal = journal
         self._plugins = plugins
-        self._settings: Settings | None = None
+        self._terms: dict[str, tuple[object, ...]] = {}
+        """What each lane was made from."""
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched."""
-        old = self._settings
-        same_place = old is not None and _place(old) == _place(settings)
         for name in list(self.lanes):
-            unchanged = same_place and old is not None and old.output.get(name) == settings.output.get(name)
-            if not unchanged or self.lanes[name].report().state == "paused":
+            changed = self._terms[name] != _terms(name, settings)
+            if changed or self.lanes[name].report().state == "paused":
                 await self._stop(name)
         for name, output in settings.output.items():
             if output.enabled and name not in self.lanes:
                 await self._start(name, output, settings)
-        self._settings = settings  # last: what was not carried out is taken as changed the next time
 
     async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
         cursor = await self._journal.place_output(name, output.from_)
@@ -53,11 +51,12 @@ class Dispatcher:
         made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
+        self._terms[name] = _terms(name, settings)
         lane.start()
 
     async def _stop(self, name: str) -> None:
         await self.lanes[name].stop()
-        del self.lanes[name]
+        del self.lanes[name], self._terms[name]
 
     async def stop(self) -> None:
         """Stop all lanes, at the same time."""
@@ -99,6 +98,6 @@ def _make(output: type[Output], context: OutputContext) -> Output:
         return _Unmade(context, f"it could not be made: {type(error).__name__}: {error}")
 
 
-def _place(settings: Settings) -> tuple[object, ...]:
-    """What every output is told, besides its own table."""
-    return settings.site, settings.data, settings.timezone, settings.late_after
+def _terms(name: str, settings: Settings) -> tuple[object, ...]:
+    """What an output's lane is made from: its own table, and what every output is told."""
+    return settings.output.get(name), settings.site, settings.data, settings.timezone, settings.late_after

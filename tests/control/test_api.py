@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
-from bridge import Unavailable
+from bridge import Delivery, Output, Unavailable
 from bridge.testing import draw_scene, sample_push
 from tests.daemon import Running, bridge_with
 from tests.rooms import Bringing, Disk, Far, async_output, until
@@ -259,9 +260,64 @@ async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothi
         assert f"{file}:{right.count(chr(10)) + 1}:1" in said["error"]
         assert "timeuot" in said["error"]
         assert 'no output type "sync"' in said["error"]
+        assert said["error"].endswith("2 errors. The old configuration stays in force.")
         await push(running)
         await until(lambda: far.taken)
         assert far.calls == ["open"]
+
+
+class Buggy(Output):
+    """An output of a plugin with faults of its own."""
+
+    type = "buggy"
+
+    class Options(Struct, eq=False):
+        bug: str = ""
+
+        def __post_init__(self) -> None:
+            if self.bug == "check":
+                raise KeyError(self.bug)
+
+        def __eq__(self, other: object) -> bool:
+            if isinstance(other, type(self)) and "equal" in (self.bug, other.bug):
+                raise RuntimeError("a bug")
+            return NotImplemented
+
+        def __hash__(self) -> int:
+            return 0
+
+    async def deliver(self, delivery: Delivery) -> None:
+        pass
+
+
+async def test_a_plugin_that_fails_while_its_options_are_checked_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path, "", Bringing(Buggy)) as running:
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text() + '[output.odd]\ntype = "buggy"\nbug = "check"\n')
+        answer = await running.socket.post("/api/v1/reload")
+        assert (answer.status_code, answer.json()["exit_code"]) == (422, 78)
+        assert ":10:1  output.odd: its checks failed: KeyError: 'check'\n" in answer.json()["error"]
+
+
+async def test_a_reload_that_fails_halfway_puts_back_what_there_was(tmp_path: Path, far: Far) -> None:
+    tables = SINK + '[output.odd]\ntype = "buggy"\n'
+    async with bridge_with(tmp_path, tables, Bringing(Buggy, async_output("sink", far))) as running:
+        await until(lambda: far.calls == ["open"])
+        before = running.daemon.settings
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace('"sink"', '"sink"\nin_flight = 1') + 'bug = "equal"\n')
+        answer = await running.socket.post("/api/v1/reload")
+        assert (answer.status_code, answer.json()) == (
+            422,
+            {
+                "error": "the reload failed: RuntimeError: a bug. The old configuration stays in force.",
+                "exit_code": 1,
+            },
+        )
+        assert running.daemon.settings is before
+        await push(running)
+        await until(lambda: far.taken)
+        assert running.daemon.dispatcher.lanes["sink"].settings is before.output["sink"]
 
 
 async def test_a_reload_is_no_get(tmp_path: Path) -> None:
