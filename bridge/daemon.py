@@ -16,8 +16,9 @@ from bridge.config.load import read
 from bridge.config.restart import without_restart
 from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
+from bridge.control.house import Reloaded
 from bridge.dispatch.dispatcher import Dispatcher
-from bridge.errors import BridgeError, ConfigError
+from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
 from bridge.listener import Listener, tcp_socket, unix_socket
@@ -71,7 +72,7 @@ class Daemon:
                 await listener.start()
                 opened.push_async_callback(listener.stop)
             self._opened = opened.pop_all()
-        self._warn_of_parked()
+        self._warn_of_parked([cursor.name for cursor in self.journal.parked])
         for broken in self.plugins.broken:
             log.warning("a plugin could not be loaded", reason=broken.reason)
         return self
@@ -97,11 +98,8 @@ class Daemon:
 
     # --- Reload
 
-    async def reload(self) -> list[str]:
-        """Take the file over; returns the changed keys that only a restart takes over.
-
-        Where it is wrong, or anything fails, raises BridgeError and goes on with what there was.
-        """
+    async def reload(self) -> Reloaded:
+        """Take the file over; where it is wrong, or anything fails, raises BridgeError and goes on as before."""
         async with self._reloading:
             systemd.reloading()
             try:
@@ -118,9 +116,12 @@ class Daemon:
 
     def _read_again(self) -> Settings:
         options = {name: output.Options for name, output in self.plugins.outputs.items()}
-        return read(self.config).settings(options, [broken.reason for broken in self.plugins.broken])
+        source = read(self.config)
+        if not source.tables:  # as an editor leaves it that is about to write
+            raise ConfigError([Problem(str(self.config), "there is nothing in it: every output would be dropped")])
+        return source.settings(options, [broken.reason for broken in self.plugins.broken])
 
-    async def _take_over(self, settings: Settings) -> list[str]:
+    async def _take_over(self, settings: Settings) -> Reloaded:
         settings, after_restart = without_restart(self.settings, settings)
         for key in after_restart:
             log.warning(f"a new {key} is taken over by a restart only", file=str(self.config))
@@ -135,7 +136,9 @@ class Daemon:
         finally:
             self.journal.configure(self.settings.output)
         log.info("configuration taken over", file=str(self.config))
-        return after_restart
+        dropped = [name for name in running.output if name not in settings.output]
+        self._warn_of_parked(dropped)
+        return Reloaded(after_restart=after_restart, dropped=dropped)
 
     async def _put_in_force(self, settings: Settings) -> None:
         self.settings = self.intake.settings = settings
@@ -181,11 +184,12 @@ class Daemon:
     def _open_outputs(self) -> set[str]:
         return {lane.name for lane in self.dispatcher.reports() if lane.state == "open"}
 
-    def _warn_of_parked(self) -> None:
-        for cursor in self.journal.parked:
-            waiting = cursor.waiting(self.journal.next)
+    def _warn_of_parked(self, names: list[str]) -> None:
+        for name in names:
+            cursor = self.journal.cursors.get(name)  # an output that never was enabled has none
+            waiting = cursor.waiting(self.journal.next) if cursor else 0
             log.warning("an output is no longer configured; its events are kept for keep_dead",
-                        output=cursor.name, waiting=waiting)  # fmt: skip
+                        output=name, waiting=waiting)  # fmt: skip
 
 
 def _keep(settings: Settings) -> Keep:

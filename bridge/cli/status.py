@@ -30,6 +30,8 @@ def reload_command(config: Path | None) -> None:
     print(f"{answer['reloaded']} is in force")
     for key in answer["after_restart"]:
         print(f"but a new {key} is taken over by a restart only")
+    for name in answer["dropped"]:
+        print(f"but it has no output {name} any more: it is stopped, and what waits for it is kept for keep_dead")
 
 
 def _page(status: dict[str, Any]) -> str:

@@ -93,10 +93,10 @@ def application(house: House) -> Starlette:
 
     async def reload(_: Request) -> Response:
         try:
-            after_restart = await house.reload()
+            reloaded = await house.reload()
         except BridgeError as error:
             return _json({"error": str(error), "exit_code": error.exit_code}, 422)
-        return _json({"reloaded": str(house.config), "after_restart": after_restart})
+        return _json({"reloaded": str(house.config), **msgspec.structs.asdict(reloaded)})
 
     async def event(request: Request) -> Response:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
+from structlog.testing import capture_logs
 
 from bridge import Delivery, Output, Unavailable
 from bridge.testing import draw_scene, sample_push
@@ -224,7 +225,7 @@ async def test_a_reload_takes_the_file_over(tmp_path: Path, far: Far) -> None:
         answer = await running.socket.post("/api/v1/reload")
         assert (answer.status_code, answer.json()) == (
             200,
-            {"reloaded": str(file), "after_restart": []},
+            {"reloaded": str(file), "after_restart": [], "dropped": []},
         )
         await push(running)
         await until(lambda: far.taken)
@@ -264,6 +265,27 @@ async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothi
         await push(running)
         await until(lambda: far.taken)
         assert far.calls == ["open"]
+
+
+@pytest.mark.parametrize("text", ["", "# to be written\n"])
+async def test_a_reload_of_a_file_with_nothing_in_it_is_refused(tmp_path: Path, far: Far, text: str) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        (tmp_path / "boxbridge.toml").write_text(text)
+        answer = await running.socket.post("/api/v1/reload")
+        assert answer.status_code == 422
+        assert "boxbridge.toml  there is nothing in it: every output would be dropped" in answer.json()["error"]
+        await push(running)
+        await until(lambda: far.taken)
+
+
+async def test_outputs_that_a_reload_drops_are_named(tmp_path: Path, far: Far) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace(SINK, ""))
+        with capture_logs() as lines:
+            assert (await running.socket.post("/api/v1/reload")).json()["dropped"] == ["sink"]
+            assert (await running.socket.post("/api/v1/reload")).json()["dropped"] == []
+        assert [line["output"] for line in lines if "no longer configured" in line["event"]] == ["sink"]
 
 
 class Buggy(Output):
