@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,10 +13,18 @@ import tomli
 from msgspec import Struct, structs
 
 from bridge.config import defaults
-from bridge.config.address import host_and_port, is_loopback
+from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
 from bridge.config.locator import Path, Place, Places
-from bridge.config.settings import PLUGINS_DIR, ControlSettings, OutputSettings, ServerSettings, Settings
+from bridge.config.settings import (
+    LONGEST_SOCKET_PATH,
+    PLUGINS_DIR,
+    SOCKET,
+    ControlSettings,
+    OutputSettings,
+    ServerSettings,
+    Settings,
+)
 from bridge.errors import ConfigError, NoConfiguration, Problem
 
 NAME = "boxbridge.toml"
@@ -119,8 +128,10 @@ class _Reading(Conversion):
             Settings, self._tables, (), skip=("output", *(machine.keys() - self._tables.keys()))
         )
         self._check_plugins_dir(values.get("plugins_dir"))
+        self._check_data(values["data"])
         self._check_server(values.get("server"))
         self._check_control(values.get("control"))
+        self._check_ports(values.get("server", ServerSettings()), values.get("control", ControlSettings()))
         self._check_devices(values.get("device"))
         values["output"] = self._outputs(self._tables.get("output", {}))
         return self.build(Settings, values, ())
@@ -177,6 +188,15 @@ class _Reading(Conversion):
         if isinstance(folder, FilePath) and folder != PLUGINS_DIR and not folder.is_dir():
             self.fault(("plugins_dir",), f"there is no folder {folder}")
 
+    def _check_data(self, folder: Any) -> None:
+        if not isinstance(folder, FilePath):
+            return
+        if len(os.fsencode(folder / SOCKET)) > LONGEST_SOCKET_PATH:
+            longest = f"is longer than {LONGEST_SOCKET_PATH} bytes: set a shorter `data`"
+            self.fault(("data",), f"the socket's path {folder / SOCKET} {longest}")
+        elif (there := _in_the_way(folder)) is not None:
+            self.fault(("data",), f"{there} is no folder: move it away, or set another `data`")
+
     def _check_server(self, server: Any) -> None:
         if isinstance(server, ServerSettings):
             self._address(server.listen, ("server", "listen"))
@@ -187,6 +207,16 @@ class _Reading(Conversion):
             if host and not is_loopback(host):
                 remedy = 'such as "127.0.0.1:8601", or "" for none'
                 self.fault(("control", "listen"), f'"{host}" is not a loopback address, {remedy}')
+
+    def _check_ports(self, server: Any, control: Any) -> None:
+        if not isinstance(server, ServerSettings) or not isinstance(control, ControlSettings) or not control.listen:
+            return
+        try:
+            if collide(server.listen, control.listen):
+                port = host_and_port(control.listen)[1]
+                self.fault(("control", "listen"), f"[server] listens on port {port} already: set another one")
+        except ValueError:
+            return  # noted where each address is read
 
     def _address(self, text: str, path: tuple[str, ...]) -> str:
         try:
@@ -203,3 +233,15 @@ class _Reading(Conversion):
         for key, device in devices.items():
             if device.id and taken.setdefault(device.id, key) != key:
                 self.fault(("device", key, "id"), f'"{device.id}" is the name of device {taken[device.id]} already')
+
+
+def _in_the_way(folder: FilePath) -> FilePath | None:
+    """What stands where the folder, or one that it is to be in, should be, and is none."""
+    for place in (folder, *folder.parents):
+        try:
+            return None if stat.S_ISDIR(place.stat().st_mode) else place
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None  # who checks may not look where the daemon may
+    return None

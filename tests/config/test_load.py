@@ -174,7 +174,7 @@ typ = "archive"
 """)
         == """\
 boxbridge.toml:2:1   unknown key "sit", did you mean "site"?
-boxbridge.toml:1:14  late_after: 5 is not a duration such as "30s"
+boxbridge.toml:1:14  late_after: 5 is not a duration between 1s and 3650d, such as "30s"
 boxbridge.toml:3:1   output.b: key "url" is missing, such as url = "mqtt://192.168.1.10"
 boxbridge.toml:6:10  control.listen: "0.0.0.0" is not a loopback address, such as "127.0.0.1:8601", or "" for none
 boxbridge.toml:8:10  server.listen: port 70000 is not between 1 and 65535
@@ -232,6 +232,34 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
             "boxbridge.toml:3:13  output.x.in_flight: 0 is not a whole number between 1 and 1024",
         ),
         (
+            'server.max_body = "0B"',
+            'boxbridge.toml:1:19  server.max_body: "0B" is not a size between 1kB and 64MB, such as "16MB"',
+        ),
+        (
+            'journal.keep_dead = "0s"',
+            'boxbridge.toml:1:21  journal.keep_dead: "0s" is not a duration between 1h and 3650d, such as "30s"',
+        ),
+        (
+            'journal.keep = "99999999999d"',
+            'boxbridge.toml:1:16  journal.keep: "99999999999d" is not a duration between 1m and 3650d, such as "30s"',
+        ),
+        (
+            'late_after = "0s"',
+            'boxbridge.toml:1:14  late_after: "0s" is not a duration between 1s and 3650d, such as "30s"',
+        ),
+        (
+            '[output.x]\ntype = "archive"\ntimeout = "0s"',
+            'boxbridge.toml:3:11  output.x.timeout: "0s" is not a duration between 100ms and 1d, such as "30s"',
+        ),
+        (
+            'server.listen = "0.0.0.0:8601"',
+            "boxbridge.toml:1:1  control.listen: [server] listens on port 8601 already: set another one",
+        ),
+        (
+            'control.listen = "localhost:7"\nserver.listen = "127.0.0.1:7"',
+            "boxbridge.toml:1:18  control.listen: [server] listens on port 7 already: set another one",
+        ),
+        (
             '[device.A]\nid = "gate"\n[device.B]\nid = "gate"',
             'boxbridge.toml:4:6  device.B.id: "gate" is the name of device A already',
         ),
@@ -246,6 +274,27 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
 )
 def test_a_fault_is_told_with_its_place(text: str, sentence: str) -> None:
     assert fault(text) == sentence
+
+
+@pytest.mark.parametrize("data", ["file", "file/below", "file/far/below"])
+def test_a_file_in_the_way_of_the_data_folder_is_named(tmp_path: Path, data: str) -> None:
+    Path("file").touch()
+    assert fault(f'data = "{data}"') == (
+        f"boxbridge.toml:1:8  data: {tmp_path}/file is no folder: move it away, or set another `data`"
+    )
+
+
+def test_a_data_folder_with_no_room_for_the_socket_s_name_is_a_fault() -> None:
+    longest = "/" + "d" * (107 - len("//boxbridge.sock"))
+    assert settings(f'data = "{longest}"').data == Path(longest)
+    assert fault(f'data = "{longest}d"') == (
+        f"boxbridge.toml:1:8  data: the socket's path {longest}d/boxbridge.sock is longer than 107 bytes: "
+        "set a shorter `data`"
+    )
+
+
+def test_the_data_folder_need_not_be_there_yet(tmp_path: Path) -> None:
+    assert settings('data = "not/yet"').data == tmp_path / "not/yet"
 
 
 def test_a_device_may_have_its_own_serial_as_id() -> None:
