@@ -115,11 +115,10 @@ class Daemon:
                 systemd.ready(self._status_line())
 
     def _read_again(self) -> Settings:
-        options = {name: output.Options for name, output in self.plugins.outputs.items()}
         source = read(self.config)
         if not source.tables:  # as an editor leaves it that is about to write
             raise ConfigError([Problem(str(self.config), "there is nothing in it: every output would be dropped")])
-        return source.settings(options, [broken.reason for broken in self.plugins.broken])
+        return source.settings(self.plugins.outputs, [broken.reason for broken in self.plugins.broken])
 
     async def _take_over(self, settings: Settings) -> Reloaded:
         settings, after_restart = without_restart(self.settings, settings)

@@ -26,6 +26,7 @@ from bridge.config.settings import (
     Settings,
 )
 from bridge.errors import ConfigError, NoConfiguration, Problem
+from bridge.output import Output
 
 NAME = "boxbridge.toml"
 SYSTEM_FOLDER = FilePath("/etc/boxbridge")
@@ -73,13 +74,12 @@ class Source(Struct, frozen=True, kw_only=True):
         folder = conversion.convert(FilePath, self.tables[name], (name,)) if name in self.tables else default
         return folder if isinstance(folder, FilePath) else default
 
-    def settings(self, options: Mapping[str, type[Struct]], broken: Sequence[str] = ()) -> Settings:
+    def settings(self, outputs: Mapping[str, type[Output]], broken: Sequence[str] = ()) -> Settings:
         """The settings; raises ConfigError.
 
-        `options`: the Options struct of each type of output. `broken`: a sentence for each plugin that could not be
-        loaded, said where a type is missing.
+        `outputs`: by type. `broken`: a sentence for each plugin that could not be loaded, said where a type is missing.
         """
-        reading = _Reading(self, options, broken)
+        reading = _Reading(self, outputs, broken)
         settings: Settings = reading.settings()
         if reading.faults:
             raise ConfigError(reading.problems())
@@ -111,10 +111,10 @@ def no_output_type(wanted: str, known: Iterable[str], broken: Sequence[str]) -> 
 class _Reading(Conversion):
     """One reading of a source as settings, with the checks that concern more than one value."""
 
-    def __init__(self, source: Source, options: Mapping[str, type[Struct]], broken: Sequence[str]) -> None:
+    def __init__(self, source: Source, outputs: Mapping[str, type[Output]], broken: Sequence[str]) -> None:
         super().__init__(source.file, source.places, source.environment)
         self._tables = source.tables
-        self._options = options
+        self._types = outputs
         self._broken = broken
 
     def settings(self) -> Any:
@@ -134,7 +134,10 @@ class _Reading(Conversion):
         self._check_ports(values.get("server", ServerSettings()), values.get("control", ControlSettings()))
         self._check_devices(values.get("device"))
         values["output"] = self._outputs(self._tables.get("output", {}))
-        return self.build(Settings, values, ())
+        settings = self.build(Settings, values, ())
+        if isinstance(settings, Settings):
+            self._check_held(settings)
+        return settings
 
     def problems(self) -> list[Problem]:
         """What is wrong, table by table in the order of the file; in a table unknown keys come first."""
@@ -172,17 +175,35 @@ class _Reading(Conversion):
         wanted = table.get("type")
         if not isinstance(wanted, str):
             return None  # noted where all keys are read
-        if wanted not in self._options:
-            self.fault((*path, "type"), no_output_type(wanted, self._options, self._broken))
+        if wanted not in self._types:
+            self.fault((*path, "type"), no_output_type(wanted, self._types, self._broken))
             return None
+        options = self._types[wanted].Options
         try:
-            own = {field.encode_name for field in structs.fields(self._options[wanted])}
+            own = {field.encode_name for field in structs.fields(options)}
         except (NameError, TypeError) as error:  # a plugin's annotations name what is not there
             self.fault((*path, "type"), f'the options of output type "{wanted}" can\'t be understood: {error}')
             return None
         for name in sorted(own.intersection(_COMMON)):
             self.fault((*path, "type"), f'output type "{wanted}" has an option "{name}", which every output has')
-        return self._options[wanted]
+        return options
+
+    def _check_held(self, settings: Settings) -> None:
+        """What an output holds for itself, no other may hold."""
+        holders: dict[str, str] = {}
+        for name in (name for name, output in settings.output.items() if output.enabled):
+            for option, held in self._held(name, settings).items():
+                holder = holders.setdefault(held, name)
+                if holder != name:
+                    self.fault(("output", name, option), f"output {holder} has {held} already: each needs its own")
+
+    def _held(self, name: str, settings: Settings) -> dict[str, str]:
+        try:
+            held = self._types[settings.output[name].type].holds(settings.context(name))
+            return {option: str(it.resolve() if isinstance(it, FilePath) else it) for option, it in held.items()}
+        except Exception as error:  # noqa: BLE001 - a plugin's own code may raise anything
+            self.fault(("output", name), f"what it holds can't be said: {type(error).__name__}: {error}")
+            return {}
 
     def _check_plugins_dir(self, folder: Any) -> None:
         if isinstance(folder, FilePath) and folder != PLUGINS_DIR and not folder.is_dir():

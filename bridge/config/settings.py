@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from bridge import __version__
 from bridge.options import Duration, Size
+from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
 """The commands' way to a running daemon, below `data`."""
@@ -111,3 +113,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     control: ControlSettings = ControlSettings()
     output: dict[str, OutputSettings] = {}
     device: dict[str, DeviceSettings] = {}
+
+    def context(self, output: str) -> OutputContext:
+        """What the output with this name is told about the place it runs in."""
+        return OutputContext(
+            name=output,
+            options=self.output[output].options,
+            site=self.site,
+            data=self.data,
+            timezone=self.timezone,
+            version=__version__,
+        )

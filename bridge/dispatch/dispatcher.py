@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import structlog
 
-from bridge import __version__
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Journal
@@ -39,15 +38,8 @@ class Dispatcher:
 
     async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
         cursor = await self._journal.place_output(name, output.from_)
-        context = OutputContext(
-            name=name,
-            options=output.options,
-            site=settings.site,
-            data=settings.data,
-            timezone=settings.timezone,
-            version=__version__,
-            lost=lambda reason: lane.lost(reason),  # noqa: PLW0108 - the lane is made below
-        )
+        context = settings.context(name)
+        context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)

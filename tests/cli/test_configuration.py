@@ -169,6 +169,24 @@ x.toml:8:7  output.a.key: ${NO_SUCH_KEY} is not set
     )
 
 
+def test_two_outputs_that_would_disturb_each_other_are_refused(folder: Path) -> None:
+    client = 'type = "mqtt"\nurl = "mqtt://127.0.0.1"\nclient_id = "gate"\n'
+    Path("boxbridge.toml").write_text(
+        f'{HEAD}[output.a]\ntype = "archive"\n[output.b]\ntype = "archive"\npath = "data/archive"\n'
+        f"[output.c]\n{client}[output.d]\n{client}"
+    )
+    for command in ("check", "run"):
+        code, said, error = boxbridge(command)
+        assert (code, said) == (78, "")
+        assert (
+            error
+            == f"""\
+boxbridge.toml:9:8    output.b.path: output a has {folder}/data/archive already: each needs its own
+boxbridge.toml:17:13  output.d.client_id: output c has client gate at mqtt://127.0.0.1 already: each needs its own
+2 errors. Nothing was started."""
+        )
+
+
 def test_the_configuration_may_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("elsewhere.toml").write_text(HEAD)
     monkeypatch.setenv("BOXBRIDGE_CONFIG", "elsewhere.toml")

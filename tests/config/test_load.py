@@ -13,6 +13,8 @@ from bridge.config.load import find, read
 from bridge.config.settings import PLUGINS_DIR, OutputSettings, Settings
 from bridge.errors import ConfigError, NoConfiguration
 from bridge.options import Duration, Secret, Size
+from bridge.output import Output, OutputContext
+from tests.rooms import output_with
 
 
 class Broker(Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class Hook(Struct, frozen=True, kw_only=True):
     secret: Secret | None = None
 
 
-OPTIONS: dict[str, type[Struct]] = {"mqtt": Broker, "archive": Archive, "webhook": Hook}
+OUTPUTS = {"mqtt": output_with(Broker), "archive": output_with(Archive), "webhook": output_with(Hook)}
 THERE_ARE = "(there are: archive, mqtt, webhook)"
 
 
@@ -47,7 +49,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def settings(text: str) -> Settings:
     Path("boxbridge.toml").write_text(text, "utf-8")
-    return read(Path("boxbridge.toml")).settings(OPTIONS)
+    return read(Path("boxbridge.toml")).settings(OUTPUTS)
 
 
 def faults(text: str) -> str:
@@ -314,7 +316,7 @@ def test_a_missing_type_says_which_plugins_are_broken() -> None:
     Path("boxbridge.toml").write_text('[output.screen]\ntype = "printer"\n')
     source = read(Path("boxbridge.toml"))
     with pytest.raises(ConfigError) as caught:
-        source.settings(OPTIONS, ["plugin printer (printer.py): line 3: invalid syntax"])
+        source.settings(OUTPUTS, ["plugin printer (printer.py): line 3: invalid syntax"])
     assert str(caught.value).splitlines()[0] == (
         'boxbridge.toml:2:8  output.screen.type: no output type "printer" (there are: archive, mqtt, webhook). '
         "plugin printer (printer.py): line 3: invalid syntax"
@@ -327,7 +329,7 @@ def test_options_that_can_not_be_understood_are_told_at_the_type() -> None:
 
     Path("boxbridge.toml").write_text('[output.x]\ntype = "odd"\n')
     with pytest.raises(ConfigError, match=r"output\.x\.type: the options of output type \"odd\" can't be understood"):
-        read(Path("boxbridge.toml")).settings({"odd": Odd})
+        read(Path("boxbridge.toml")).settings({"odd": output_with(Odd)})
 
 
 def test_an_option_with_the_name_of_a_common_key_is_told_at_the_type() -> None:
@@ -336,7 +338,7 @@ def test_an_option_with_the_name_of_a_common_key_is_told_at_the_type() -> None:
 
     Path("boxbridge.toml").write_text('[output.x]\ntype = "odd"\n')
     with pytest.raises(ConfigError, match='output type "odd" has an option "timeout", which every output has'):
-        read(Path("boxbridge.toml")).settings({"odd": Odd})
+        read(Path("boxbridge.toml")).settings({"odd": output_with(Odd)})
 
 
 def test_a_file_that_is_not_utf_8_is_a_fault_at_its_line() -> None:
@@ -391,3 +393,66 @@ def test_no_file_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(NoConfiguration) as caught:
         find(Path("my.toml"))
     assert str(caught.value) == "There is no my.toml. Make one: boxbridge init mqtt -o my.toml"
+
+
+class Holder(Output):
+    """An output that needs a folder and a name for itself."""
+
+    class Options(Struct):
+        path: Path = Path("below-data")
+        name: str = ""
+
+    @classmethod
+    def holds(cls, context: OutputContext) -> dict[str, str | Path]:
+        if context.options.name == "bug":
+            raise KeyError("a bug")
+        held: dict[str, str | Path] = {"path": context.data / context.options.path}
+        return held | ({"name": f"client {context.options.name}"} if context.options.name else {})
+
+
+class OtherHolder(Holder):
+    """Another that needs the same."""
+
+
+def held(text: str) -> list[str]:
+    """The faults of outputs that hold things."""
+    Path("boxbridge.toml").write_text(text)
+    try:
+        read(Path("boxbridge.toml")).settings({"holder": Holder, "other": OtherHolder})
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def test_two_outputs_can_not_hold_the_same(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    assert held("""
+[output.a]
+type = "holder"
+path = "folder"
+name = "gate"
+[output.b]
+type = "other"
+path = "x/../link"
+name = "gate"
+""") == [
+        f"boxbridge.toml:8:8   output.b.path: output a has {tmp_path}/folder already: each needs its own",
+        "boxbridge.toml:9:8   output.b.name: output a has client gate already: each needs its own",
+    ]
+
+
+def test_what_two_outputs_hold_by_default_is_told_at_the_second_s_table(tmp_path: Path) -> None:
+    assert held('data = "d"\noutput.a.type = "holder"\n[output.b]\ntype = "holder"\n') == [
+        f"boxbridge.toml:3:1   output.b.path: output a has {tmp_path}/d/below-data already: each needs its own"
+    ]
+
+
+@pytest.mark.parametrize("change", ['path = "else"', "enabled = false"])
+def test_outputs_that_do_not_get_in_each_other_s_way_are_fine(change: str) -> None:
+    assert held(f'output.a.type = "holder"\n[output.b]\ntype = "holder"\n{change}\n') == []
+
+
+def test_a_plugin_that_fails_to_say_what_it_holds_is_a_fault_at_its_table() -> None:
+    assert held('[output.a]\ntype = "holder"\nname = "bug"\n') == [
+        "boxbridge.toml:1:1   output.a: what it holds can't be said: KeyError: 'a bug'"
+    ]
