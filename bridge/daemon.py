@@ -63,14 +63,18 @@ class Daemon:
             opened.push_async_callback(self.dispatcher.stop)
             await self.dispatcher.apply(self.settings)
             control = [unix_socket(self.settings.data / SOCKET)]
+            opened.callback(control[0].close)
             if self.settings.control.listen:
                 control.append(tcp_socket(self.settings.control.listen))
-            for listener in (
+                opened.callback(control[1].close)
+            listeners = [
                 Listener(http.application(self.intake), [devices], GuardedProtocol),
                 Listener(api.application(self), control),
-            ):
-                await listener.start()
+            ]
+            for listener in listeners:
                 opened.push_async_callback(listener.stop)
+            for listener in listeners:
+                await listener.start()
             self._opened = opened.pop_all()
         self._warn_of_parked([cursor.name for cursor in self.journal.parked])
         for broken in self.plugins.broken:
