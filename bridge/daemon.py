@@ -16,6 +16,7 @@ from bridge.config.load import read
 from bridge.config.restart import without_restart
 from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
+from bridge.control.browser import NoForeignPages
 from bridge.control.house import Reloaded
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import BridgeError, ConfigError, Problem
@@ -62,15 +63,17 @@ class Daemon:
             opened.push_async_callback(self.journal.close)
             opened.push_async_callback(self.dispatcher.stop)
             await self.dispatcher.apply(self.settings)
-            control = [unix_socket(self.settings.data / SOCKET)]
-            opened.callback(control[0].close)
-            if self.settings.control.listen:
-                control.append(tcp_socket(self.settings.control.listen))
-                opened.callback(control[1].close)
+            commands = unix_socket(self.settings.data / SOCKET)
+            opened.callback(commands.close)
             listeners = [
                 Listener(http.application(self.intake), [devices], GuardedProtocol),
-                Listener(api.application(self), control),
+                Listener(api.application(self), [commands]),
             ]
+            if self.settings.control.listen:
+                people = tcp_socket(self.settings.control.listen)
+                opened.callback(people.close)
+                guarded = NoForeignPages(api.application(self), self.settings.control.listen)
+                listeners.append(Listener(guarded, [people]))
             for listener in listeners:
                 opened.push_async_callback(listener.stop)
             for listener in listeners:

@@ -20,6 +20,10 @@ from bridge.event import PictureLost
 from bridge.journal.index import EventRow
 from bridge.journal.journal import Record
 
+_NOT_GUESSED = {"X-Content-Type-Options": "nosniff"}
+_NO_PAGE = _NOT_GUESSED | {"Content-Disposition": "attachment"}
+"""What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
+
 
 class Refusals(Struct, frozen=True):
     """Pushes of one peer that were refused for one reason, since the start."""
@@ -167,11 +171,11 @@ async def _event(house: House, what: str, part: str) -> Response:
             return Response(read.document(row.sequence), media_type="application/json")
         if part == "original":
             original = read.original()
-            return Response(await original.read(), media_type=original.content_type or "application/octet-stream")
+            return Response(await original.read(), media_type="application/octet-stream", headers=_NO_PAGE)
         number = part.removeprefix("picture/")
         if number.isdecimal() and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
-            return Response(await picture.read(), media_type=picture.media_type)
+            return Response(await picture.read(), media_type=picture.media_type, headers=_NOT_GUESSED)
     except PictureLost as error:
         raise _Missing(str(error)) from error
     raise _Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

@@ -165,12 +165,26 @@ async def test_the_original_comes_back_byte_for_byte(tmp_path: Path, scene: byte
         assert (await running.socket.get(f"/api/v1/events/{event}/original")).content != body
 
 
+async def test_an_original_is_no_page_whatever_the_device_calls_it(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        async with running.box() as box:
+            page = sample_push(small=True, msg_id="m-1")
+            assert (await box.push(page, {"Content-Type": "text/html"})).success
+        await push(running)
+        answer = await running.control.get("/api/v1/events/m-1/original")
+    assert answer.content == page
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_a_picture_comes_back_with_its_type(tmp_path: Path, scene: bytes) -> None:
     async with bridge_with(tmp_path) as running:
         event = await push(running, picture=scene)
         answer = await running.socket.get(f"/api/v1/events/{event}/picture/0")
     assert answer.content == scene
     assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
