@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
-from msgspec import Struct
+from msgspec import DecodeError, Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,11 +16,12 @@ from starlette.routing import Route
 
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, FileTrouble
 from bridge.event import PictureLost
 from bridge.journal.index import EventRow
-from bridge.journal.journal import Record
+from bridge.journal.journal import JournalUnavailable, Record
 
+_EVENTS = "/api/v1/events/"
 _NOT_GUESSED = {"X-Content-Type-Options": "nosniff"}
 _NO_PAGE = _NOT_GUESSED | {"Content-Disposition": "attachment"}
 """What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
@@ -76,6 +78,10 @@ class _Missing(Exception):
     """There is no such thing; the text says what."""
 
 
+class _NotNow(Exception):
+    """It can't be had now; the text says why."""
+
+
 def application(house: House) -> Starlette:
     """The application for a running daemon."""
 
@@ -103,10 +109,14 @@ def application(house: House) -> Starlette:
         return _json({"reloaded": str(house.config), **msgspec.structs.asdict(reloaded)})
 
     async def event(request: Request) -> Response:
+        # As it was sent: a msg_id may have a slash of its own, which is quoted there.
+        what, _, part = request.scope["raw_path"].decode("ascii").removeprefix(_EVENTS).partition("/")
         try:
-            return await _event(house, request.path_params["what"], request.path_params.get("part", "document"))
+            return await _event(house, unquote(what), part or "document")
         except _Missing as error:
             return _json({"error": str(error)}, 404)
+        except _NotNow as error:
+            return _json({"error": str(error), "exit_code": FileTrouble.exit_code}, 503)
 
     return Starlette(
         routes=[
@@ -115,8 +125,7 @@ def application(house: House) -> Starlette:
             Route("/metrics", metrics_page),
             Route("/api/v1/status", status),
             Route("/api/v1/reload", reload, methods=["POST"]),
-            Route("/api/v1/events/{what}", event),
-            Route("/api/v1/events/{what}/{part:path}", event),
+            Route(_EVENTS + "{what:path}", event),
         ]
     )
 
@@ -155,15 +164,17 @@ def _status(house: House) -> StatusReport:
 
 
 async def _event(house: House, what: str, part: str) -> Response:
-    """An event's document, its original request, or one of its pictures; raises _Missing."""
+    """An event's document, its original request, or one of its pictures; raises _Missing and _NotNow."""
     row = await _find(house, what)
     try:
         read = await house.journal.read(row.sequence)
+        found = read.event(row.sequence) if isinstance(read, Record) else None
     except OSError as error:
-        raise _Missing(f"the record of event {row.id} can't be read now: {error}") from error
+        raise _NotNow(f"the record of event {row.id} can't be read now: {error}") from error
+    except DecodeError as error:
+        raise _Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
     if not isinstance(read, Record):
         raise _Missing(f"the record of event {row.id} is damaged on disk")
-    found = read.event(row.sequence)
     if found is None:
         raise _Missing(f"the record of event {row.id} holds no event")
     try:
@@ -184,8 +195,8 @@ async def _event(house: House, what: str, part: str) -> Response:
 async def _find(house: House, what: str) -> EventRow:
     try:
         rows = await house.journal.find(what)
-    except sqlite3.Error as error:
-        raise _Missing(f"the index can't be asked now: {error}") from error
+    except (sqlite3.Error, JournalUnavailable) as error:
+        raise _NotNow(f"the index can't be asked now: {error}") from error
     if not rows:
         raise _Missing(f"no event {what}: give its id, at least 6 characters of its beginning, or its msg_id")
     if len(rows) > 1 and rows[0].id != rows[1].id and what not in (rows[0].id, rows[1].id):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from structlog.testing import capture_logs
 from bridge import Delivery, Output, Unavailable
 from bridge.testing import draw_scene, sample_push
 from tests.daemon import Running, bridge_with
+from tests.end_to_end.installation import COMMAND
 from tests.rooms import Bringing, Disk, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -226,6 +230,41 @@ async def test_a_picture_that_was_damaged_on_disk_is_said(
         said = await get(running, f"/api/v1/events/{event}/picture/0", 404)
         assert "damaged" in said["error"]
         assert (await get(running, f"/api/v1/events/{event}"))["id"] == event
+
+
+async def test_a_document_that_can_not_be_understood_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
+    async with bridge_with(tmp_path) as running:
+        with monkeypatch.context() as other_version:
+            other_version.setattr("bridge.journal.journal.encode_document", lambda _: b'{"id":1}')
+            async with running.box() as box:
+                assert (await box.push(sample_push(small=True, msg_id="m-1"))).success
+        await push(running)  # so that the first is in memory no longer
+        said = await get(running, "/api/v1/events/m-1", 404)
+    assert "holds a document that can't be understood: " in said["error"]
+
+
+async def test_an_index_that_can_not_be_asked_now_is_said(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        await push(running, msg_id="m-1")
+        await asyncio.to_thread(running.daemon.journal._writer.stop)
+        said = await get(running, "/api/v1/events/m-1", 503)
+    assert said == {"error": "the index can't be asked now: boxbridge is stopping", "exit_code": 74}
+
+
+@pytest.mark.parametrize("msg_id", ["a/original", "50%2F", "东/门 ?#"])
+async def test_a_msg_id_may_have_any_characters(tmp_path: Path, msg_id: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        async with running.box() as box:
+            assert (await box.push(sample_push(small=True, msg_id=msg_id))).success
+        await push(running)
+        arguments = ["get", msg_id, "-c", str(tmp_path / "boxbridge.toml")]
+        for further in ([], ["--original"]):
+            command = await asyncio.create_subprocess_exec(COMMAND, *arguments, *further, stdout=PIPE, stderr=PIPE)
+            said, error = await asyncio.wait_for(command.communicate(), 30)
+            assert (command.returncode, error) == (0, b"")
+            found = json.loads(said)
+            assert found.get("data", found)["msg_id"] == msg_id
 
 
 # --- Reload
