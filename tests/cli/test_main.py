@@ -83,3 +83,30 @@ def test_a_daemon_that_is_interrupted_while_it_opens_closes_what_is_open(tmp_pat
     done = subprocess.run([COMMAND, "run"], capture_output=True, text=True, cwd=tmp_path, timeout=30, check=False)
     assert (done.returncode, "Traceback" in done.stderr, "Aborted" in done.stderr) == (0, False, False)
     assert not (tmp_path / "data/boxbridge.sock").exists()
+
+
+def test_ctrl_c_while_python_ends_is_quiet(tmp_path: Path) -> None:
+    at_the_end = "import atexit, os, signal\natexit.register(os.kill, os.getpid(), signal.SIGINT)\n" + INTERRUPTED_AT
+    done = subprocess.run(
+        [sys.executable, "-c", at_the_end, "schema"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ | {"AT": "none"},
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"")
+    assert done.stdout.endswith(b"}\n")
+
+
+def test_who_ignores_ctrl_c_for_a_command_is_obeyed(tmp_path: Path) -> None:
+    ignored = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + INTERRUPTED_AT
+    done = subprocess.run(
+        [sys.executable, "-c", ignored, "schema"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ | {"AT": "msgspec"},
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
