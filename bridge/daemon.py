@@ -7,18 +7,21 @@ import contextlib
 import signal
 import time
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
 from bridge import __version__, systemd
 from bridge.config.load import read
+from bridge.config.restart import without_restart
 from bridge.config.settings import SOCKET, Settings
 from bridge.control import api
+from bridge.control.browser import NoForeignPages
+from bridge.control.house import Reloaded
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
 from bridge.dispatch.replays import Replays
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
 from bridge.listener import Listener, tcp_socket, unix_socket
@@ -28,6 +31,8 @@ from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.intake import Intake
 
 log = structlog.get_logger("boxbridge.daemon")
+
+_STAYS: Final = "The old configuration stays in force."
 
 
 class Daemon:
@@ -64,17 +69,23 @@ class Daemon:
             await self.dispatcher.apply(self.settings)
             opened.push_async_callback(self.replays.close)
             self.replays.open()
-            control = [unix_socket(self.settings.data / SOCKET)]
-            if self.settings.control.listen:
-                control.append(tcp_socket(self.settings.control.listen))
-            for listener in (
+            commands = unix_socket(self.settings.data / SOCKET)
+            opened.callback(commands.close)
+            listeners = [
                 Listener(http.application(self.intake), [devices], GuardedProtocol),
-                Listener(api.application(self), control),
-            ):
-                await listener.start()
+                Listener(api.application(self), [commands]),
+            ]
+            if self.settings.control.listen:
+                people = tcp_socket(self.settings.control.listen)
+                opened.callback(people.close)
+                guarded = NoForeignPages(api.application(self), self.settings.control.listen)
+                listeners.append(Listener(guarded, [people]))
+            for listener in listeners:
                 opened.push_async_callback(listener.stop)
+            for listener in listeners:
+                await listener.start()
             self._opened = opened.pop_all()
-        self._warn_of_parked()
+        self._warn_of_parked([cursor.name for cursor in self.journal.parked])
         for broken in self.plugins.broken:
             log.warning("a plugin could not be loaded", reason=broken.reason)
         return self
@@ -100,44 +111,51 @@ class Daemon:
 
     # --- Reload
 
-    async def reload(self) -> list[str]:
-        """Take the file over; returns the changed keys that only a restart takes over.
-
-        Where it is wrong, raises BridgeError and goes on with what there was.
-        """
+    async def reload(self) -> Reloaded:
+        """Take the file over; where it is wrong, or anything fails, raises BridgeError and goes on as before."""
         async with self._reloading:
             systemd.reloading()
             try:
                 return await self._take_over(await asyncio.to_thread(self._read_again))
-            except BridgeError as error:
-                log.error("reload refused; the old configuration stays", error=str(error))
-                raise
+            except ConfigError as error:
+                refused = ConfigError(error.problems, _STAYS)
+                log.error("reload refused", error=str(refused))
+                raise refused from None
+            except Exception as error:
+                log.exception("reload failed", file=str(self.config))
+                raise BridgeError(f"the reload failed: {type(error).__name__}: {error}. {_STAYS}") from error
             finally:
                 systemd.ready(self._status_line())
 
     def _read_again(self) -> Settings:
-        options = {name: output.Options for name, output in self.plugins.outputs.items()}
-        return read(self.config).settings(options, [broken.reason for broken in self.plugins.broken])
+        source = read(self.config)
+        if not source.tables:  # as an editor leaves it that is about to write
+            raise ConfigError([Problem(str(self.config), "there is nothing in it: every output would be dropped")])
+        return source.settings(self.plugins.outputs, [broken.reason for broken in self.plugins.broken])
 
-    async def _take_over(self, settings: Settings) -> list[str]:
-        after_restart = []
-        for key, old, new in (
-            ("data", self.settings.data, settings.data),
-            ("server.listen", self.settings.server.listen, settings.server.listen),
-            ("control.listen", self.settings.control.listen, settings.control.listen),
-            ("plugins_dir", self.settings.plugins_dir, settings.plugins_dir),
-        ):
-            if old != new:
-                after_restart.append(key)
-                log.warning(f"a new {key} is taken over by a restart only", old=str(old), new=str(new))
+    async def _take_over(self, settings: Settings) -> Reloaded:
+        settings, after_restart = without_restart(self.settings, settings)
+        for key in after_restart:
+            log.warning(f"a new {key} is taken over by a restart only", file=str(self.config))
+        running = self.settings
         # Nothing that goes or comes may be parked meanwhile: retention gives up what waits for parked outputs.
-        self.journal.configure({*self.settings.output, *settings.output})
+        self.journal.configure({*running.output, *settings.output})
+        try:
+            await self._put_in_force(settings)
+        except Exception:
+            await self._put_in_force(running)
+            raise
+        finally:
+            self.journal.configure(self.settings.output)
+        log.info("configuration taken over", file=str(self.config))
+        dropped = [name for name in running.output if name not in settings.output]
+        self._warn_of_parked(dropped)
+        return Reloaded(after_restart=after_restart, dropped=dropped)
+
+    async def _put_in_force(self, settings: Settings) -> None:
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
         await self.dispatcher.apply(settings)
-        self.journal.configure(settings.output)
-        log.info("configuration taken over", file=str(self.config))
-        return after_restart
 
     # --- Signals, systemd, people
 
@@ -178,11 +196,12 @@ class Daemon:
     def _open_outputs(self) -> set[str]:
         return {lane.name for lane in self.dispatcher.reports() if lane.state == "open"}
 
-    def _warn_of_parked(self) -> None:
-        for cursor in self.journal.parked:
-            waiting = cursor.waiting(self.journal.next)
+    def _warn_of_parked(self, names: list[str]) -> None:
+        for name in names:
+            cursor = self.journal.cursors.get(name)  # an output that never was enabled has none
+            waiting = cursor.waiting(self.journal.next) if cursor else 0
             log.warning("an output is no longer configured; its events are kept for keep_dead",
-                        output=cursor.name, waiting=waiting)  # fmt: skip
+                        output=name, waiting=waiting)  # fmt: skip
 
 
 def _keep(settings: Settings) -> Keep:

@@ -52,13 +52,13 @@ class Problem(Exception):
 
 
 class ConfigError(BridgeError):
-    """A configuration can't be used; says all that is wrong with it at once."""
+    """A configuration can't be used; says all that is wrong with it at once, and what follows from that."""
 
     exit_code = 78
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], so: str = "Nothing was started.") -> None:
         self.problems = problems
         width = max(len(problem.where) for problem in problems)
         lines = [f"{problem.where:<{width}}  {problem.what}" for problem in problems]
         count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        super().__init__("\n".join([*lines, f"{count}. Nothing was started."]))
+        super().__init__("\n".join([*lines, f"{count}. {so}"]))

@@ -15,13 +15,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bridge.config.address import host_and_port
+from bridge.config.settings import LONGEST_SOCKET_PATH
 from bridge.errors import FileTrouble
 
 KEEP_ALIVE_SECONDS: Final = 75
 SHUTDOWN_SECONDS: Final = 10
 """How long open requests may take to end."""
-LONGEST_SOCKET_PATH: Final = 107
-"""Bytes, Linux's limit."""
 
 
 class _Embedded(uvicorn.Server):

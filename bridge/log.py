@@ -23,7 +23,7 @@ Level = Literal["debug", "info", "warning", "error"]
 CHATTY = ("asyncio", "httpcore2", "httpx2", "uvicorn", "websockets")
 """Libraries whose `info` is about themselves; it is shown with level `debug` only."""
 LONGEST = 2000
-"""Characters of one value or sentence that are shown: a device may name itself with megabytes."""
+"""Characters of one value, sentence or row of a traceback that are shown: a device may name itself with megabytes."""
 PATIENCE = 0.1
 """Seconds that one line may wait for a reader of stderr; after that lines are lost, and counted, until it reads."""
 
@@ -87,13 +87,27 @@ def _to_logging(_logger: object, _method: str, fields: Any) -> tuple[tuple[str],
 def _line(record: logging.LogRecord) -> Line:
     ours: Mapping[str, Any] | None = getattr(record, "boxbridge", None)
     error = record.exc_info[1] if record.exc_info else None
+    fields = {"logger": record.name} if ours is None else ours
+    rows = "".join(traceback.format_exception(error)).split("\n") if error else []
     return Line(
         time=datetime.fromtimestamp(record.created, UTC),
         level=record.levelname.lower(),
-        event=record.getMessage(),
-        fields={"logger": record.name} if ours is None else ours,
-        trace="".join(traceback.format_exception(error)) if error else "",
+        event=_cut(record.getMessage()),
+        fields={_cut(name): _bounded(value) for name, value in fields.items()},
+        trace="\n".join(map(_cut, rows)),
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def _bounded(value: Any) -> Any:
+    """The value, or the beginning of its text where that is too long."""
+    if isinstance(value, int | float | None):
+        return value
+    text = str(value)
+    return value if len(text) <= LONGEST else _cut(text)
 
 
 def _form(format: Format, stream: TextIO) -> Callable[[Line], str]:  # noqa: A002
@@ -145,7 +159,7 @@ def _value(value: object) -> str:
 
 
 def _escape(text: str) -> str:
-    return _CONTROL.sub(_visible, text if len(text) <= LONGEST else text[:LONGEST] + "…")
+    return _CONTROL.sub(_visible, text)
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -131,6 +131,16 @@ class Output:
     """Exceptions of its client library that mean `Unavailable`. ConnectionError, TimeoutError, failed name look-ups
     and unreachable networks do so by themselves."""
 
+    @classmethod
+    def holds(cls, context: OutputContext) -> Mapping[str, str | Path]:
+        """What no other output may use at the same time, by the option that sets it: `{"path": folder}`.
+
+        Two enabled outputs, of whatever types, that hold the same are an error of the configuration. A path is the
+        same by whatever way one gets there; text should say what it is, as in "client gate at mqtt://broker". Called
+        for each check of a configuration, so it must be quick and touch nothing.
+        """
+        return {}
+
     def __init__(self, context: OutputContext) -> None:
         self.name: str = context.name
         self.options: Any = context.options

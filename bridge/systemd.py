@@ -16,8 +16,14 @@ STATE_DIRECTORY = Path("/var/lib/boxbridge")
 EXECUTABLE = Path("/opt/boxbridge/bin/boxbridge")
 CONFIGURATION = Path("/etc/boxbridge/boxbridge.toml")
 
-HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
-"""What ProtectHome= hides from the service."""
+HIDDEN = {
+    Path("/home"): "ProtectHome=",
+    Path("/root"): "ProtectHome=",
+    Path("/run/user"): "ProtectHome=",
+    Path("/tmp"): "PrivateTmp=",  # noqa: S108 - named, not used
+    Path("/var/tmp"): "PrivateTmp=",  # noqa: S108 - named, not used
+}
+"""What the service can't see, and the line of its unit that hides it."""
 
 
 def ready(status: str = "") -> None:
@@ -70,9 +76,13 @@ def _notify(*lines: str) -> None:
         log.warning("systemd can't be told: " + str(error), socket=address, message=lines[0])
 
 
-def hidden(path: Path) -> bool:
-    """Whether a service with this unit could not see the path."""
-    return any(path.resolve().is_relative_to(folder) for folder in HIDDEN)
+def hidden(path: Path) -> str:
+    """Why a service with this unit could not see the path, in words that follow it; empty where it can."""
+    for place, leads in ((path.absolute(), "lies"), (path.resolve(), f"leads to {path.resolve()},")):
+        for folder, line in HIDDEN.items():
+            if place.is_relative_to(folder):
+                return f"{leads} where {line} hides it from the service"
+    return ""
 
 
 def unit(executable: Path = EXECUTABLE, configuration: Path = CONFIGURATION, writes: Sequence[Path] = ()) -> str:

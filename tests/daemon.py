@@ -56,8 +56,7 @@ async def bridge_with(
     loaded = Plugins().load(source.plugins_dir)
     for number, plugin in enumerate(plugins):
         loaded.register(plugin, f"test {number}")
-    options = {name: output.Options for name, output in loaded.outputs.items()}
-    settings = source.settings(options, [broken.reason for broken in loaded.broken])
+    settings = source.settings(loaded.outputs, [broken.reason for broken in loaded.broken])
     async with Daemon(file, settings, loaded) as daemon:
         running = Running(daemon, port, control_port)
         async with running.control, running.socket:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import Struct
 
 from bridge import Answer, Delivery, Event, Output, Push, hookimpl
 from bridge.config.settings import OutputSettings, Settings
@@ -116,6 +117,11 @@ def plain_output(name: str, far: Far) -> type[Output]:
 
     PlainOutput.far = far
     return PlainOutput
+
+
+def output_with(options: type[Struct]) -> type[Output]:
+    """An output that is there for its options only."""
+    return type("OptionsOnly", (Output,), {"type": "options-only", "Options": options})
 
 
 class Bringing:

@@ -180,10 +180,34 @@ def test_a_device_cant_forge_a_line_through_an_exception() -> None:
     assert [line for line in lines if not line.startswith("    ")] == lines[:1]
 
 
-def test_a_megabyte_of_a_name_is_cut() -> None:
-    text = log_of('log.info("push", device="x" * 1_000_000)')
-    assert len(text) < 2100
-    assert text.endswith("x…\n")
+@pytest.mark.parametrize(
+    "code",
+    [
+        'log.info("push", device="x" * 1_000_000)',
+        'log.info("push", devices=["x" * 1_000_000])',
+        'log.info("push", **{"x" * 1_000_000: 1})',
+        'log.info("x" * 1_000_000)',
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_megabyte_of_a_name_is_cut(code: str, form: str) -> None:
+    text = log_of(code, form)
+    assert 2000 < len(text) < 2200
+    assert "x…" in text
+    if form == "json":
+        assert json.loads(text)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_megabyte_in_an_exception_is_cut(form: str) -> None:
+    text = log_of('try: raise ValueError("x" * 1_000_000)\nexcept ValueError: log.exception("failed")', form)
+    assert 2000 < len(text) < 2600
+    assert "ValueError: xxx" in text
+
+
+def test_json_keeps_numbers_lists_and_tables_as_they_are() -> None:
+    line = json.loads(log_of('log.info("push", n=1, f=1.5, no=None, yes=True, some=[1, {"a": "b"}])', "json"))
+    assert [line[name] for name in ("n", "f", "no", "yes", "some")] == [1, 1.5, None, True, [1, {"a": "b"}]]
 
 
 def test_a_value_that_cant_be_shown_costs_its_line_only() -> None:

@@ -38,7 +38,7 @@ def test_a_configuration_that_is_shown_loads(snippet: str, tmp_path: Path) -> No
     file = tmp_path / "boxbridge.toml"
     file.write_text(snippet)
     plugins = Plugins().load()
-    settings = read(file, given).settings({name: output.Options for name, output in plugins.outputs.items()})
+    settings = read(file, given).settings(plugins.outputs)
     assert set(settings.output) == set(tomllib.loads(snippet).get("output", {}))
 
 

@@ -110,10 +110,27 @@ def test_what_systemd_would_read_as_its_own_is_escaped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "hidden"), [("/home/me/.venv/bin/boxbridge", True), ("/root/x", True), ("/opt/x", False)]
+    ("path", "why"),
+    [
+        ("/home/me/.venv/bin/boxbridge", "lies where ProtectHome= hides it from the service"),
+        ("/root/x", "lies where ProtectHome= hides it from the service"),
+        ("/tmp/.venv/bin/boxbridge", "lies where PrivateTmp= hides it from the service"),
+        ("/var/tmp/boxbridge.toml", "lies where PrivateTmp= hides it from the service"),
+        ("/opt/x", ""),
+        ("/tmpfiles", ""),
+    ],
 )
-def test_what_the_service_could_not_see_is_known(path: str, hidden: bool) -> None:
-    assert systemd.hidden(Path(path)) is hidden
+def test_what_the_service_could_not_see_is_known(path: str, why: str) -> None:
+    assert systemd.hidden(Path(path)) == why
+
+
+def test_a_link_is_followed_to_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "away")
+    monkeypatch.setattr(systemd, "HIDDEN", {tmp_path / "away": "ProtectHome="})
+    assert systemd.hidden(tmp_path / "link/python") == (
+        f"leads to {tmp_path}/away/python, where ProtectHome= hides it from the service"
+    )
 
 
 def tool(name: str) -> str:

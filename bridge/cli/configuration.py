@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bridge import Output, OutputContext, __version__
+from bridge import Output
 from bridge.cli.options import config_option, load, service_environment
 from bridge.config.example import example
 from bridge.config.in_force import in_force
@@ -124,16 +124,8 @@ async def _try(name: str, settings: Settings, plugins: Plugins) -> tuple[bool, s
     """Whether an output is well, and what it found or what is wrong."""
     configured = settings.output[name]
     patience = min(PATIENCE, float(configured.timeout))
-    context = OutputContext(
-        name=name,
-        options=configured.options,
-        site=settings.site,
-        data=settings.data,
-        timezone=settings.timezone,
-        version=__version__,
-    )
     try:
-        output: Output = plugins.outputs[configured.type](context)
+        output: Output = plugins.outputs[configured.type](settings.context(name))
         return True, await asyncio.wait_for(output.check(), patience)
     except TimeoutError as error:
         return False, str(error) or f"no answer within {patience:g} s"

@@ -78,7 +78,8 @@ def demo_command(pushes: int | None) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise FileTrouble(f"{folder}: {error.strerror}; go to a folder that you may write to") from error
-    uvloop.run(_demo(folder, pushes))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open
+        uvloop.run(_demo(folder, pushes))
 
 
 async def _demo(folder: Path, pushes: int | None) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import click
 import structlog
 
 from bridge import __version__
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, FileTrouble
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells know it."""
 
 # Command -> module of bridge.cli that defines it, as a click command of the same name.
 COMMANDS = {
@@ -76,10 +80,38 @@ def cli() -> None:
     """Takes the pushes of AI video-analysis boxes and brings every event out."""
 
 
-def main() -> Any:
+def main() -> int:
     """Run the command line; errors for people are one message and an exit code, never a traceback."""
     try:
-        return cli(standalone_mode=True)
-    except BridgeError as error:
-        print(error, file=sys.stderr)
+        code = _run()
+        if sys.stdout is not None:  # as with `>&-`
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _abandon_stdout()
+        return _fail(f"the output can't be written: {error.strerror}", FileTrouble.exit_code)
+    return code
+
+
+def _run() -> int:
+    try:
+        return cli(standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
         return error.exit_code
+    except BridgeError as error:
+        return _fail(str(error), error.exit_code)
+    except click.Abort:
+        return INTERRUPTED
+
+
+def _fail(sentence: str, exit_code: int) -> int:
+    print(sentence, file=sys.stderr)
+    return exit_code
+
+
+def _abandon_stdout() -> None:
+    """Let what is still to be written go nowhere: Python tries again when it ends, and would say so."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)

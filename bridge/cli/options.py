@@ -60,8 +60,7 @@ def load(config: Path | None, environment: Mapping[str, str] = os.environ) -> tu
     """Find and read the configuration, load the plugins, drop-ins too; raises NoConfiguration, ConfigError."""
     source = read(find(config, environment), environment)
     plugins = Plugins().load(source.plugins_dir)
-    options = {name: output.Options for name, output in plugins.outputs.items()}
-    return source.settings(options, [broken.reason for broken in plugins.broken]), plugins
+    return source.settings(plugins.outputs, [broken.reason for broken in plugins.broken]), plugins
 
 
 def service_environment(file: Path | None = None) -> Mapping[str, str]:

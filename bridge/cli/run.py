@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import sys
@@ -37,7 +38,8 @@ def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
     settings, plugins = load(file)
     log.configure(log_format, log_level)
     _tune_garbage_collection()
-    uvloop.run(serve(Daemon(file, settings, plugins), began))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open
+        uvloop.run(serve(Daemon(file, settings, plugins), began))
 
 
 async def serve(daemon: Daemon, began: float) -> None:

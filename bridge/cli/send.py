@@ -49,7 +49,7 @@ def send_command(file: Any, url: str | None, config: Path | None) -> None:
     sent = push(body, url or _listening(config))
     success, answer = _read(sent)
     click.echo(f"HTTP {sent.status}  {answer}  {sent.seconds * 1000:.0f} ms")
-    raise SystemExit(0 if success else 1)
+    click.get_current_context().exit(0 if success else 1)
 
 
 def push(body: bytes, url: str) -> Sent:

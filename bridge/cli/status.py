@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.client import Client, Refused
+from bridge.cli.client import Client
 from bridge.cli.options import config_option
 from bridge.cli.replay import replay_line
 
@@ -27,14 +27,12 @@ def status_command(as_json: bool, config: Path | None) -> None:
 @config_option
 def reload_command(config: Path | None) -> None:
     """Give the daemon its changed configuration; where it is wrong, it says so and the old one stays in force."""
-    try:
-        answer = Client(config).post("/api/v1/reload").json()
-    except Refused as refused:
-        text = str(refused).replace("Nothing was started.", "The old configuration stays in force.")
-        raise Refused(text, refused.exit_code) from None
+    answer = Client(config).post("/api/v1/reload").json()
     print(f"{answer['reloaded']} is in force")
     for key in answer["after_restart"]:
         print(f"but a new {key} is taken over by a restart only")
+    for name in answer["dropped"]:
+        print(f"but it has no output {name} any more: it is stopped, and what waits for it is kept for keep_dead")
 
 
 def _page(status: dict[str, Any]) -> str:

@@ -31,10 +31,8 @@ def systemd_command(config: Path | None) -> None:
     executable = _executable()
     writes = _written(settings)
     for path in (executable, Path(sys.executable), file, *writes):
-        if systemd.hidden(path):
-            click.echo(
-                f"warning: {path} lies where ProtectHome= hides it from the service; use /opt, /srv or /etc", err=True
-            )
+        if why := systemd.hidden(path):
+            click.echo(f"warning: {path} {why}; use /opt, /srv or /etc", err=True)
     for path in writes:
         if not path.is_dir():
             click.echo(

@@ -25,3 +25,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def collide(first: str, second: str) -> bool:
+    """Whether only one of two listeners could have its address."""
+    (host, port), (other, other_port) = host_and_port(first), host_and_port(second)
+    return port == other_port and (_number(host) == _number(other) or _is_any(host) or _is_any(other))
+
+
+def _number(host: str) -> str:
+    return "127.0.0.1" if host == "localhost" else host
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

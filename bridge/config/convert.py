@@ -6,6 +6,7 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
@@ -88,6 +89,8 @@ class Conversion:
             return cls(**values)
         except (ValueError, TypeError) as error:
             sentence = self._without_secrets(str(error))
+        except Exception as error:  # noqa: BLE001 - a plugin's own checks may have faults of their own
+            sentence = self._without_secrets(f"its checks failed: {type(error).__name__}: {error}")
         name, colon, rest = sentence.partition(": ")
         if colon and name in {field.encode_name for field in structs.fields(cls)}:
             return self.fault((*path, name), rest)
@@ -253,14 +256,20 @@ def expected(kind: Any, metas: list[Meta]) -> str:
     if isinstance(plain, type) and issubclass(plain, Struct):
         return "a table"
     noun = _NOUNS.get(plain) or f"a {getattr(plain, '__name__', plain)}"
-    unit = {Duration: " s", Size: " B"}.get(plain, "")
-    limits = [f"{limit}{unit}" for meta in metas for limit in _limits(meta)]
-    return " ".join([noun, *limits]) + _READERS.get(plain, "")
+    limits = [limit for meta in metas for limit in _limits(meta, getattr(plain, "UNITS", {}))]
+    such_as = _READERS.get(plain, "")
+    return " ".join([noun, *limits]) + ("," if limits and such_as else "") + such_as
 
 
-def _limits(meta: Meta) -> list[str]:
+def _limits(meta: Meta, units: Mapping[str, float]) -> list[str]:
+    def written(limit: Any) -> str:
+        """A limit as people write it: in the largest unit that it is a whole number of."""
+        fitting = [(size, unit) for unit, size in units.items() if limit and limit / size == round(limit / size)]
+        size, unit = max(fitting, key=itemgetter(0), default=(1, next(iter(units), "")))
+        return f"{round(limit / size)}{unit}" if units else str(limit)
+
     if meta.ge is not None and meta.le is not None:
-        return [f"between {meta.ge} and {meta.le}"]
+        return [f"between {written(meta.ge)} and {written(meta.le)}"]
     words = {
         "ge": "of at least {}",
         "gt": "above {}",
@@ -271,7 +280,9 @@ def _limits(meta: Meta) -> list[str]:
         "max_length": "of length {} or less",
         "pattern": "that matches {}",
     }
-    return [text.format(limit) for name, text in words.items() if (limit := getattr(meta, name)) is not None]
+    bounds = ("ge", "gt", "le", "lt")
+    given = [(name, limit) for name in words if (limit := getattr(meta, name)) is not None]
+    return [words[name].format(written(limit) if name in bounds else limit) for name, limit in given]
 
 
 def _zone(name: str) -> ZoneInfo:

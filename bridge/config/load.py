@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,11 +13,20 @@ import tomli
 from msgspec import Struct, structs
 
 from bridge.config import defaults
-from bridge.config.address import host_and_port, is_loopback
+from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
 from bridge.config.locator import Path, Place, Places
-from bridge.config.settings import PLUGINS_DIR, ControlSettings, OutputSettings, ServerSettings, Settings
+from bridge.config.settings import (
+    LONGEST_SOCKET_PATH,
+    PLUGINS_DIR,
+    SOCKET,
+    ControlSettings,
+    OutputSettings,
+    ServerSettings,
+    Settings,
+)
 from bridge.errors import ConfigError, NoConfiguration, Problem
+from bridge.output import Output
 
 NAME = "boxbridge.toml"
 SYSTEM_FOLDER = FilePath("/etc/boxbridge")
@@ -64,13 +74,12 @@ class Source(Struct, frozen=True, kw_only=True):
         folder = conversion.convert(FilePath, self.tables[name], (name,)) if name in self.tables else default
         return folder if isinstance(folder, FilePath) else default
 
-    def settings(self, options: Mapping[str, type[Struct]], broken: Sequence[str] = ()) -> Settings:
+    def settings(self, outputs: Mapping[str, type[Output]], broken: Sequence[str] = ()) -> Settings:
         """The settings; raises ConfigError.
 
-        `options`: the Options struct of each type of output. `broken`: a sentence for each plugin that could not be
-        loaded, said where a type is missing.
+        `outputs`: by type. `broken`: a sentence for each plugin that could not be loaded, said where a type is missing.
         """
-        reading = _Reading(self, options, broken)
+        reading = _Reading(self, outputs, broken)
         settings: Settings = reading.settings()
         if reading.faults:
             raise ConfigError(reading.problems())
@@ -102,10 +111,10 @@ def no_output_type(wanted: str, known: Iterable[str], broken: Sequence[str]) -> 
 class _Reading(Conversion):
     """One reading of a source as settings, with the checks that concern more than one value."""
 
-    def __init__(self, source: Source, options: Mapping[str, type[Struct]], broken: Sequence[str]) -> None:
+    def __init__(self, source: Source, outputs: Mapping[str, type[Output]], broken: Sequence[str]) -> None:
         super().__init__(source.file, source.places, source.environment)
         self._tables = source.tables
-        self._options = options
+        self._types = outputs
         self._broken = broken
 
     def settings(self) -> Any:
@@ -119,11 +128,16 @@ class _Reading(Conversion):
             Settings, self._tables, (), skip=("output", *(machine.keys() - self._tables.keys()))
         )
         self._check_plugins_dir(values.get("plugins_dir"))
+        self._check_data(values["data"])
         self._check_server(values.get("server"))
         self._check_control(values.get("control"))
+        self._check_ports(values.get("server", ServerSettings()), values.get("control", ControlSettings()))
         self._check_devices(values.get("device"))
         values["output"] = self._outputs(self._tables.get("output", {}))
-        return self.build(Settings, values, ())
+        settings = self.build(Settings, values, ())
+        if isinstance(settings, Settings):
+            self._check_held(settings)
+        return settings
 
     def problems(self) -> list[Problem]:
         """What is wrong, table by table in the order of the file; in a table unknown keys come first."""
@@ -161,21 +175,48 @@ class _Reading(Conversion):
         wanted = table.get("type")
         if not isinstance(wanted, str):
             return None  # noted where all keys are read
-        if wanted not in self._options:
-            self.fault((*path, "type"), no_output_type(wanted, self._options, self._broken))
+        if wanted not in self._types:
+            self.fault((*path, "type"), no_output_type(wanted, self._types, self._broken))
             return None
+        options = self._types[wanted].Options
         try:
-            own = {field.encode_name for field in structs.fields(self._options[wanted])}
+            own = {field.encode_name for field in structs.fields(options)}
         except (NameError, TypeError) as error:  # a plugin's annotations name what is not there
             self.fault((*path, "type"), f'the options of output type "{wanted}" can\'t be understood: {error}')
             return None
         for name in sorted(own.intersection(_COMMON)):
             self.fault((*path, "type"), f'output type "{wanted}" has an option "{name}", which every output has')
-        return self._options[wanted]
+        return options
+
+    def _check_held(self, settings: Settings) -> None:
+        """What an output holds for itself, no other may hold."""
+        holders: dict[str, str] = {}
+        for name in (name for name, output in settings.output.items() if output.enabled):
+            for option, held in self._held(name, settings).items():
+                holder = holders.setdefault(held, name)
+                if holder != name:
+                    self.fault(("output", name, option), f"output {holder} has {held} already: each needs its own")
+
+    def _held(self, name: str, settings: Settings) -> dict[str, str]:
+        try:
+            held = self._types[settings.output[name].type].holds(settings.context(name))
+            return {option: str(it.resolve() if isinstance(it, FilePath) else it) for option, it in held.items()}
+        except Exception as error:  # noqa: BLE001 - a plugin's own code may raise anything
+            self.fault(("output", name), f"what it holds can't be said: {type(error).__name__}: {error}")
+            return {}
 
     def _check_plugins_dir(self, folder: Any) -> None:
         if isinstance(folder, FilePath) and folder != PLUGINS_DIR and not folder.is_dir():
             self.fault(("plugins_dir",), f"there is no folder {folder}")
+
+    def _check_data(self, folder: Any) -> None:
+        if not isinstance(folder, FilePath):
+            return
+        if len(os.fsencode(folder / SOCKET)) > LONGEST_SOCKET_PATH:
+            longest = f"is longer than {LONGEST_SOCKET_PATH} bytes: set a shorter `data`"
+            self.fault(("data",), f"the socket's path {folder / SOCKET} {longest}")
+        elif (there := _in_the_way(folder)) is not None:
+            self.fault(("data",), f"{there} is no folder: move it away, or set another `data`")
 
     def _check_server(self, server: Any) -> None:
         if isinstance(server, ServerSettings):
@@ -187,6 +228,16 @@ class _Reading(Conversion):
             if host and not is_loopback(host):
                 remedy = 'such as "127.0.0.1:8601", or "" for none'
                 self.fault(("control", "listen"), f'"{host}" is not a loopback address, {remedy}')
+
+    def _check_ports(self, server: Any, control: Any) -> None:
+        if not isinstance(server, ServerSettings) or not isinstance(control, ControlSettings) or not control.listen:
+            return
+        try:
+            if collide(server.listen, control.listen):
+                port = host_and_port(control.listen)[1]
+                self.fault(("control", "listen"), f"[server] listens on port {port} already: set another one")
+        except ValueError:
+            return  # noted where each address is read
 
     def _address(self, text: str, path: tuple[str, ...]) -> str:
         try:
@@ -203,3 +254,15 @@ class _Reading(Conversion):
         for key, device in devices.items():
             if device.id and taken.setdefault(device.id, key) != key:
                 self.fault(("device", key, "id"), f'"{device.id}" is the name of device {taken[device.id]} already')
+
+
+def _in_the_way(folder: FilePath) -> FilePath | None:
+    """What stands where the folder, or one that it is to be in, should be, and is none."""
+    for place in (folder, *folder.parents):
+        try:
+            return None if stat.S_ISDIR(place.stat().st_mode) else place
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None  # who checks may not look where the daemon may
+    return None

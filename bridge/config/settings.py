@@ -8,26 +8,37 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from bridge import __version__
 from bridge.options import Duration, Size
+from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
 """The commands' way to a running daemon, below `data`."""
 PLUGINS_DIR = Path("/etc/boxbridge/plugins")
 """Where drop-in plugins are looked for if the configuration says nothing."""
+LONGEST_SOCKET_PATH = 107
+"""Bytes, Linux's limit."""
+
+_YEARS = 3650 * 86400
+"""Longer than anybody means, and short enough to be added to any date."""
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
     """[server]: the listener for devices."""
 
     listen: Annotated[str, Meta(description="Address and port that devices push to.")] = "0.0.0.0:8600"
-    max_body: Annotated[Size, Meta(description="Largest push that is taken.")] = Size("16MB")
+    max_body: Annotated[Size, Meta(description="Largest push that is taken.", ge=1000, le=64_000_000)] = Size("16MB")
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True):
     """[journal]: what is kept on disk."""
 
-    keep: Annotated[Duration, Meta(description="How long events live on after every output has them.")] = Duration("7d")
-    keep_dead: Annotated[Duration, Meta(description="How long dead letters are kept.")] = Duration("30d")
+    keep: Annotated[
+        Duration, Meta(description="How long events live on after every output has them.", ge=60, le=_YEARS)
+    ] = Duration("7d")
+    keep_dead: Annotated[Duration, Meta(description="How long dead letters are kept.", ge=3600, le=_YEARS)] = Duration(
+        "30d"
+    )
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True):
@@ -58,8 +69,12 @@ class OutputSettings(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(description="Events under way at once; 64, or 1 for a plain `deliver`.", examples=[64]),
     ] = None
-    timeout: Annotated[Duration, Meta(description="No answer within it counts as unavailable.")] = Duration("30s")
-    retry_for: Annotated[Duration, Meta(description="How long one failing event is tried.")] = Duration("24h")
+    timeout: Annotated[Duration, Meta(description="No answer within it counts as unavailable.", ge=0.1, le=86400)] = (
+        Duration("30s")
+    )
+    retry_for: Annotated[Duration, Meta(description="How long one failing event is tried; 0s: once.", le=_YEARS)] = (
+        Duration("24h")
+    )
     options: Struct
     """The keys of its type, not a key itself."""
 
@@ -89,10 +104,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             examples=["Asia/Shanghai"],
         ),
     ]
-    late_after: Annotated[Duration, Meta(description="Older than this when delivered: old news.")] = Duration("5m")
+    late_after: Annotated[Duration, Meta(description="Older than this when delivered: old news.", ge=1, le=_YEARS)] = (
+        Duration("5m")
+    )
     plugins_dir: Annotated[Path, Meta(description="Folder of drop-in plugins, *.py.")] = PLUGINS_DIR
     server: ServerSettings = ServerSettings()
     journal: JournalSettings = JournalSettings()
     control: ControlSettings = ControlSettings()
     output: dict[str, OutputSettings] = {}
     device: dict[str, DeviceSettings] = {}
+
+    def context(self, output: str) -> OutputContext:
+        """What the output with this name is told about the place it runs in."""
+        return OutputContext(
+            name=output,
+            options=self.output[output].options,
+            site=self.site,
+            data=self.data,
+            timezone=self.timezone,
+            version=__version__,
+        )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import unquote
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +18,11 @@ from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
 from bridge.event import PictureLost
+
+_EVENTS = "/api/v1/events/"
+_NOT_GUESSED = {"X-Content-Type-Options": "nosniff"}
+_NO_PAGE = _NOT_GUESSED | {"Content-Disposition": "attachment"}
+"""What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
 
 
 class Refusals(Struct, frozen=True):
@@ -89,13 +96,15 @@ def application(house: House) -> Starlette:
 
     async def reload(_: Request) -> Response:
         try:
-            after_restart = await house.reload()
+            reloaded = await house.reload()
         except BridgeError as error:
             return json({"error": str(error), "exit_code": error.exit_code}, 422)
-        return json({"reloaded": str(house.config), "after_restart": after_restart})
+        return json({"reloaded": str(house.config), **asdict(reloaded)})
 
     async def event(request: Request) -> Response:
-        return await _event(house, request.path_params["what"], request.path_params.get("part", "document"))
+        # As it was sent: a msg_id may have a slash of its own, which is quoted there.
+        what, _, part = request.scope["raw_path"].decode("ascii").removeprefix(_EVENTS).partition("/")
+        return await _event(house, unquote(what), part or "document")
 
     return Starlette(
         routes=[
@@ -110,8 +119,7 @@ def application(house: House) -> Starlette:
             *dead.routes(house),
             *outputs.routes(house),
             *replays.routes(house),
-            Route("/api/v1/events/{what}", answering(event)),
-            Route("/api/v1/events/{what}/{part:path}", answering(event)),
+            Route(_EVENTS + "{what:path}", answering(event)),
         ]
     )
 
@@ -160,11 +168,11 @@ async def _event(house: House, what: str, part: str) -> Response:
             return Response(read.document(row.sequence), media_type="application/json")
         if part == "original":
             original = read.original()
-            return Response(await original.read(), media_type=original.content_type or "application/octet-stream")
+            return Response(await original.read(), media_type="application/octet-stream", headers=_NO_PAGE)
         number = part.removeprefix("picture/")
         if number.isdecimal() and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
-            return Response(await picture.read(), media_type=picture.media_type)
+            return Response(await picture.read(), media_type=picture.media_type, headers=_NOT_GUESSED)
     except PictureLost as error:
         raise Missing(str(error)) from error
     raise Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

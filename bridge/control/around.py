@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bridge.control import events
-from bridge.control.answers import Missing, Wrong, answering
+from bridge.control.answers import Missing, Trouble, Wrong, answering
 from bridge.control.events import EventLine
 from bridge.control.house import House
 from bridge.control.times import milliseconds
@@ -130,7 +130,7 @@ async def _peers(house: House, rows: list[EventRow]) -> list[str]:
     for row in rows:
         try:
             record, _ = await events.read(house, row)
-        except Missing:
+        except (Missing, Trouble):
             continue
         peers += [record.blob.peer] if record.blob.peer not in peers else []
     return peers

@@ -10,7 +10,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.routing import Route
 
-from bridge.control.answers import Missing, Wrong, answering
+from bridge.control.answers import Missing, Trouble, Wrong, answering
 from bridge.control.house import House
 from bridge.control.times import milliseconds
 from bridge.event import Event, utc_now
@@ -105,16 +105,18 @@ async def find(house: House, what: str) -> EventRow:
 
 
 async def read(house: House, row: EventRow) -> tuple[Record, Event]:
-    """The record of an event; raises Missing where it can't be read, or is damaged."""
+    """The record of an event; raises Missing where it is damaged, Trouble where it can't be read now."""
     try:
         record = await house.journal.read(row.sequence)
         event = record.event(row.sequence) if isinstance(record, Record) else None
     except OSError as error:
-        raise Missing(f"the record of event {row.id} can't be read now: {error}") from error
+        raise Trouble(f"the record of event {row.id} can't be read now: {error}") from error
     except msgspec.DecodeError as error:
-        raise Missing(f"the document of event {row.id} can't be read: {error}") from error
-    if not isinstance(record, Record) or event is None:
+        raise Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
+    if not isinstance(record, Record):
         raise Missing(f"the record of event {row.id} is damaged on disk")
+    if event is None:
+        raise Missing(f"the record of event {row.id} holds no event")
     return record, event
 
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from bridge.config.settings import Settings
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Journal
 from bridge.receiver.intake import Intake
+
+
+class Reloaded(Struct, frozen=True, kw_only=True):
+    """What came of a reload, besides that the file is in force."""
+
+    after_restart: list[str]
+    """The changed keys that only a restart takes over."""
+    dropped: list[str]
+    """Outputs that ran and are no longer configured; what waits for them is kept for `keep_dead`."""
 
 
 class House(Protocol):
@@ -24,8 +35,5 @@ class House(Protocol):
     dispatcher: Dispatcher
     replays: Replays
 
-    async def reload(self) -> list[str]:
-        """Take the configuration file over anew; returns the changed keys that only a restart takes over.
-
-        Raises BridgeError and changes nothing where the file is wrong.
-        """
+    async def reload(self) -> Reloaded:
+        """Take the configuration file over anew; raises BridgeError and changes nothing where the file is wrong."""

@@ -14,34 +14,42 @@ from prometheus_client.core import (
 )
 
 from bridge.control.house import House
+from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
-from bridge.journal.journal import Record
+from bridge.journal.journal import Journal, Record
 from bridge.journal.record import from_milliseconds
 
 
 async def render(house: House) -> bytes:
     """The text of `/metrics`."""
-    oldest = {name: await _oldest_waiting(house, name) for name in house.dispatcher.lanes}
+    lanes = dict(house.dispatcher.lanes)  # a reload may exchange them while records are read
+    oldest = {name: await _oldest_waiting(house.journal, lane) for name, lane in lanes.items()}
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            yield from _families(house, oldest)
+            yield from _families(house, lanes, oldest)
 
     registry = CollectorRegistry()
     registry.register(Collector())
     return generate_latest(registry)
 
 
-async def _oldest_waiting(house: House, output: str) -> float | None:
-    """When the oldest event that waits for an output was received, in seconds since 1970."""
-    sequence = house.dispatcher.lanes[output].cursor.oldest_waiting(house.journal.next)
+async def _oldest_waiting(journal: Journal, lane: Lane) -> float | None:
+    """When the oldest event that waits for an output was received, in seconds since 1970; None where it can't be read.
+
+    That it can't is for the lane to say, which wants the event itself.
+    """
+    sequence = lane.cursor.oldest_waiting(journal.next)
     if sequence is None:
         return None
-    read = await house.journal.read(sequence)
+    try:
+        read = await journal.read(sequence)
+    except OSError:
+        return None
     return from_milliseconds(read.blob.received).timestamp() if isinstance(read, Record) else None
 
 
-def _families(house: House, oldest: Mapping[str, float | None]) -> Iterator[Any]:
+def _families(house: House, lanes: Mapping[str, Lane], oldest: Mapping[str, float | None]) -> Iterator[Any]:
     yield InfoMetricFamily("boxbridge_build", "Version of boxbridge.", {"version": house.version})
     pushes = CounterMetricFamily("boxbridge_pushes", "Pushes by protocol and outcome.", labels=["protocol", "outcome"])
     for labels, count in house.intake.pushes.items():
@@ -55,7 +63,6 @@ def _families(house: House, oldest: Mapping[str, float | None]) -> Iterator[Any]
         "boxbridge_answer_seconds", "From a push's last byte to its answer.", {(): house.intake.answer_seconds}
     )
 
-    lanes = house.dispatcher.lanes
     deliveries = CounterMetricFamily(
         "boxbridge_deliveries", "Attempts by output and outcome.", labels=["output", "outcome"]
     )

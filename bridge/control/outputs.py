@@ -108,7 +108,7 @@ def _report(house: House, name: str) -> OutputReport:
 
 
 async def _pause(house: House, cursor: Cursor) -> str:
-    async with house.dispatcher.apart(cursor.name):
+    async with house.dispatcher.apart(cursor.name, house.settings):
         cursor.paused = cursor.paused or now_ms()
         await house.journal.write_state()
     return f"output {cursor.name} is paused; its events wait until: boxbridge outputs resume {cursor.name}"
@@ -117,7 +117,7 @@ async def _pause(house: House, cursor: Cursor) -> str:
 async def _resume(house: House, cursor: Cursor) -> str:
     if not house.settings.output[cursor.name].enabled:
         raise Refusal(f"output {cursor.name} is off in the configuration: remove enabled = false there, then reload")
-    async with house.dispatcher.apart(cursor.name):
+    async with house.dispatcher.apart(cursor.name, house.settings):
         cursor.paused = 0
         await house.journal.write_state()
     return f"output {cursor.name} goes on; {cursor.waiting(house.journal.next)} events wait for it"
@@ -129,7 +129,7 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
         raise Wrong("say what it is to be called")
     if new in house.journal.cursors and new not in house.settings.output:
         raise Refusal(f"{new} is the name of another output that is no longer configured: forget that one first")
-    async with house.dispatcher.apart(new):
+    async with house.dispatcher.apart(new, house.settings):
         await house.journal.rename_output(old, new)
     waiting = cursor.waiting(house.journal.next)
     return f"output {old} is called {new} now, and goes on where {old} stood: {waiting} events wait, {cursor.dead} dead"

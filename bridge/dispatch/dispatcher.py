@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import structlog
 
-from bridge import __version__
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Journal
@@ -26,7 +25,8 @@ class Dispatcher:
         self.lanes: dict[str, Lane] = {}
         self._journal = journal
         self._plugins = plugins
-        self._settings: Settings | None = None
+        self._terms: dict[str, tuple[object, ...]] = {}
+        """What each lane was made from."""
         self._changing = asyncio.Lock()
 
     async def apply(self, settings: Settings) -> None:
@@ -35,41 +35,32 @@ class Dispatcher:
             await self._apply(settings)
 
     async def _apply(self, settings: Settings) -> None:
-        old = self._settings
-        same_place = old is not None and _place(old) == _place(settings)
         for name in list(self.lanes):
-            unchanged = same_place and old is not None and old.output.get(name) == settings.output.get(name)
-            if not unchanged or self.lanes[name].report().state == "paused":
+            changed = self._terms[name] != _terms(name, settings)
+            if changed or self.lanes[name].report().state == "paused":
                 await self._stop(name)
         for name, output in settings.output.items():
             if output.enabled and name not in self.lanes:
                 await self._start(name, output, settings)
-        self._settings = settings  # last: what was not carried out is taken as changed the next time
 
     async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
         cursor = await self._journal.place_output(name, output.from_)
         if cursor.paused:
             return
-        context = OutputContext(
-            name=name,
-            options=output.options,
-            site=settings.site,
-            data=settings.data,
-            timezone=settings.timezone,
-            version=__version__,
-            lost=lambda reason: lane.lost(reason),  # noqa: PLW0108 - the lane is made below
-        )
+        context = settings.context(name)
+        context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
+        self._terms[name] = _terms(name, settings)
         lane.start()
 
     async def _stop(self, name: str) -> None:
         await self.lanes[name].stop()
-        del self.lanes[name]
+        del self.lanes[name], self._terms[name]
 
     @contextlib.asynccontextmanager
-    async def apart(self, name: str) -> AsyncIterator[None]:
+    async def apart(self, name: str, settings: Settings) -> AsyncIterator[None]:
         """Stop an output's lane while its place in the journal is changed; then start it anew, if it may run."""
         async with self._changing:
             if name in self.lanes:
@@ -77,9 +68,9 @@ class Dispatcher:
             try:
                 yield
             finally:
-                output = self._settings.output.get(name) if self._settings else None
-                if self._settings is not None and output is not None and output.enabled:
-                    await self._start(name, output, self._settings)
+                output = settings.output.get(name)
+                if output is not None and output.enabled:
+                    await self._start(name, output, settings)
 
     def again(self, name: str, sequence: int, *, replay: bool = False) -> bool:
         """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
@@ -129,6 +120,6 @@ def _make(output: type[Output], context: OutputContext) -> Output:
         return _Unmade(context, f"it could not be made: {type(error).__name__}: {error}")
 
 
-def _place(settings: Settings) -> tuple[object, ...]:
-    """What every output is told, besides its own table."""
-    return settings.site, settings.data, settings.timezone, settings.late_after
+def _terms(name: str, settings: Settings) -> tuple[object, ...]:
+    """What an output's lane is made from: its own table, and what every output is told."""
+    return settings.output.get(name), settings.site, settings.data, settings.timezone, settings.late_after

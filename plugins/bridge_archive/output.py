@@ -37,7 +37,12 @@ class Archive(Output):
 
     def __init__(self, context: OutputContext) -> None:
         super().__init__(context)
-        self._writer = Writer(self.data / (self.options.path or "archive"))
+        self._writer = Writer(_folder(context))
+
+    @classmethod
+    def holds(cls, context: OutputContext) -> dict[str, Path]:
+        """Its folder: two writers in one would take each other's half-written files for their own."""
+        return {"path": _folder(context)}
 
     @property
     def path(self) -> Path:
@@ -107,3 +112,8 @@ class Archive(Output):
         """A disk may be mended, mounted or made room on: nothing is counted against the event."""
         where = f" ({error.filename})" if error.filename and Path(error.filename) != self.path else ""
         return Unavailable(f"archive {self.path} can't be written: {error.strerror or error}{where}")
+
+
+def _folder(context: OutputContext) -> Path:
+    path: Path | None = context.options.path
+    return context.data / (path or "archive")

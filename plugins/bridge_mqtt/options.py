@@ -50,7 +50,8 @@ class Options(Struct, frozen=True, kw_only=True):
         bool, Meta(description="Whether the broker keeps each channel's latest scene for new subscribers.")
     ] = True
     max_packet: Annotated[
-        Size | None, Meta(description="Largest packet that the broker takes, where it does not say so itself.")
+        Annotated[Size, Meta(ge=1000)] | None,
+        Meta(description="Largest packet that the broker takes, where it does not say so itself."),
     ] = None
     ca: Annotated[
         Path | None,
@@ -73,10 +74,18 @@ class Options(Struct, frozen=True, kw_only=True):
     insecure: Annotated[bool, Meta(description="true: don't verify who the broker is. For trials only.")] = False
     keepalive: Annotated[Duration, Meta(description="A silent connection is tested this often.")] = Duration("30s")
     connect_timeout: Annotated[
-        Duration, Meta(description="Name look-up, connection, TLS and the broker's answer together may take this long.")
+        Duration,
+        Meta(
+            description="Name look-up, connection, TLS and the broker's answer together may take this long.",
+            ge=0.1,
+            le=3600,
+        ),
     ] = Duration("10s")
     ack_timeout: Annotated[
-        Duration, Meta(description="A broker that acknowledges nothing for this long is left and connected again.")
+        Duration,
+        Meta(
+            description="A broker that acknowledges nothing for this long is left and connected again.", ge=0.1, le=3600
+        ),
     ] = Duration("20s")
 
     def __post_init__(self) -> None:

@@ -31,6 +31,12 @@ class Mqtt(Output):
         self._connection: Connection | None = None
         self._turn = _done()
 
+    @classmethod
+    def holds(cls, context: OutputContext) -> dict[str, str]:
+        """Its name at the broker, where the configuration gives one: two clients of one name throw each other out."""
+        options: Options = context.options
+        return {"client_id": f"client {options.client_id} at {options.url}"} if options.client_id else {}
+
     async def open(self) -> str:
         """Connect and say `online`; returns the version and the largest packet."""
         connection = await self._connect(self._client_id(), self._state("offline"), self._gone)

@@ -34,9 +34,9 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
     headers: Annotated[
         dict[str, Secret], Meta(description="Further headers, such as `Authorization`; their values are secrets.")
     ] = {}
-    connect_timeout: Annotated[Duration, Meta(description="How long connecting may take, TLS included.")] = Duration(
-        "10s"
-    )
+    connect_timeout: Annotated[
+        Duration, Meta(description="How long connecting may take, TLS included.", ge=0.1, le=3600)
+    ] = Duration("10s")
     ca: Annotated[
         Path | None,
         Meta(

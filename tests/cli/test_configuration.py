@@ -169,6 +169,44 @@ x.toml:8:7  output.a.key: ${NO_SUCH_KEY} is not set
     )
 
 
+@pytest.mark.parametrize(
+    ("output", "key", "bounds"),
+    [
+        ('"mqtt"\nurl = "mqtt://h"', "connect_timeout", "a duration between 100ms and 1h"),
+        ('"mqtt"\nurl = "mqtt://h"', "ack_timeout", "a duration between 100ms and 1h"),
+        ('"webhook"\nurl = "http://127.0.0.1"', "connect_timeout", "a duration between 100ms and 1h"),
+    ],
+)
+def test_a_built_in_output_waits_for_longer_than_nothing(output: str, key: str, bounds: str) -> None:
+    Path("boxbridge.toml").write_text(f'{HEAD}[output.a]\ntype = {output}\n{key} = "0s"\n')
+    code, _, error = boxbridge("check")
+    assert code == 78
+    assert f'output.a.{key}: "0s" is not {bounds}, such as "30s"' in error
+
+
+def test_max_packet_is_larger_than_nothing() -> None:
+    Path("boxbridge.toml").write_text(f'{HEAD}[output.a]\ntype = "mqtt"\nurl = "mqtt://h"\nmax_packet = "0B"\n')
+    assert 'output.a.max_packet: "0B" is not a size of at least 1kB, such as "16MB"' in boxbridge("check")[2]
+
+
+def test_two_outputs_that_would_disturb_each_other_are_refused(folder: Path) -> None:
+    client = 'type = "mqtt"\nurl = "mqtt://127.0.0.1"\nclient_id = "gate"\n'
+    Path("boxbridge.toml").write_text(
+        f'{HEAD}[output.a]\ntype = "archive"\n[output.b]\ntype = "archive"\npath = "data/archive"\n'
+        f"[output.c]\n{client}[output.d]\n{client}"
+    )
+    for command in ("check", "run"):
+        code, said, error = boxbridge(command)
+        assert (code, said) == (78, "")
+        assert (
+            error
+            == f"""\
+boxbridge.toml:9:8    output.b.path: output a has {folder}/data/archive already: each needs its own
+boxbridge.toml:17:13  output.d.client_id: output c has client gate at mqtt://127.0.0.1 already: each needs its own
+2 errors. Nothing was started."""
+        )
+
+
 def test_the_configuration_may_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("elsewhere.toml").write_text(HEAD)
     monkeypatch.setenv("BOXBRIDGE_CONFIG", "elsewhere.toml")

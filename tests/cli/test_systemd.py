@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from bridge import systemd
@@ -56,3 +57,9 @@ def test_a_wrong_configuration_makes_no_unit(tmp_path: Path) -> None:
     done = unit_for(tmp_path, 'sight = "plant-a"\n')
     assert (done.returncode, done.stdout) == (78, "")
     assert 'did you mean "site"' in done.stderr
+
+
+def test_what_private_tmp_hides_is_warned_of_as_such() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        done = unit_for(Path(folder), 'site = "plant-a"\n')
+        assert f"warning: {folder}/boxbridge.toml lies where PrivateTmp= hides it" in done.stderr

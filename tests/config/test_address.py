@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.config.address import host_and_port, is_loopback
+from bridge.config.address import collide, host_and_port, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,18 @@ def test_a_port_has_bounds(port: int) -> None:
 def test_loopback_is_known() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost")] == [True] * 4
     assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.168.1.1", "example")] == [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_so"),
+    [
+        ("127.0.0.1:8600", "127.0.0.1:8600", True),
+        ("127.0.0.1:8600", "localhost:8600", True),
+        ("0.0.0.0:8600", "127.0.0.1:8600", True),
+        ("[::]:8600", "127.0.0.1:8600", True),
+        ("192.168.1.20:8600", "127.0.0.1:8600", False),
+        ("0.0.0.0:8600", "127.0.0.1:8601", False),
+    ],
+)
+def test_two_listeners_that_want_the_same_address_are_known(first: str, second: str, is_so: bool) -> None:
+    assert (collide(first, second), collide(second, first)) == (is_so, is_so)

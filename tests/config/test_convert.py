@@ -98,9 +98,9 @@ def test_a_value_becomes_what_the_field_says(tmp_path: Path, text: str, field: s
         ("limit = 2", "1:9 limit: 2 is not a whole number above 2"),
         ('short = "abcd"', '1:9 short: "abcd" is not text of length 3 or less that matches ^[a-z]*$'),
         ('ratio = "1"', '1:9 ratio: "1" is not a number'),
-        ("wait = 5", '1:8 wait: 5 is not a duration of at least 1 s such as "30s"'),
+        ("wait = 5", '1:8 wait: 5 is not a duration of at least 1s, such as "30s"'),
         ('wait = "5"', '1:8 wait: "5" is not a number with a unit (ms, s, m, h, d), such as "30s"'),
-        ('wait = "5ms"', '1:8 wait: "5ms" is not a duration of at least 1 s such as "30s"'),
+        ('wait = "5ms"', '1:8 wait: "5ms" is not a duration of at least 1s, such as "30s"'),
         ("room = 16", '1:8 room: 16 is not a size such as "16MB"'),
         (
             'backlog = "some"',

@@ -54,9 +54,9 @@ class Guarded(Output):
         api_key: Secret
 
 
-def settings_of(text: str, folder: Path, options: dict[str, type[Struct]], environment: dict[str, str]) -> None:
+def settings_of(text: str, folder: Path, outputs: dict[str, type[Output]], environment: dict[str, str]) -> None:
     (folder / "x.toml").write_text(text, "utf-8")
-    read(folder / "x.toml", environment).settings(options)
+    read(folder / "x.toml", environment).settings(outputs)
 
 
 def uncommented(text: str) -> str:
@@ -73,8 +73,7 @@ def test_the_repository_s_example_is_what_is_generated() -> None:
 
 
 def test_the_repository_s_example_loads() -> None:
-    options = {name: output.Options for name, output in Plugins().load().outputs.items()}
-    found = read(REPOSITORY / "config.example.toml", {}).settings(options)
+    found = read(REPOSITORY / "config.example.toml", {}).settings(Plugins().load().outputs)
     assert [output.type for output in found.output.values()] == ["archive", "mqtt", "webhook"]
 
 
@@ -104,20 +103,20 @@ def test_no_line_is_too_long() -> None:
 
 
 def test_an_example_loads_as_it_stands(tmp_path: Path) -> None:
-    settings_of(example(["odd", "odd"], {"odd": Odd}), tmp_path, {"odd": OddOptions}, {})
+    settings_of(example(["odd", "odd"], {"odd": Odd}), tmp_path, {"odd": Odd}, {})
 
 
 def test_all_that_is_commented_out_loads_too(tmp_path: Path) -> None:
     text = uncommented(example(["odd"], {"odd": Odd}))
     assert tomli.loads(text)["output"]["odd"].keys() > {"key", "from-port", "room", "hosts", "login"}
     assert tomli.loads(text)["device"]["SERIAL"]["channels"] == {"1": "north"}
-    settings_of(text, tmp_path, {"odd": OddOptions}, {"ODD_KEY": "k", "ODD_PASSWORD": "p"})
+    settings_of(text, tmp_path, {"odd": Odd}, {"ODD_KEY": "k", "ODD_PASSWORD": "p"})
 
 
 def test_a_secret_that_is_needed_is_asked_for_by_name(tmp_path: Path) -> None:
     text = example(["guarded"], {"guarded": Guarded})
     with pytest.raises(ConfigError, match=r"output\.guarded\.api_key: \$\{GUARDED_API_KEY\} is not set"):
-        settings_of(text, tmp_path, {"guarded": Guarded.Options}, {})
+        settings_of(text, tmp_path, {"guarded": Guarded}, {})
 
 
 def test_two_outputs_of_a_type_have_names_of_their_own() -> None:

@@ -13,6 +13,8 @@ from bridge.config.load import find, read
 from bridge.config.settings import PLUGINS_DIR, OutputSettings, Settings
 from bridge.errors import ConfigError, NoConfiguration
 from bridge.options import Duration, Secret, Size
+from bridge.output import Output, OutputContext
+from tests.rooms import output_with
 
 
 class Broker(Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class Hook(Struct, frozen=True, kw_only=True):
     secret: Secret | None = None
 
 
-OPTIONS: dict[str, type[Struct]] = {"mqtt": Broker, "archive": Archive, "webhook": Hook}
+OUTPUTS = {"mqtt": output_with(Broker), "archive": output_with(Archive), "webhook": output_with(Hook)}
 THERE_ARE = "(there are: archive, mqtt, webhook)"
 
 
@@ -47,7 +49,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def settings(text: str) -> Settings:
     Path("boxbridge.toml").write_text(text, "utf-8")
-    return read(Path("boxbridge.toml")).settings(OPTIONS)
+    return read(Path("boxbridge.toml")).settings(OUTPUTS)
 
 
 def faults(text: str) -> str:
@@ -174,7 +176,7 @@ typ = "archive"
 """)
         == """\
 boxbridge.toml:2:1   unknown key "sit", did you mean "site"?
-boxbridge.toml:1:14  late_after: 5 is not a duration such as "30s"
+boxbridge.toml:1:14  late_after: 5 is not a duration between 1s and 3650d, such as "30s"
 boxbridge.toml:3:1   output.b: key "url" is missing, such as url = "mqtt://192.168.1.10"
 boxbridge.toml:6:10  control.listen: "0.0.0.0" is not a loopback address, such as "127.0.0.1:8601", or "" for none
 boxbridge.toml:8:10  server.listen: port 70000 is not between 1 and 65535
@@ -232,6 +234,34 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
             "boxbridge.toml:3:13  output.x.in_flight: 0 is not a whole number between 1 and 1024",
         ),
         (
+            'server.max_body = "0B"',
+            'boxbridge.toml:1:19  server.max_body: "0B" is not a size between 1kB and 64MB, such as "16MB"',
+        ),
+        (
+            'journal.keep_dead = "0s"',
+            'boxbridge.toml:1:21  journal.keep_dead: "0s" is not a duration between 1h and 3650d, such as "30s"',
+        ),
+        (
+            'journal.keep = "99999999999d"',
+            'boxbridge.toml:1:16  journal.keep: "99999999999d" is not a duration between 1m and 3650d, such as "30s"',
+        ),
+        (
+            'late_after = "0s"',
+            'boxbridge.toml:1:14  late_after: "0s" is not a duration between 1s and 3650d, such as "30s"',
+        ),
+        (
+            '[output.x]\ntype = "archive"\ntimeout = "0s"',
+            'boxbridge.toml:3:11  output.x.timeout: "0s" is not a duration between 100ms and 1d, such as "30s"',
+        ),
+        (
+            'server.listen = "0.0.0.0:8601"',
+            "boxbridge.toml:1:1  control.listen: [server] listens on port 8601 already: set another one",
+        ),
+        (
+            'control.listen = "localhost:7"\nserver.listen = "127.0.0.1:7"',
+            "boxbridge.toml:1:18  control.listen: [server] listens on port 7 already: set another one",
+        ),
+        (
             '[device.A]\nid = "gate"\n[device.B]\nid = "gate"',
             'boxbridge.toml:4:6  device.B.id: "gate" is the name of device A already',
         ),
@@ -246,6 +276,27 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
 )
 def test_a_fault_is_told_with_its_place(text: str, sentence: str) -> None:
     assert fault(text) == sentence
+
+
+@pytest.mark.parametrize("data", ["file", "file/below", "file/far/below"])
+def test_a_file_in_the_way_of_the_data_folder_is_named(tmp_path: Path, data: str) -> None:
+    Path("file").touch()
+    assert fault(f'data = "{data}"') == (
+        f"boxbridge.toml:1:8  data: {tmp_path}/file is no folder: move it away, or set another `data`"
+    )
+
+
+def test_a_data_folder_with_no_room_for_the_socket_s_name_is_a_fault() -> None:
+    longest = "/" + "d" * (107 - len("//boxbridge.sock"))
+    assert settings(f'data = "{longest}"').data == Path(longest)
+    assert fault(f'data = "{longest}d"') == (
+        f"boxbridge.toml:1:8  data: the socket's path {longest}d/boxbridge.sock is longer than 107 bytes: "
+        "set a shorter `data`"
+    )
+
+
+def test_the_data_folder_need_not_be_there_yet(tmp_path: Path) -> None:
+    assert settings('data = "not/yet"').data == tmp_path / "not/yet"
 
 
 def test_a_device_may_have_its_own_serial_as_id() -> None:
@@ -265,7 +316,7 @@ def test_a_missing_type_says_which_plugins_are_broken() -> None:
     Path("boxbridge.toml").write_text('[output.screen]\ntype = "printer"\n')
     source = read(Path("boxbridge.toml"))
     with pytest.raises(ConfigError) as caught:
-        source.settings(OPTIONS, ["plugin printer (printer.py): line 3: invalid syntax"])
+        source.settings(OUTPUTS, ["plugin printer (printer.py): line 3: invalid syntax"])
     assert str(caught.value).splitlines()[0] == (
         'boxbridge.toml:2:8  output.screen.type: no output type "printer" (there are: archive, mqtt, webhook). '
         "plugin printer (printer.py): line 3: invalid syntax"
@@ -278,7 +329,7 @@ def test_options_that_can_not_be_understood_are_told_at_the_type() -> None:
 
     Path("boxbridge.toml").write_text('[output.x]\ntype = "odd"\n')
     with pytest.raises(ConfigError, match=r"output\.x\.type: the options of output type \"odd\" can't be understood"):
-        read(Path("boxbridge.toml")).settings({"odd": Odd})
+        read(Path("boxbridge.toml")).settings({"odd": output_with(Odd)})
 
 
 def test_an_option_with_the_name_of_a_common_key_is_told_at_the_type() -> None:
@@ -287,7 +338,7 @@ def test_an_option_with_the_name_of_a_common_key_is_told_at_the_type() -> None:
 
     Path("boxbridge.toml").write_text('[output.x]\ntype = "odd"\n')
     with pytest.raises(ConfigError, match='output type "odd" has an option "timeout", which every output has'):
-        read(Path("boxbridge.toml")).settings({"odd": Odd})
+        read(Path("boxbridge.toml")).settings({"odd": output_with(Odd)})
 
 
 def test_a_file_that_is_not_utf_8_is_a_fault_at_its_line() -> None:
@@ -342,3 +393,66 @@ def test_no_file_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(NoConfiguration) as caught:
         find(Path("my.toml"))
     assert str(caught.value) == "There is no my.toml. Make one: boxbridge init mqtt -o my.toml"
+
+
+class Holder(Output):
+    """An output that needs a folder and a name for itself."""
+
+    class Options(Struct):
+        path: Path = Path("below-data")
+        name: str = ""
+
+    @classmethod
+    def holds(cls, context: OutputContext) -> dict[str, str | Path]:
+        if context.options.name == "bug":
+            raise KeyError("a bug")
+        held: dict[str, str | Path] = {"path": context.data / context.options.path}
+        return held | ({"name": f"client {context.options.name}"} if context.options.name else {})
+
+
+class OtherHolder(Holder):
+    """Another that needs the same."""
+
+
+def held(text: str) -> list[str]:
+    """The faults of outputs that hold things."""
+    Path("boxbridge.toml").write_text(text)
+    try:
+        read(Path("boxbridge.toml")).settings({"holder": Holder, "other": OtherHolder})
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def test_two_outputs_can_not_hold_the_same(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    assert held("""
+[output.a]
+type = "holder"
+path = "folder"
+name = "gate"
+[output.b]
+type = "other"
+path = "x/../link"
+name = "gate"
+""") == [
+        f"boxbridge.toml:8:8   output.b.path: output a has {tmp_path}/folder already: each needs its own",
+        "boxbridge.toml:9:8   output.b.name: output a has client gate already: each needs its own",
+    ]
+
+
+def test_what_two_outputs_hold_by_default_is_told_at_the_second_s_table(tmp_path: Path) -> None:
+    assert held('data = "d"\noutput.a.type = "holder"\n[output.b]\ntype = "holder"\n') == [
+        f"boxbridge.toml:3:1   output.b.path: output a has {tmp_path}/d/below-data already: each needs its own"
+    ]
+
+
+@pytest.mark.parametrize("change", ['path = "else"', "enabled = false"])
+def test_outputs_that_do_not_get_in_each_other_s_way_are_fine(change: str) -> None:
+    assert held(f'output.a.type = "holder"\n[output.b]\ntype = "holder"\n{change}\n') == []
+
+
+def test_a_plugin_that_fails_to_say_what_it_holds_is_a_fault_at_its_table() -> None:
+    assert held('[output.a]\ntype = "holder"\nname = "bug"\n') == [
+        "boxbridge.toml:1:1   output.a: what it holds can't be said: KeyError: 'a bug'"
+    ]

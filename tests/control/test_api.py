@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from structlog.testing import capture_logs
 
-from bridge import Unavailable
+from bridge import Delivery, Output, Unavailable
 from bridge.testing import draw_scene, sample_push
 from tests.daemon import Running, bridge_with
+from tests.end_to_end.installation import COMMAND
 from tests.rooms import Bringing, Disk, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -163,12 +169,26 @@ async def test_the_original_comes_back_byte_for_byte(tmp_path: Path, scene: byte
         assert (await running.socket.get(f"/api/v1/events/{event}/original")).content != body
 
 
+async def test_an_original_is_no_page_whatever_the_device_calls_it(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        async with running.box() as box:
+            page = sample_push(small=True, msg_id="m-1")
+            assert (await box.push(page, {"Content-Type": "text/html"})).success
+        await push(running)
+        answer = await running.control.get("/api/v1/events/m-1/original")
+    assert answer.content == page
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_a_picture_comes_back_with_its_type(tmp_path: Path, scene: bytes) -> None:
     async with bridge_with(tmp_path) as running:
         event = await push(running, picture=scene)
         answer = await running.socket.get(f"/api/v1/events/{event}/picture/0")
     assert answer.content == scene
     assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 NO_EVENT = (
@@ -218,6 +238,41 @@ async def test_a_picture_that_was_damaged_on_disk_is_said(
         assert (await get(running, f"/api/v1/events/{event}"))["id"] == event
 
 
+async def test_a_document_that_can_not_be_understood_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
+    async with bridge_with(tmp_path) as running:
+        with monkeypatch.context() as other_version:
+            other_version.setattr("bridge.journal.journal.encode_document", lambda _: b'{"id":1}')
+            async with running.box() as box:
+                assert (await box.push(sample_push(small=True, msg_id="m-1"))).success
+        await push(running)  # so that the first is in memory no longer
+        said = await get(running, "/api/v1/events/m-1", 404)
+    assert "holds a document that can't be understood: " in said["error"]
+
+
+async def test_an_index_that_can_not_be_asked_now_is_said(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        await push(running, msg_id="m-1")
+        await asyncio.to_thread(running.daemon.journal._writer.stop)
+        said = await get(running, "/api/v1/events/m-1", 503)
+    assert said == {"error": "the index can't be asked now: boxbridge is stopping", "exit_code": 74}
+
+
+@pytest.mark.parametrize("msg_id", ["a/original", "50%2F", "东/门 ?#"])
+async def test_a_msg_id_may_have_any_characters(tmp_path: Path, msg_id: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        async with running.box() as box:
+            assert (await box.push(sample_push(small=True, msg_id=msg_id))).success
+        await push(running)
+        arguments = ["get", msg_id, "-c", str(tmp_path / "boxbridge.toml")]
+        for further in ([], ["--original"]):
+            command = await asyncio.create_subprocess_exec(COMMAND, *arguments, *further, stdout=PIPE, stderr=PIPE)
+            said, error = await asyncio.wait_for(command.communicate(), 30)
+            assert (command.returncode, error) == (0, b"")
+            found = json.loads(said)
+            assert found.get("data", found)["msg_id"] == msg_id
+
+
 # --- Reload
 
 
@@ -229,13 +284,28 @@ async def test_a_reload_takes_the_file_over(tmp_path: Path, far: Far) -> None:
         answer = await running.socket.post("/api/v1/reload")
         assert (answer.status_code, answer.json()) == (
             200,
-            {"reloaded": str(file), "after_restart": []},
+            {"reloaded": str(file), "after_restart": [], "dropped": []},
         )
         await push(running)
         await until(lambda: far.taken)
         status = await get(running, "/api/v1/status")
     assert b'"source":"/plant-b/gate-3/1"' in far.taken[0].document
     assert (status["site"], [output["name"] for output in status["outputs"]]) == ("plant-b", ["sink"])
+
+
+async def test_a_reload_keeps_what_only_a_restart_takes_over_and_names_it_each_time(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path, '[output.local]\ntype = "archive"\n') as running:
+        listens = running.daemon.settings.server.listen
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace('"data"', '"elsewhere"').replace(listens, "127.0.0.1:1"))
+        for _ in range(2):
+            said = (await running.socket.post("/api/v1/reload")).json()
+            assert said["after_restart"] == ["data", "server.listen"]
+        await push(running)
+        await until(lambda: not running.daemon.dispatcher.lanes["local"].report().waiting)
+        assert (await get(running, "/api/v1/status"))["devices_listen"] == listens
+    assert (tmp_path / "data/archive").is_dir()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothing(tmp_path: Path, far: Far) -> None:
@@ -250,9 +320,85 @@ async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothi
         assert f"{file}:{right.count(chr(10)) + 1}:1" in said["error"]
         assert "timeuot" in said["error"]
         assert 'no output type "sync"' in said["error"]
+        assert said["error"].endswith("2 errors. The old configuration stays in force.")
         await push(running)
         await until(lambda: far.taken)
         assert far.calls == ["open"]
+
+
+@pytest.mark.parametrize("text", ["", "# to be written\n"])
+async def test_a_reload_of_a_file_with_nothing_in_it_is_refused(tmp_path: Path, far: Far, text: str) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        (tmp_path / "boxbridge.toml").write_text(text)
+        answer = await running.socket.post("/api/v1/reload")
+        assert answer.status_code == 422
+        assert "boxbridge.toml  there is nothing in it: every output would be dropped" in answer.json()["error"]
+        await push(running)
+        await until(lambda: far.taken)
+
+
+async def test_outputs_that_a_reload_drops_are_named(tmp_path: Path, far: Far) -> None:
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace(SINK, ""))
+        with capture_logs() as lines:
+            assert (await running.socket.post("/api/v1/reload")).json()["dropped"] == ["sink"]
+            assert (await running.socket.post("/api/v1/reload")).json()["dropped"] == []
+        assert [line["output"] for line in lines if "no longer configured" in line["event"]] == ["sink"]
+
+
+class Buggy(Output):
+    """An output of a plugin with faults of its own."""
+
+    type = "buggy"
+
+    class Options(Struct, eq=False):
+        bug: str = ""
+
+        def __post_init__(self) -> None:
+            if self.bug == "check":
+                raise KeyError(self.bug)
+
+        def __eq__(self, other: object) -> bool:
+            if isinstance(other, type(self)) and "equal" in (self.bug, other.bug):
+                raise RuntimeError("a bug")
+            return NotImplemented
+
+        def __hash__(self) -> int:
+            return 0
+
+    async def deliver(self, delivery: Delivery) -> None:
+        pass
+
+
+async def test_a_plugin_that_fails_while_its_options_are_checked_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path, "", Bringing(Buggy)) as running:
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text() + '[output.odd]\ntype = "buggy"\nbug = "check"\n')
+        answer = await running.socket.post("/api/v1/reload")
+        assert (answer.status_code, answer.json()["exit_code"]) == (422, 78)
+        assert ":10:1  output.odd: its checks failed: KeyError: 'check'\n" in answer.json()["error"]
+
+
+async def test_a_reload_that_fails_halfway_puts_back_what_there_was(tmp_path: Path, far: Far) -> None:
+    tables = SINK + '[output.odd]\ntype = "buggy"\n'
+    async with bridge_with(tmp_path, tables, Bringing(Buggy, async_output("sink", far))) as running:
+        await until(lambda: far.calls == ["open"])
+        before = running.daemon.settings
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace('"sink"', '"sink"\nin_flight = 1') + 'bug = "equal"\n')
+        answer = await running.socket.post("/api/v1/reload")
+        assert (answer.status_code, answer.json()) == (
+            422,
+            {
+                "error": "the reload failed: RuntimeError: a bug. The old configuration stays in force.",
+                "exit_code": 1,
+            },
+        )
+        assert running.daemon.settings is before
+        await push(running)
+        await until(lambda: far.taken)
+        assert running.daemon.dispatcher.lanes["sink"].settings is before.output["sink"]
 
 
 async def test_a_reload_is_no_get(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import time
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import Rejected, Unavailable, __version__
+from bridge.journal.journal import Lost, Record
 from bridge.testing import sample_push
 from tests.daemon import Running, bridge_with
+from tests.journal.faults import Fault
 from tests.rooms import Bringing, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +94,52 @@ async def test_what_waits_is_shown_with_the_time_of_the_oldest(tmp_path: Path) -
     assert before - 0.01 <= oldest <= between
 
 
+async def test_a_record_that_can_not_be_read_costs_its_own_figure_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
+    far = Far()
+
+    def away() -> None:
+        raise Unavailable("down")
+
+    far.opening = away
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running, running.box() as box:
+        for _ in range(2):  # so that the first is in memory no longer
+            await box.push(sample_push(small=True))
+        with monkeypatch.context() as disk:
+            faults = [Fault(disk, call, errno.EIO, times=1000) for call in ("pread", "preadv")]
+            samples = await scrape(running)
+        assert sum(fault.hits for fault in faults)
+    assert value(samples, "waiting_events", output="sink") == 2
+    assert value(samples, "oldest_waiting_timestamp_seconds", output="sink") is None
+
+
+async def test_a_reload_while_figures_are_gathered_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = Far()
+
+    def away() -> None:
+        raise Unavailable("down")
+
+    far.opening = away
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running, running.box() as box:
+        await box.push(sample_push(small=True))
+        journal, file = running.daemon.journal, tmp_path / "boxbridge.toml"
+        read = journal.read
+
+        async def read_during_a_reload(sequence: int) -> Record | Lost:
+            file.write_text(file.read_text().replace("[output.sink]", "[output.other]"))
+            await running.daemon.reload()
+            return await read(sequence)
+
+        monkeypatch.setattr(journal, "read", read_during_a_reload)
+        samples = await scrape(running)
+    assert value(samples, "waiting_events", output="sink") == 1
+    assert value(samples, "waiting_events", output="other") is None
+
+
 async def test_buckets_add_up(tmp_path: Path) -> None:
     async with bridge_with(tmp_path) as running, running.box() as box:
         for _ in range(3):
@@ -128,3 +178,12 @@ async def test_no_more_than_some_devices_have_samples_of_their_own(tmp_path: Pat
     seen = [labels for name, labels in samples if name == "boxbridge_device_last_seen_timestamp_seconds"]
     assert (len(events), len(seen)) == (201, 200)
     assert value(samples, "events_total", device="other", kind="pre_offvehicle") == 10
+
+
+async def test_every_metric_is_documented_and_no_other(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    documented = {name.removesuffix("_total") for name in re.findall(r"^\| `(boxbridge_\w+)` \|", page, re.MULTILINE)}
+    async with bridge_with(tmp_path) as running:
+        text = (await running.control.get("/metrics")).text
+    there = set(re.findall(r"^# TYPE (boxbridge_\w+?)(?:_total)? ", text, re.MULTILINE))
+    assert {name for name in there if not name.endswith("_created")} == documented
