@@ -65,10 +65,8 @@ def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
             return answer if isinstance(answer, Response) else json(answer)
         except Refusal as refusal:
             error = refusal
-        except sqlite3.Error as trouble:
+        except (sqlite3.Error, JournalUnavailable) as trouble:
             error = Trouble(f"the index can't be asked now: {trouble}")
-        except JournalUnavailable as trouble:
-            error = Trouble(f"it can't be asked now: {trouble}")
         return json({"error": str(error), "exit_code": error.exit_code}, error.status)
 
     return endpoint
