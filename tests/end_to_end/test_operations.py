@@ -189,8 +189,7 @@ def test_the_commands_of_the_manual_work_as_they_stand_there(tmp_path: Path, web
     web.status = 400
     named = '[device.DMB3160PWC21J00001]\nid = "gate-3"\n'
     with Installation(tmp_path, ARCHIVE + webhook(web) + named) as bridge:
+        msg_id = push(bridge)
+        wait_until(bridge, msg_id, "erp", "dead")
         for line in shown:
-            msg_id = push(bridge)
-            wait_until(bridge, msg_id, "erp", "dead")
             bridge.command(*(msg_id if word == "01JDCEXAMPLE" else word for word in line.split()))
-            bridge.command("outputs", "resume", "erp")
