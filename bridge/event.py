@@ -25,6 +25,7 @@ DATASCHEMA = f"urn:boxbridge:event:{SCHEMA_VERSION}"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _UNSAFE = re.compile(r"[/+#%$\s]")
+_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp"}
 
 
 def new_id(received: datetime) -> str:
@@ -170,6 +171,11 @@ class Picture(Struct, frozen=True, kw_only=True, dict=True):
     height: Annotated[int | None, _described("Pixels, from the bytes, else as the push says [bgHeight].")]
     size: Annotated[int, _described("Bytes.")]
     sha256: Annotated[str, _described("Digest of the bytes, lower-case hex.")]
+
+    @property
+    def extension(self) -> str:
+        """How the name of its file should end: `jpg`, `png`, `gif`, `bmp`, `webp`, else `bin`, without the dot."""
+        return _EXTENSIONS.get(self.media_type, "bin")
 
     def reading_from(self, source: PictureSource) -> Self:
         """Attach the place that the bytes come from."""
