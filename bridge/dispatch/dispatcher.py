@@ -9,7 +9,7 @@ import structlog
 
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
-from bridge.journal.journal import Journal
+from bridge.journal.journal import Cursor, Journal
 from bridge.output import Output, OutputContext, Stopped
 from bridge.plugins import Plugins
 
@@ -27,17 +27,20 @@ class Dispatcher:
         """What each lane was made from."""
 
     async def apply(self, settings: Settings) -> None:
-        """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched."""
+        """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched.
+
+        An output has its place in the journal from when it is added, enabled or not.
+        """
         for name in list(self.lanes):
             changed = self._terms[name] != _terms(name, settings)
             if changed or self.lanes[name].report().state == "paused":
                 await self._stop(name)
         for name, output in settings.output.items():
+            cursor = await self._journal.place_output(name, output.from_)
             if output.enabled and name not in self.lanes:
-                await self._start(name, output, settings)
+                self._start(name, output, cursor, settings)
 
-    async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
-        cursor = await self._journal.place_output(name, output.from_)
+    def _start(self, name: str, output: OutputSettings, cursor: Cursor, settings: Settings) -> None:
         context = settings.context(name)
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         made = _make(self._plugins.outputs[output.type], context)

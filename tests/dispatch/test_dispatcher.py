@@ -136,6 +136,20 @@ async def test_an_output_that_a_reload_adds_begins_with_the_next_event(tmp_path:
         assert len(far.ids()) == 3
 
 
+async def test_an_output_that_a_reload_adds_disabled_begins_where_it_was_added(tmp_path: Path, far: Far) -> None:
+    new = Far()
+    async with opened(tmp_path, async_output("sink", far), async_output("new", new)) as rooms:
+        both = rooms.settings
+        await rooms.push_some(1)
+        added = msgspec.structs.replace(both, output=both.output | {"added": both.output["new"]})
+        await rooms.dispatcher.apply(changed(added, "added", enabled=False))
+        ids = await rooms.push_some(2)
+        await until(lambda: rooms.is_settled("new"))
+        new.taken.clear()
+        await rooms.dispatcher.apply(added)
+        await until(lambda: new.ids() == ids)
+
+
 async def test_two_outputs_of_one_type_stand_apart(tmp_path: Path, far: Far) -> None:
     async with opened(tmp_path, async_output("sink", far)) as rooms:
         settings = rooms.settings
