@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from threading import Lock
@@ -19,11 +19,14 @@ from bridge.event import Event, Picture, PictureLost, PictureSource, decode_docu
 from bridge.journal.record import Kind, PictureEntry, PushBlob, decode_push, is_picture
 from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
 from bridge.output import Original
+from bridge.threads import Threads
 
 _CACHED_EVENTS: Final = 256
 _CACHED_BYTES: Final = 8_000_000
 _BUSY_SEGMENTS: Final = 8
 _STEPS: Final = 64
+_READERS: Final = Threads("journal-read", 4)
+"""Nobody else's: what an output waits for in threads of the loop's own, such as name look-ups, must not hold reads."""
 
 
 class Lost(Struct, frozen=True):
@@ -54,7 +57,7 @@ class Pictures:
         try:
             return self._get(sha256, wait=False)
         except WouldBlock:
-            return await asyncio.to_thread(self._get, sha256, wait=True)
+            return await _READERS.run(partial(self._get, sha256, wait=True))
 
     def read_blocking(self, sha256: str) -> bytes:
         """`read` for threads."""
@@ -226,7 +229,7 @@ class Log:
         try:
             read = self._load(sequence, wait=False)
         except WouldBlock:
-            read = await asyncio.to_thread(self._load, sequence, wait=True)
+            read = await _READERS.run(partial(self._load, sequence, wait=True))
         if isinstance(read, Record):
             read = self._records.get(sequence) or self._remember(read)  # another lane may have been quicker
         return read

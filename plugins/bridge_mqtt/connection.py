@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge import Rejected, Retry, Unavailable
+from bridge import Rejected, Retry, Threads, Unavailable
 from bridge_mqtt import refusal
 from bridge_mqtt.message import Message, in_bytes
 from bridge_mqtt.options import Options
@@ -48,6 +48,7 @@ class Connection:
         client_id: str,
         will: Message | None,
         lost: Callable[[Unavailable], None],
+        dialling: Threads,
         log: Any,
     ) -> None:
         self.ended = ""
@@ -57,6 +58,7 @@ class Connection:
         self._options = options
         self._protocol = protocol
         self._lost = lost
+        self._dialling = dialling
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._client = self._make_client(client_id, will)
@@ -76,7 +78,7 @@ class Connection:
 
     async def open(self) -> None:
         """Connect; raises Unavailable, VersionRefused or Stopped, as the broker or the network has it."""
-        dialled = self._loop.run_in_executor(None, self._dial)
+        dialled = self._dialling.run(self._dial)
         dialled.add_done_callback(self._attach)
         try:
             async with asyncio.timeout(self._options.connect_timeout):
@@ -121,6 +123,8 @@ class Connection:
     # The worker thread: only this one function.
 
     def _dial(self) -> None:
+        if self.ended:  # given up while those before it hung
+            return
         address = self._options.address
         if address.tls:
             self._client.tls_set_context(tls_context(self._options))
