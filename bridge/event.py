@@ -48,7 +48,7 @@ class PictureSource(Protocol):
     """Where a picture's bytes come from: the push in memory, later the journal."""
 
     async def read(self, sha256: str) -> bytes:
-        """Return the picture; raises PictureLost."""
+        """Return the picture; raises PictureLost, and OSError where the disk may give it later."""
 
     def read_blocking(self, sha256: str) -> bytes:
         """The same for plain functions; may wait for the disk."""
@@ -183,7 +183,11 @@ class Picture(Struct, frozen=True, kw_only=True, dict=True):
         return self
 
     async def read(self) -> bytes:
-        """The picture's bytes, from memory or disk; raises PictureLost when they were damaged on disk."""
+        """The picture's bytes, from memory or disk.
+
+        Raises PictureLost when they were damaged on disk, and OSError while the disk does not give them: let it
+        through, and the event is tried again.
+        """
         data: bytes = await self.__dict__["source"].read(self.sha256)
         return data
 

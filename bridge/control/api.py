@@ -187,6 +187,8 @@ async def _event(house: House, what: str, part: str) -> Response:
         if number.isdecimal() and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
             return Response(await picture.read(), media_type=picture.media_type, headers=_NOT_GUESSED)
+    except OSError as error:
+        raise _NotNow(f"event {row.id}: {error.strerror or error}") from error
     except PictureLost as error:
         raise _Missing(str(error)) from error
     raise _Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

@@ -69,9 +69,13 @@ class Pictures:
         if sha256 not in self._places:
             raise PictureLost(f"its push has no picture {sha256}")
         offset, entry = self._places[sha256]
-        data = self._segment.read(offset, entry.size, wait=wait)
+        segment = self._segment
+        where, failed = f"({segment.path.name}, offset {offset})", segment.failed_reads
+        data = segment.read(offset, entry.size, wait=wait)
         if not is_picture(data, entry):
-            raise PictureLost(f"picture {sha256} is damaged on disk ({self._segment.path.name}, offset {offset})")
+            if segment.failed_reads != failed and segment.may_come_back(offset):
+                raise OSError(errno.EIO, f"picture {sha256} can't be read now {where}")
+            raise PictureLost(f"picture {sha256} is damaged on disk {where}")
         self._read[sha256] = data
         return data
 
