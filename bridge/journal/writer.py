@@ -282,7 +282,10 @@ class Writer:
 
     def _log_cursors(self) -> None:
         self._cursors_due = _NEVER
-        if self.closed_because is None and any(cursor.moved for cursor in self.cursors):
+        if self.closed_because is not None:
+            for cursor in self.cursors:
+                cursor.fold()
+        elif any(cursor.moved for cursor in self.cursors):
             try:
                 self._write([])
             except JournalUnavailable as failure:
