@@ -31,10 +31,12 @@ class Dispatcher:
 
         An output has its place in the journal from when it is added, enabled or not.
         """
-        for name in list(self.lanes):
-            changed = self._terms[name] != _terms(name, settings)
-            if changed or self.lanes[name].report().state == "paused":
-                await self._stop(name)
+        changed = [
+            name
+            for name, lane in self.lanes.items()
+            if self._terms[name] != _terms(name, settings) or lane.door.state == "paused"
+        ]
+        await self._stop(changed)
         for name, output in settings.output.items():
             cursor = await self._journal.place_output(name, output.from_)
             if output.enabled and name not in self.lanes:
@@ -49,18 +51,19 @@ class Dispatcher:
         self._terms[name] = _terms(name, settings)
         lane.start()
 
-    async def _stop(self, name: str) -> None:
-        await self.lanes[name].stop()
-        del self.lanes[name], self._terms[name]
-
     async def stop(self) -> None:
-        """Stop all lanes, at the same time."""
-        await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
-        self.lanes.clear()
+        """Stop all lanes."""
+        await self._stop(list(self.lanes))
+
+    async def _stop(self, names: list[str]) -> None:
+        """Stop lanes, at the same time: each may take its while."""
+        await asyncio.gather(*(self.lanes[name].stop() for name in names))
+        for name in names:
+            del self.lanes[name], self._terms[name]
 
     async def settle(self, seconds: float) -> None:
         """Wait until each output is open or has failed to open, but not longer than so many seconds."""
-        tried = [asyncio.create_task(lane.tried.wait()) for lane in self.lanes.values()]
+        tried = [asyncio.create_task(lane.door.tried.wait()) for lane in self.lanes.values()]
         if tried:
             _, pending = await asyncio.wait(tried, timeout=seconds)
             for task in pending:

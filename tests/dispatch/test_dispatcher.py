@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bridge import Delivery, Unavailable
+from bridge import Delivery, Output, Unavailable
 from bridge.config.settings import Settings
 from bridge.options import Duration
 from tests.rooms import Far, async_output, opened, plain_output, until
@@ -96,6 +97,26 @@ async def test_a_reload_with_another_place_exchanges_all(tmp_path: Path, far: Fa
         assert far.output.timezone == ZoneInfo("UTC")
         await rooms.dispatcher.settle(5)
     assert far.calls == ["open", "close", "open", "close"]
+
+
+async def test_a_reload_stops_outputs_at_the_same_time(tmp_path: Path) -> None:
+    """Given outputs that each take their time to close, none waits for another."""
+    fars = {"one": Far(), "two": Far(), "three": Far()}
+    closing = asyncio.Barrier(len(fars))
+
+    def slow(name: str) -> type[Output]:
+        class Slow(async_output(name, fars[name])):  # type: ignore[misc]
+            async def close(self) -> None:
+                await super().close()
+                await closing.wait()
+
+        return Slow
+
+    async with opened(tmp_path, *map(slow, fars)) as rooms:
+        await rooms.dispatcher.settle(5)
+        async with asyncio.timeout(5):
+            await rooms.dispatcher.apply(msgspec.structs.replace(rooms.settings, output={}))
+    assert [far.calls for far in fars.values()] == [["open", "close"]] * 3
 
 
 async def test_an_output_that_is_disabled_keeps_its_place(tmp_path: Path, far: Far) -> None:
