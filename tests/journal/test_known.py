@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -146,9 +145,9 @@ async def test_an_index_that_is_ahead_is_an_alarm_and_numbering_goes_on_above(
         segment.path.unlink()
     capsys.readouterr()
     async with running(tmp_path) as journal:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)  # with or without colours
-        alarm = "ALARM: the index knows events that the log has not: a segment was lost"
-        assert f"{alarm} events={21 - lost[0].base}" in said
+        assert f"ALARM: the index knows events that the log has not: a segment was lost events={21 - lost[0].base}" in (
+            capsys.readouterr().out
+        )
         assert (await store(journal, "after")).sequence == 21
         assert (await store(journal, "m20")).sequence == 22
         assert not (await store(journal, f"m{lost[0].base}")).duplicate
