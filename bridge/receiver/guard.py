@@ -23,33 +23,14 @@ HEADER_SECONDS: Final = 20.0
 BODY_SECONDS: Final = 20.0
 """In each span of this length a body must grow by `BODY_RATE` bytes a second."""
 BODY_RATE: Final = 500
+BODY_GRACE_SECONDS: Final = 120.0
+BODY_PACE: Final = 10_000
+"""A body may take so many seconds in all, and one more for each so many bytes that came: 280 kB within 150 s pass."""
 _OFFER: Final = re.compile(rb"\r\n(upgrade):[ \t]*h2c", re.IGNORECASE)
 
 
 class TooLarge(Exception):
     """A body is larger than allowed; the text says by which limit."""
-
-
-class Busy(Exception):
-    """Too many bodies are being received at once."""
-
-
-class BodyBudget:
-    """Bytes of bodies that may be in memory at once, over all connections."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.used = 0
-
-    def take(self, size: int) -> None:
-        """Claim bytes before they are read; raises Busy."""
-        if self.used + size > self.total:
-            raise Busy(f"{self.used} bytes of other pushes are being received, of {self.total} at most")
-        self.used += size
-
-    def give_back(self, size: int) -> None:
-        """Return a claim."""
-        self.used -= size
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -58,6 +39,8 @@ class GuardedProtocol(HttpToolsProtocol):
     _unparsed = 0
     _header_bytes = 0
     _body_bytes = 0
+    _body_bytes_before = 0
+    _body_began = 0.0
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
 
@@ -98,7 +81,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers are whole: the body is due."""
         self._unparsed = 0
-        self._body_bytes = 0
+        self._body_bytes = self._body_bytes_before = 0
+        self._body_began = self.loop.time()
         self._in_body = True
         super().on_headers_complete()
         self._expect(BODY_SECONDS, self._check_rate)
@@ -126,10 +110,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _check_rate(self) -> None:
-        if self._body_bytes < BODY_RATE * BODY_SECONDS:
+        grown, self._body_bytes_before = self._body_bytes - self._body_bytes_before, self._body_bytes
+        most_seconds = BODY_GRACE_SECONDS + self._body_bytes / BODY_PACE
+        if grown < BODY_RATE * BODY_SECONDS or self.loop.time() - self._body_began > most_seconds:
             self._too_slow()
             return
-        self._body_bytes = 0
         self._expect(BODY_SECONDS, self._check_rate)
 
     def _too_slow(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -14,7 +15,8 @@ from starlette.routing import Route
 
 from bridge.event import utc_now
 from bridge.normalizer import Answer, Push
-from bridge.receiver.guard import BodyBudget, Busy, TooLarge
+from bridge.receiver.budget import BodyBudget, Busy, Claim
+from bridge.receiver.guard import TooLarge
 from bridge.receiver.intake import Intake
 
 log = structlog.get_logger("boxbridge.receiver")
@@ -30,7 +32,7 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 def application(intake: Intake) -> Starlette:
     """The application: any path, any method."""
-    budget = BodyBudget(max(BODIES_BYTES, intake.settings.server.max_body))
+    budget = BodyBudget(lambda: max(BODIES_BYTES, intake.settings.server.max_body))
 
     async def endpoint(request: Request) -> Response:
         if request.method in ("GET", "HEAD", "OPTIONS"):
@@ -41,13 +43,13 @@ def application(intake: Intake) -> Starlette:
 
 
 async def _take(request: Request, intake: Intake, budget: BodyBudget) -> Response:
-    claimed = Claim(budget)
-    stream = request.stream()
+    stream, claim = _Stream(request), budget.claim()
     try:
-        body = await _read(request, stream, intake.settings.server.max_body, claimed)
+        body = await _read(stream, intake.settings.server.max_body, claim)
         return _response(await intake.take(_push(request, body)))
     except (TooLarge, Busy) as error:
-        await _discard(request, stream)
+        claim.give_back()
+        await _discard(stream)
         status = 413 if isinstance(error, TooLarge) else 503
         return _response(intake.refuse(_push(request, b""), status, str(error)), close=True)
     except ClientDisconnect:
@@ -57,56 +59,56 @@ async def _take(request: Request, intake: Intake, budget: BodyBudget) -> Respons
         log.exception("push failed", path=request.scope["path"])
         return _response(intake.refuse(_push(request, b""), 500, "internal error, see the log"), close=True)
     finally:
-        claimed.give_back()
+        claim.give_back()
 
 
-class Claim:
-    """What one request holds of the budget."""
+class _Stream:
+    """A body as it comes; one that waits for its next piece may be cancelled, and goes on afterwards."""
 
-    def __init__(self, budget: BodyBudget) -> None:
-        self._budget = budget
-        self._size = 0
+    def __init__(self, request: Request) -> None:
+        headers = request.headers
+        self.declared = headers.get("content-length", "")
+        self.more = "expect" not in headers
+        """Whether more is coming, or may come without being asked for."""
+        self._receive = request.receive
 
-    def grow(self, size: int) -> None:
-        """Claim up to so many bytes in all; raises Busy."""
-        if size > self._size:
-            self._budget.take(size - self._size)
-            self._size = size
-
-    def give_back(self) -> None:
-        """The request is answered."""
-        self._budget.give_back(self._size)
-        self._size = 0
+    async def next(self) -> bytes:
+        """The next piece; raises ClientDisconnect."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self.more = message["more_body"]
+        return message["body"]  # type: ignore[no-any-return]
 
 
-async def _read(request: Request, stream: AsyncGenerator[bytes, None], limit: int, claim: Claim) -> bytes:
+async def _read(stream: _Stream, limit: int, claim: Claim) -> bytes:
     """The whole body; raises TooLarge, Busy or ClientDisconnect."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal():
-        if int(declared) > limit:
-            raise TooLarge(f"the body has {declared} bytes; max_body is {limit}")
-        claim.grow(int(declared))
+    if stream.declared.isdecimal() and int(stream.declared) > limit:
+        raise TooLarge(f"too large: the body has {stream.declared} bytes; max_body is {limit}")
+    stream.more = True
     chunks: list[bytes] = []
     size = 0
-    async for chunk in stream:
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"the body has more than {limit} (max_body)")
-        claim.grow(size)
-        chunks.append(chunk)
+    try:
+        while stream.more:
+            chunk = await stream.next()
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"too large: the body has more than {limit} bytes (max_body)")
+            claim.grow(size)
+            chunks.append(chunk)
+    except asyncio.CancelledError:
+        claim.raise_if_evicted()
+        raise
+    claim.end_growth()
     return b"".join(chunks)
 
 
-async def _discard(request: Request, stream: AsyncGenerator[bytes, None]) -> None:
+async def _discard(stream: _Stream) -> None:
     """Read on for a while: a sender that is cut off while it still sends never sees the answer."""
-    if "expect" in request.headers:
-        return  # it has not begun to send
     size = 0
     with contextlib.suppress(ClientDisconnect):
-        async for chunk in stream:
-            size += len(chunk)
-            if size > DISCARDED_BYTES:
-                return
+        while stream.more and size <= DISCARDED_BYTES:
+            size += len(await stream.next())
 
 
 def _push(request: Request, body: bytes) -> Push:

@@ -9,9 +9,8 @@ import pytest
 
 from bridge import Answer, Push
 from bridge.receiver import http
-from bridge.receiver.guard import BodyBudget, Busy
 from bridge.testing import draw_scene, sample_push
-from tests.receiver.doors import Door, chunked, door_to, parsed, request
+from tests.receiver.doors import chunked, door_to, parsed, request
 from tests.rooms import Disk, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -168,43 +167,6 @@ async def test_a_body_that_is_cut_short_stores_nothing(tmp_path: Path, cut: str)
         assert door.rooms.journal.next == 1
         async with door.box() as box:
             assert (await box.push(body)).success
-
-
-async def test_more_bodies_at_once_than_there_is_room_for_are_told_to_come_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "BODIES_BYTES", 0)
-    async with door_to(tmp_path, max_body=10_000) as door:
-        async with door.connected() as (_, writer):
-            writer.write(request(b"x", length=9_000))
-            await until_received(door)
-            async with door.box() as box:
-                answer = await box.push(sample_push(small=True))
-                assert (answer.status, answer.envelope["code"]) == (503, 503)
-                assert answer.headers["retry-after"]
-        async with door.box() as box:
-            await until_taken(box)
-
-
-async def until_received(door: Door) -> None:
-    """Wait until the door has read what was sent before: a probe on another connection comes after it."""
-    await door.talk(request(b"", method="GET"))
-
-
-async def until_taken(box: object) -> None:
-    """Wait until the budget of the cut connection is given back."""
-    async with asyncio.timeout(5):
-        while not (await box.push(sample_push(small=True))).success:  # type: ignore[attr-defined]  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-def test_the_budget_counts_what_is_taken_and_given_back() -> None:
-    budget = BodyBudget(100)
-    budget.take(60)
-    with pytest.raises(Busy, match="60 bytes"):
-        budget.take(50)
-    budget.give_back(60)
-    budget.take(100)
 
 
 async def test_credentials_are_taken_out_before_anybody_sees_the_push(tmp_path: Path) -> None:
