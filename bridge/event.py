@@ -6,6 +6,7 @@ gets exactly that document. Fields name their source in the vehicle-departure pr
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import time
@@ -24,6 +25,7 @@ DATASCHEMA = f"urn:boxbridge:event:{SCHEMA_VERSION}"
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_LONGEST_ID = 200
 _UNSAFE = re.compile(r"[/+#%$\s]")
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp"}
 
@@ -295,6 +297,17 @@ def escape(name: str) -> str:
         else character
         for character in name
     )
+
+
+def shortened(name: str) -> str:
+    """An id as it is remembered: of one with more than 200 characters the first ones, `+` and a digest of all.
+
+    So two ids stay two, and nobody fills memory with them.
+    """
+    if len(name) <= _LONGEST_ID:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return f"{name[: _LONGEST_ID - 21]}+{digest}"
 
 
 def encode_document(event: Event) -> bytes:

@@ -11,7 +11,20 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from bridge.event import Attribute, Box, Channel, Device, Event, Network, Point, Region, Skill, Target, new_id
+from bridge.event import (
+    Attribute,
+    Box,
+    Channel,
+    Device,
+    Event,
+    Network,
+    Point,
+    Region,
+    Skill,
+    Target,
+    new_id,
+    shortened,
+)
 from bridge.normalizer import Push
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
@@ -169,7 +182,13 @@ def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
         dynamic=data.dynamic_info,
         pictures=(),
     )
-    named = event.kind and event.msg_id and "" not in event.counts and len(event.counts) == len(data.event_info)
+    named = (
+        event.kind
+        and event.kind == shortened(event.kind)
+        and event.msg_id
+        and "" not in event.counts
+        and len(event.counts) == len(data.event_info)
+    )
     sized = data.bg_width > 0 and data.bg_height > 0
     if not (named and sized and is_plausible(event.occurred, push.received) and pictures.is_alone(data.bg)):
         raise _Odd
@@ -183,7 +202,7 @@ def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
 
 def _device(told: _DeviceInfo) -> Device:
     identity = told.uuid.strip()
-    if not identity:
+    if not identity or identity != shortened(identity):
         raise _Odd
     return Device(id=identity, serial=told.id, uuid=told.uuid if told.uuid != told.id else "", name=told.name)
 

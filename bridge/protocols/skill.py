@@ -11,7 +11,20 @@ from typing import Any
 
 import msgspec
 
-from bridge.event import Attribute, Box, Channel, Device, Event, Network, Point, Region, Skill, Target, new_id
+from bridge.event import (
+    Attribute,
+    Box,
+    Channel,
+    Device,
+    Event,
+    Network,
+    Point,
+    Region,
+    Skill,
+    Target,
+    new_id,
+    shortened,
+)
 from bridge.hookspecs import hookimpl
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.decode import read_json
@@ -99,7 +112,7 @@ def _event(push: Push, root: Fields, pictures: Pictures) -> Event:
         id=new_id(push.received),
         message=root.text("wsKey"),
         msg_id=root.text("msg_id"),
-        kind=data.text("preWarn") or skill.id or "event",
+        kind=_id(data, "preWarn") or shortened(skill.id) or "event",
         name=skill.name,
         description=data.text("eventDesc"),
         occurred=happened or push.received,
@@ -143,7 +156,7 @@ def _kept_raw(push: Push, ws_key: str, root: Fields, reply: Any) -> Parsed:
     network = tuple(map(_network, message.objects("netInfo")))
     device = _device(message.object("deviceInfo"), network, push.peer)
     digest = hashlib.blake2b(push.body, digest_size=16).digest()
-    key = Key(device.id, root.text("msg_id") or digest.hex(), digest)
+    key = Key(device.id, shortened(root.text("msg_id")) or digest.hex(), digest)
     return Parsed(message=ws_key, device=device.id, key=key, reply=reply)
 
 
@@ -163,7 +176,7 @@ def _key(push: Push, event: Event) -> Key:
         # A body without id or time may come twice and mean two events, so it never counts as a second sending.
         timed = event.time_from == "device" or event.reported
         msg_id = hashlib.blake2b(push.body, digest_size=16).hexdigest() if timed else event.id
-    return Key(event.device.id, msg_id, digest)
+    return Key(event.device.id, shortened(msg_id), digest)
 
 
 def _device(fields: Fields, network: tuple[Network, ...], peer: str) -> Device:
@@ -173,8 +186,17 @@ def _device(fields: Fields, network: tuple[Network, ...], peer: str) -> Device:
     identities = (uuid.strip(), "uuid"), (serial.strip(), "serial"), (mac.strip(), "mac")
     for value, id_from in identities:
         if value:
-            return msgspec.structs.replace(device, id=value, id_from=id_from)
+            return msgspec.structs.replace(device, id=shortened(value), id_from=id_from)
     return device
+
+
+def _id(fields: Fields, name: str) -> str:
+    """A text that becomes a name in topics, folders or metrics; where it is shortened for that, the whole is kept."""
+    text = fields.text(name)
+    short = shortened(text)
+    if short != text:
+        fields.keep(name)
+    return short
 
 
 def _network(fields: Fields) -> Network:
@@ -189,7 +211,7 @@ def _network(fields: Fields) -> Network:
 
 def _channel(fields: Fields) -> Channel:
     return Channel(
-        id=fields.text("channel") or "0",
+        id=_id(fields, "channel") or "0",
         name=fields.text("name"),
         comment=fields.text("comment"),
         platform_id=fields.text("plat_channel_id", optional=True),
