@@ -26,6 +26,7 @@ from bridge.event import (
     shortened,
 )
 from bridge.normalizer import Push
+from bridge.protocols.fields import MOST_OBJECTS
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
@@ -34,6 +35,8 @@ _MOST = 2**63 - 1
 _Int = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Number = _Int | Annotated[float, Meta(gt=-(2**63), lt=2**63)]
 _FEW = Meta(max_length=1000)
+_LONGEST = 10 * MOST_OBJECTS
+"""Bytes of text, in which there is no place for more objects than one push may have."""
 
 
 class _Odd(Exception):
@@ -147,6 +150,8 @@ _decode = msgspec.json.Decoder(_Document).decode
 
 def read_exactly(push: Push, pictures: Pictures) -> Event | None:
     """The event of a push that keeps to the document; None, and nothing done, where it does not."""
+    if len(pictures.text) > _LONGEST:
+        return None
     try:
         document = _decode(pictures.text)
         return _event(push, document, pictures)

@@ -29,7 +29,7 @@ from bridge.hookspecs import hookimpl
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.decode import read_json
 from bridge.protocols.exact import read_exactly
-from bridge.protocols.fields import Fields
+from bridge.protocols.fields import Fields, Reading
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
@@ -70,12 +70,12 @@ class SkillNormalizer(Normalizer):
         ws_key = document.get("wsKey") if isinstance(document, dict) else None
         if not isinstance(ws_key, str) or not ws_key:
             raise Malformed("no wsKey: this is no message of the family")
-        oddities: list[str] = []
-        root = Fields(document, "", oddities)
+        reading = Reading()
+        root = Fields(document, "", reading)
         if ws_key != EVENT:
             return _kept_raw(push, ws_key, root, _echo(document))
         event = _event(push, root, pictures)
-        return _parsed(push, event, pictures, oddities, _echo(document))
+        return _parsed(push, event, pictures, reading.oddities, _echo(document))
 
     def answer(self, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
         """The vendor's envelope; `code` is 0 for success, else the HTTP status."""
@@ -135,6 +135,8 @@ def _event(push: Push, root: Fields, pictures: Pictures) -> Event:
     )
     extra = pictures.cut_from(root.rest())
     pictures.add_others()
+    if pictures.left_out:
+        extra["(pictures)"] = f"({pictures.left_out} more pictures than an event takes; the original request has them)"
     return event.with_(extra=extra, pictures=tuple(pictures.named))
 
 
