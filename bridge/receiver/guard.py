@@ -27,6 +27,8 @@ BODY_GRACE_SECONDS: Final = 120.0
 BODY_PACE: Final = 10_000
 """A body may take so many seconds in all, and one more for each so many bytes that came: 280 kB within 150 s pass."""
 _OFFER: Final = re.compile(rb"\r\n(upgrade):[ \t]*h2c", re.IGNORECASE)
+_UNFINISHED: Final = re.compile(rb"\r(?:\n(?:\r|[^\r\n]{0,60}))?\Z")
+"""A line, or the end of the headers, of which more may follow."""
 
 
 class TooLarge(Exception):
@@ -42,6 +44,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_bytes_before = 0
     _body_began = 0.0
     _in_body = False
+    _held = b""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -62,7 +65,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._unparsed > UNPARSED_BYTES:
             self._abort("headers longer than allowed")
             return
-        super().data_received(data if self._in_body else _without_offer(data))
+        if not self._in_body:
+            data, self._held = _without_offer(self._held + data)
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A request began."""
@@ -127,7 +132,15 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def _without_offer(data: bytes) -> bytes:
-    """The data with an offer to speak HTTP/2 made unknown to the parser, which would skip the body for it."""
-    offer = _OFFER.search(data, 0, data.find(b"\r\n\r\n"))
-    return data[: offer.start(1)] + b"x-offer" + data[offer.end(1) :] if offer else data
+def _without_offer(data: bytes) -> tuple[bytes, bytes]:
+    """The data with an offer to speak HTTP/2 made unknown to the parser, which would skip the body for it.
+
+    Also what is to be held until more comes: a short line without its end may become such an offer.
+    """
+    end = data.find(b"\r\n\r\n")
+    offer = _OFFER.search(data, 0, end if end >= 0 else len(data))
+    if offer:
+        data = data[: offer.start(1)] + b"x-offer" + data[offer.end(1) :]
+    unfinished = _UNFINISHED.search(data, max(0, len(data) - 64)) if end < 0 else None
+    start = unfinished.start() if unfinished else len(data)
+    return data[:start], data[start:]

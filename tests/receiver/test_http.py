@@ -94,6 +94,30 @@ async def test_a_sender_that_offers_http_2_is_served(tmp_path: Path) -> None:
         assert parsed(await reader.read()).status == 200
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\r\nUp", b"\r\nUpgrade:", b"\r\nUpgrade: h2", b"\r\nUpgrade: h2c"])
+async def test_an_offer_of_http_2_that_comes_in_two_pieces_is_no_hindrance(tmp_path: Path, end: bytes) -> None:
+    data = request(sample_push(small=True, msg_id="m-1"), "Connection: Upgrade", "Upgrade: h2c")
+    data = data.replace(b"Connection: close\r\n", b"")
+    at = data.index(b"\r\nUpgrade: h2c") + len(end)
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for piece in (data[:at], data[at:]):
+            writer.write(piece)
+            await writer.drain()
+            await door.talk(request(b"", method="GET"))
+        answer = parsed(await reader.readuntil(b"}"))
+        assert (answer.status, answer.envelope["msg_id"]) == (200, "m-1")
+
+
+async def test_headers_that_come_byte_by_byte_are_read(tmp_path: Path) -> None:
+    head, _, body = request(sample_push(small=True), "Upgrade: h2c", "X-Empty:").partition(b"\r\n\r\n")
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for byte in head + b"\r\n\r\n" + body[:20]:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.0005)
+        writer.write(body[20:])
+        assert parsed(await reader.read()).status == 200
+
+
 # --- Refusals
 
 
