@@ -60,6 +60,10 @@ def _described(text: str, **constraints: Any) -> Meta:
     return Meta(description=text, **constraints)
 
 
+def _time(text: str) -> Meta:
+    return _described(f"{text}, UTC, in milliseconds.", extra_json_schema={"format": "date-time"})
+
+
 Fraction = Annotated[float, _described("Of the scene picture's width or height; 0 is left or top.")]
 
 
@@ -206,8 +210,8 @@ class EventData(Struct, frozen=True, kw_only=True):
     msg_id: Annotated[str, _described("The push's own id [msg_id].")]
     name: Annotated[str, _described("What happened, for people: the skill's name [skillInfo.name].")]
     description: Annotated[str, _described("A sentence of the box [data.eventDesc].")]
-    reported: Annotated[datetime | None, _described("When the box sent it, UTC [requestTime, ms].")]
-    received: Annotated[datetime, _described("When boxbridge received it, UTC.")]
+    reported: Annotated[datetime | None, _time("When the box sent it [requestTime, ms]")]
+    received: Annotated[datetime, _time("When boxbridge received it")]
     time_from: Annotated[
         Literal["device", "receipt"],
         _described("Which clock the event's time is of: the device's, or ours where its time was missing or absurd."),
@@ -270,7 +274,7 @@ class EventDocument(Struct, frozen=True, kw_only=True):
     id: Annotated[str, _described("The event's id, a ULID; consumers deduplicate by it.")]
     source: Annotated[str, _described("/<site>/<device>/<channel>")]
     type: Annotated[str, _described("boxbridge.event.<kind>")]
-    time: Annotated[datetime, _described("When it happened, UTC.")]
+    time: Annotated[datetime, _time("When it happened")]
     subject: Annotated[str, _described("<device>/<channel>")]
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str = DATASCHEMA
@@ -278,6 +282,8 @@ class EventDocument(Struct, frozen=True, kw_only=True):
 
 
 _DATA_FIELDS = EventData.__struct_fields__
+_WITH_MICROSECONDS = len('"2023-11-20T06:39:47.132000Z"')
+_IN_SECONDS = len('"2023-11-20T06:39:47Z"')
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(EventDocument)
 
@@ -313,16 +319,28 @@ def shortened(name: str) -> str:
 def encode_document(event: Event) -> bytes:
     """The event as its document's bytes, to be stored and sent as they are."""
     subject = f"{escape(event.device.id)}/{escape(event.channel.id)}"
+    fields: dict[str, Any] = {field: getattr(event, field) for field in _DATA_FIELDS}
+    fields["received"] = _written(event.received)
+    if event.reported is not None:
+        fields["reported"] = _written(event.reported)
     return _encoder.encode(
         EventDocument(
             id=event.id,
             source=f"/{escape(event.site)}/{subject}",
             type=f"boxbridge.event.{event.kind}",
-            time=event.occurred,
+            time=_written(event.occurred),
             subject=subject,
-            data=EventData(**{field: getattr(event, field) for field in _DATA_FIELDS}),
+            data=EventData(**fields),
         )
     )
+
+
+def _written(time: datetime) -> Any:
+    """A time as it stands in a document: in milliseconds, as devices tell it, where msgspec writes microseconds."""
+    text = _encoder.encode(time)
+    if len(text) == _WITH_MICROSECONDS:
+        return msgspec.Raw(text[:-5] + b'Z"')
+    return msgspec.Raw(text[:-2] + b'.000Z"') if len(text) == _IN_SECONDS else time  # one of another zone, by a plugin
 
 
 def decode_document(document: bytes) -> Event:
