@@ -65,6 +65,8 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._manager.register(_Core(), "core")
         self.hook: Any = self._manager.hook
+        self._in_order: dict[str, list[Any]] = {}
+        """Implementations by hook, kept because each event asks for them."""
         self.outputs: dict[str, type[Output]] = {}
         self.normalizers: dict[str, Normalizer] = {}
         self.loaded: list[LoadedPlugin] = []
@@ -87,6 +89,7 @@ class Plugins:
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
         """Add one plugin object; raises ValueError or pluggy's errors with what is wrong with it."""
         self._manager.register(plugin, name)
+        self._in_order.clear()
         try:
             self._take(plugin, name, origin, version)
         except BaseException:
@@ -144,8 +147,10 @@ class Plugins:
 
     def _implementations(self, hook: str) -> list[Any]:
         """Those of one hook: `tryfirst` first, `trylast` last, else in the order in which plugins were loaded."""
-        found = getattr(self.hook, hook).get_hookimpls()
-        return sorted(found, key=lambda implementation: implementation.trylast - implementation.tryfirst)
+        if hook not in self._in_order:
+            found = getattr(self.hook, hook).get_hookimpls()
+            self._in_order[hook] = sorted(found, key=lambda one: one.trylast - one.tryfirst)
+        return self._in_order[hook]
 
     def prepare_event(self, event: Any, log: Any) -> Any:
         """Let each plugin change the event in turn; returns the event or DROP.

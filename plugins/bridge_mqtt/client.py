@@ -82,7 +82,7 @@ class LeanClient(Client):
         reason = ReasonCode(PacketTypes.PUBACK, "Success")
         properties = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
         if len(packet) > 2:
-            reason.unpack(packet[2:])  # type: ignore[no-untyped-call]
+            reason.unpack(packet[2:])
         if len(packet) > 3:
             properties.unpack(packet[3:])  # type: ignore[no-untyped-call]
         refused = refusal.of_message(reason, properties) if reason.is_failure else None

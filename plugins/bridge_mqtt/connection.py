@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
@@ -62,8 +63,8 @@ class Connection:
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self._opened = False
         self._gone = asyncio.Event()
-        self._waiting: deque[tuple[Message, asyncio.Future[None]]] = deque()
-        self._unacknowledged: dict[int, asyncio.Future[None]] = {}
+        self._waiting: deque[tuple[Message, _Published]] = deque()
+        self._unacknowledged: dict[int, _Published] = {}
         self._window = 65535
         self._moved = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -89,18 +90,18 @@ class Connection:
             raise
         self._opened = True
 
-    def publish(self, message: Message) -> asyncio.Future[None]:
-        """Send it after all that was published before; the future is done when the broker has acknowledged it.
+    def publish(self, *messages: Message) -> asyncio.Future[None]:
+        """Send them after all that was published before; the future is done when the broker has acknowledged them all.
 
-        It fails with Unavailable when the connection ends, or as the broker's refusal has it. Raises Unavailable where
-        the connection has ended already.
+        It fails with Unavailable when the connection ends, or as the broker's first refusal has it. Raises Unavailable
+        where the connection has ended already.
         """
         if self.ended:
             raise Unavailable(self.ended)
-        acknowledged: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append((message, acknowledged))
+        published = _Published(self._loop.create_future(), len(messages))
+        self._waiting.extend([(message, published) for message in messages])
         self._send_what_may()
-        return acknowledged
+        return published.whole
 
     async def close(self, last_message: Message | None = None) -> None:
         """Publish a last message, see it acknowledged, disconnect. Takes no more than some seconds."""
@@ -218,21 +219,21 @@ class Connection:
 
     def _send_what_may(self) -> None:
         while self._waiting and len(self._unacknowledged) < self._window:
-            message, acknowledged = self._waiting.popleft()
-            if not acknowledged.done():  # a cancelled delivery's messages are not worth sending
-                self._send(message, acknowledged)
+            message, published = self._waiting.popleft()
+            if not published.whole.done():  # what is left of a cancelled or refused delivery is not worth sending
+                self._send(message, published)
 
-    def _send(self, message: Message, acknowledged: asyncio.Future[None]) -> None:
+    def _send(self, message: Message, published: _Published) -> None:
         mid = self._client.free_mid(self._unacknowledged)
         try:
             head = message.head(mid, self._protocol)
         except ValueError as error:
-            acknowledged.set_exception(Rejected(f"MQTT has no room for it: {error}"))
+            published.whole.set_exception(Rejected(f"MQTT has no room for it: {error}"))
             return
         self._client.send(head, message.payload)
         if not self._unacknowledged:
             self._moved = self._loop.time()
-        self._unacknowledged[mid] = acknowledged
+        self._unacknowledged[mid] = published
 
     # paho's callbacks, all on the event loop, inside `_guarded`.
 
@@ -248,13 +249,14 @@ class Connection:
 
     def _on_acknowledged(self, mid: int, refused: BaseException | None) -> None:
         self._moved = self._loop.time()
-        acknowledged = self._unacknowledged.pop(mid, None)
-        if acknowledged is None or acknowledged.done():
+        published = self._unacknowledged.pop(mid, None)
+        if published is None or published.whole.done():
             return
+        published.open -= 1
         if refused:
-            acknowledged.set_exception(refused)
-        else:
-            acknowledged.set_result(None)
+            published.whole.set_exception(refused)
+        elif not published.open:
+            published.whole.set_result(None)
 
     def _on_disconnect(self, _c: Client, _d: Any, flags: DisconnectFlags, reason: ReasonCode, given: Any) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -287,7 +289,8 @@ class Connection:
         if self._timer:
             self._timer.cancel()
         self._release()
-        for waiting in (self._accepted, *self._unacknowledged.values(), *(future for _, future in self._waiting)):
+        published = (*self._unacknowledged.values(), *(published for _, published in self._waiting))
+        for waiting in (self._accepted, *(one.whole for one in published)):
             if not waiting.done():
                 waiting.set_exception(Unavailable(reason))
         self._unacknowledged.clear()
@@ -302,6 +305,13 @@ class Connection:
         if sock is not None and sock.fileno() >= 0:
             self._forget(sock.fileno())
             sock.close()
+
+
+class _Published(Struct):
+    """The messages of one delivery, which is done when the last of them is acknowledged."""
+
+    whole: asyncio.Future[None]
+    open: int
 
 
 class _LastError(logging.Handler):

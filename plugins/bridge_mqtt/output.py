@@ -64,10 +64,10 @@ class Mqtt(Output):
         try:
             messages = await self._messages(delivery, connection)
             await before.wait()
-            acknowledged = [connection.publish(message) for message in messages]
+            acknowledged = connection.publish(*messages)
         finally:
             mine.set()
-        await asyncio.gather(*acknowledged)
+        await acknowledged
 
     async def close(self) -> None:
         """Say `stopped` and disconnect."""
