@@ -29,6 +29,13 @@ async def test_a_box_pushes_over_one_connection_and_is_answered_each_time(tmp_pa
         assert await far.taken[0].original.read() == body
 
 
+async def test_an_answers_head_and_body_arrive_together(tmp_path: Path) -> None:
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for number in range(5):
+            writer.write(request(sample_push(small=True, msg_id=f"m-{number}")))
+            assert parsed(await reader.read(65536)).envelope["msg_id"] == f"m-{number}"
+
+
 @pytest.mark.parametrize("path", ["/dataPush/DataReportCB", "/", "/any/where?x=1", "/%E8%BD%A6"])
 async def test_a_known_envelope_is_taken_on_any_path(tmp_path: Path, path: str) -> None:
     async with door_to(tmp_path) as door, door.box(path) as box:
