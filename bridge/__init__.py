@@ -32,6 +32,7 @@ from bridge.output import (
     outcome,
     retry_after,
 )
+from bridge.threads import Threads
 
 __version__ = "0.1.0"
 
@@ -68,6 +69,7 @@ __all__ = [
     "Skill",
     "Stopped",
     "Target",
+    "Threads",
     "Unavailable",
     "escape",
     "hookimpl",

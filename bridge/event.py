@@ -6,6 +6,7 @@ gets exactly that document. Fields name their source in the vehicle-departure pr
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import time
@@ -24,7 +25,9 @@ DATASCHEMA = f"urn:boxbridge:event:{SCHEMA_VERSION}"
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_LONGEST_ID = 200
 _UNSAFE = re.compile(r"[/+#%$\s]")
+_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp"}
 
 
 def new_id(received: datetime) -> str:
@@ -47,7 +50,7 @@ class PictureSource(Protocol):
     """Where a picture's bytes come from: the push in memory, later the journal."""
 
     async def read(self, sha256: str) -> bytes:
-        """Return the picture; raises PictureLost."""
+        """Return the picture; raises PictureLost, and OSError where the disk may give it later."""
 
     def read_blocking(self, sha256: str) -> bytes:
         """The same for plain functions; may wait for the disk."""
@@ -55,6 +58,10 @@ class PictureSource(Protocol):
 
 def _described(text: str, **constraints: Any) -> Meta:
     return Meta(description=text, **constraints)
+
+
+def _time(text: str) -> Meta:
+    return _described(f"{text}, UTC, in milliseconds.", extra_json_schema={"format": "date-time"})
 
 
 Fraction = Annotated[float, _described("Of the scene picture's width or height; 0 is left or top.")]
@@ -171,13 +178,22 @@ class Picture(Struct, frozen=True, kw_only=True, dict=True):
     size: Annotated[int, _described("Bytes.")]
     sha256: Annotated[str, _described("Digest of the bytes, lower-case hex.")]
 
+    @property
+    def extension(self) -> str:
+        """How the name of its file should end: `jpg`, `png`, `gif`, `bmp`, `webp`, else `bin`, without the dot."""
+        return _EXTENSIONS.get(self.media_type, "bin")
+
     def reading_from(self, source: PictureSource) -> Self:
         """Attach the place that the bytes come from."""
         self.__dict__["source"] = source
         return self
 
     async def read(self) -> bytes:
-        """The picture's bytes, from memory or disk; raises PictureLost when they were damaged on disk."""
+        """The picture's bytes, from memory or disk.
+
+        Raises PictureLost when they were damaged on disk, and OSError while the disk does not give them: let it
+        through, and the event is tried again.
+        """
         data: bytes = await self.__dict__["source"].read(self.sha256)
         return data
 
@@ -194,8 +210,8 @@ class EventData(Struct, frozen=True, kw_only=True):
     msg_id: Annotated[str, _described("The push's own id [msg_id].")]
     name: Annotated[str, _described("What happened, for people: the skill's name [skillInfo.name].")]
     description: Annotated[str, _described("A sentence of the box [data.eventDesc].")]
-    reported: Annotated[datetime | None, _described("When the box sent it, UTC [requestTime, ms].")]
-    received: Annotated[datetime, _described("When boxbridge received it, UTC.")]
+    reported: Annotated[datetime | None, _time("When the box sent it [requestTime, ms]")]
+    received: Annotated[datetime, _time("When boxbridge received it")]
     time_from: Annotated[
         Literal["device", "receipt"],
         _described("Which clock the event's time is of: the device's, or ours where its time was missing or absurd."),
@@ -258,7 +274,7 @@ class EventDocument(Struct, frozen=True, kw_only=True):
     id: Annotated[str, _described("The event's id, a ULID; consumers deduplicate by it.")]
     source: Annotated[str, _described("/<site>/<device>/<channel>")]
     type: Annotated[str, _described("boxbridge.event.<kind>")]
-    time: Annotated[datetime, _described("When it happened, UTC.")]
+    time: Annotated[datetime, _time("When it happened")]
     subject: Annotated[str, _described("<device>/<channel>")]
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str = DATASCHEMA
@@ -266,6 +282,8 @@ class EventDocument(Struct, frozen=True, kw_only=True):
 
 
 _DATA_FIELDS = EventData.__struct_fields__
+_WITH_MICROSECONDS = len('"2023-11-20T06:39:47.132000Z"')
+_IN_SECONDS = len('"2023-11-20T06:39:47Z"')
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(EventDocument)
 
@@ -287,19 +305,42 @@ def escape(name: str) -> str:
     )
 
 
+def shortened(name: str) -> str:
+    """An id as it is remembered: of one with more than 200 characters the first ones, `+` and a digest of all.
+
+    So two ids stay two, and nobody fills memory with them.
+    """
+    if len(name) <= _LONGEST_ID:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return f"{name[: _LONGEST_ID - 21]}+{digest}"
+
+
 def encode_document(event: Event) -> bytes:
     """The event as its document's bytes, to be stored and sent as they are."""
     subject = f"{escape(event.device.id)}/{escape(event.channel.id)}"
+    fields: dict[str, Any] = {field: getattr(event, field) for field in _DATA_FIELDS}
+    fields["received"] = _written(event.received)
+    if event.reported is not None:
+        fields["reported"] = _written(event.reported)
     return _encoder.encode(
         EventDocument(
             id=event.id,
             source=f"/{escape(event.site)}/{subject}",
             type=f"boxbridge.event.{event.kind}",
-            time=event.occurred,
+            time=_written(event.occurred),
             subject=subject,
-            data=EventData(**{field: getattr(event, field) for field in _DATA_FIELDS}),
+            data=EventData(**fields),
         )
     )
+
+
+def _written(time: datetime) -> Any:
+    """A time as it stands in a document: in milliseconds, as devices tell it, where msgspec writes microseconds."""
+    text = _encoder.encode(time)
+    if len(text) == _WITH_MICROSECONDS:
+        return msgspec.Raw(text[:-5] + b'Z"')
+    return msgspec.Raw(text[:-2] + b'.000Z"') if len(text) == _IN_SECONDS else time  # one of another zone, by a plugin
 
 
 def decode_document(document: bytes) -> Event:

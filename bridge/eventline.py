@@ -17,6 +17,8 @@ from bridge.output import Delivery
 log = structlog.get_logger("boxbridge.events")
 
 LINES_A_SECOND: Final = 10
+LONGEST_PART: Final = 120
+"""Characters of a line for each thing that it says of an event."""
 PATIENCE_SECONDS: Final = 2.0
 """How long an event's line waits for outputs that have not taken it yet."""
 
@@ -83,4 +85,8 @@ def summary(event: Event) -> str:
     scene = event.scene
     picture = f"{scene.width}x{scene.height} {scene.size / 1000:.0f} kB" if scene else "no picture"
     place = f"{event.device.id}/{event.channel.id}"
-    return "  ".join(part for part in (event.kind, place, counts or event.name, picture) if part)
+    return "  ".join(_brief(part) for part in (event.kind, place, counts or event.name, picture) if part)
+
+
+def _brief(part: str) -> str:
+    return part if len(part) <= LONGEST_PART else f"{part[: LONGEST_PART - 1]}…"

@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
+from bridge.event import shortened
+
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the buckets of a histogram of durations."""
 
@@ -31,7 +33,8 @@ class Histogram:
 class Labelled(Counter[tuple[str, ...]]):
     """Counts by labels, bounded, so that nobody fills memory.
 
-    Past `limit` different ones the first label becomes `other`, past twice as many all of them do.
+    Long labels are shortened. Past `limit` different ones the first label becomes `other`, past twice as many all of
+    them do.
     """
 
     def __init__(self, limit: int = 200) -> None:
@@ -40,8 +43,12 @@ class Labelled(Counter[tuple[str, ...]]):
 
     def count(self, *labels: str) -> None:
         """Count one."""
+        self[labels if labels in self else self._admitted(labels)] += 1
+
+    def _admitted(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        labels = tuple(map(shortened, labels))
         if labels not in self and len(self) >= self._limit:
             labels = ("other", *labels[1:])
         if labels not in self and len(self) >= 2 * self._limit:
             labels = ("other",) * len(labels)
-        self[labels] += 1
+        return labels

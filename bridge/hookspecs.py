@@ -42,7 +42,7 @@ def prepare_event(event: Event) -> Event | _Drop | None:
 
     Implementations are called one after the other on the event loop, each with the event that the one before it
     returned. Return a changed copy (`event.with_(…)`), `DROP`, or None to leave it as it is. It must be quick: the
-    device waits. One that raises is logged and leaves the event as it was.
+    device waits. One that raises, or makes an event that no document can hold, is logged and leaves it as it was.
     """
 
 

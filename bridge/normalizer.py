@@ -89,7 +89,11 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Malformed(Exception):
-    """The push can't be understood; the text is one sentence that says what is wrong with it."""
+    """The push can't be understood; the text is one sentence that says what is wrong with it.
+
+    Numbers and what the push says come after its first colon: by what stands before it refusals are counted, and logged
+    once a minute.
+    """
 
 
 class Normalizer:

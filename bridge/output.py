@@ -59,7 +59,7 @@ class Original(msgspec.Struct, frozen=True):
     """The body in pieces; a picture stands where its base64 text stood."""
 
     async def read(self) -> bytes:
-        """The body, byte for byte; raises PictureLost."""
+        """The body, byte for byte; raises PictureLost and OSError, as a picture does."""
         return self._join([p if isinstance(p, bytes) else await p.read() for p in self.parts])
 
     def read_blocking(self) -> bytes:

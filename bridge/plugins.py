@@ -16,13 +16,15 @@ import pluggy
 from msgspec import Struct
 
 from bridge import __version__, hookspecs
-from bridge.event import Event
+from bridge.event import Event, decode_document, encode_document
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
 
 _Brought = TypeVar("_Brought")
 
 GROUP = "boxbridge"
+_ANY_FAULT = (Exception, SystemExit)
+"""A plugin may do anything; it must not harm the others."""
 BUILT_IN = ("skill",)
 """Normalizers that come with the core, asked before all others."""
 
@@ -63,6 +65,8 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._manager.register(_Core(), "core")
         self.hook: Any = self._manager.hook
+        self._in_order: dict[str, list[Any]] = {}
+        """Implementations by hook, kept because each event asks for them."""
         self.outputs: dict[str, type[Output]] = {}
         self.normalizers: dict[str, Normalizer] = {}
         self.loaded: list[LoadedPlugin] = []
@@ -85,6 +89,7 @@ class Plugins:
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
         """Add one plugin object; raises ValueError or pluggy's errors with what is wrong with it."""
         self._manager.register(plugin, name)
+        self._in_order.clear()
         try:
             self._take(plugin, name, origin, version)
         except BaseException:
@@ -137,28 +142,35 @@ class Plugins:
             if self._manager.has_plugin(name):
                 raise ValueError(f'there is a plugin "{name}" already; give it another name')
             self.register(load(), name, origin, version)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may do anything; it must not harm the others
+        except _ANY_FAULT as error:
             self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {_sentence(error, origin)}"))
 
     def _implementations(self, hook: str) -> list[Any]:
         """Those of one hook: `tryfirst` first, `trylast` last, else in the order in which plugins were loaded."""
-        found = getattr(self.hook, hook).get_hookimpls()
-        return sorted(found, key=lambda implementation: implementation.trylast - implementation.tryfirst)
+        if hook not in self._in_order:
+            found = getattr(self.hook, hook).get_hookimpls()
+            self._in_order[hook] = sorted(found, key=lambda one: one.trylast - one.tryfirst)
+        return self._in_order[hook]
 
     def prepare_event(self, event: Any, log: Any) -> Any:
-        """Let each plugin change the event in turn; returns the event or DROP."""
+        """Let each plugin change the event in turn; returns the event or DROP.
+
+        A change counts only when the event's document can be written and read.
+        """
         for implementation in self._implementations("prepare_event"):
+            before = encode_document(event)
             try:
                 changed = implementation.function(*[event for _ in implementation.argnames])
-            except Exception:
+                if changed is hookspecs.DROP:
+                    return changed
+                if not isinstance(changed, Event | None):
+                    raise TypeError(f"prepare_event returned {type(changed).__name__}, which is no event")
+                decode_document(encode_document(changed or event))
+            except _ANY_FAULT:
                 log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
-                continue
-            if changed is hookspecs.DROP:
-                return changed
-            if isinstance(changed, Event):
-                event = changed
-            elif changed is not None:
-                log.error("prepare_event returned no event", plugin=implementation.plugin_name, event_id=event.id)
+                event = decode_document(before)  # what it had of the event may have been changed in its hands
+            else:
+                event = changed or event
         return event
 
     def tell(self, hook: str, log: Any, **arguments: Any) -> None:
@@ -166,7 +178,7 @@ class Plugins:
         for implementation in self._implementations(hook):
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception:
+            except _ANY_FAULT:
                 log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
 
 

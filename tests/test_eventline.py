@@ -46,6 +46,11 @@ async def test_the_line_is_written_when_every_open_output_has_the_event(log: Log
     assert log[0]["event_id"] == event.id
 
 
+def test_a_line_stays_a_line_whatever_a_device_says() -> None:
+    event = sample_event(small=True).with_(kind="k" * 1_000_000, counts={f"name {n}": 1 for n in range(1000)})
+    assert 250 < len(summary(event)) < 500
+
+
 async def test_an_output_that_is_away_is_not_waited_for(log: Log) -> None:
     line, event = EventLine(lambda: {"local"}), sample_event(small=True)
     line.event_accepted(event=event)

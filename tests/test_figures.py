@@ -37,6 +37,14 @@ def test_past_the_limit_new_ones_are_other_and_old_ones_still_counted() -> None:
     assert counts == {("a", "x"): 2, ("b", "x"): 1, ("other", "x"): 2}
 
 
+def test_long_labels_are_shortened_and_stay_distinct() -> None:
+    counts = Labelled()
+    for last in "aab":
+        counts.count("device", "x" * 1_000_000 + last)
+    assert sorted(counts.values()) == [1, 2]
+    assert max(len(label) for labels in counts for label in labels) == 200
+
+
 def test_whatever_the_labels_memory_stays_bounded() -> None:
     counts = Labelled(10)
     for number in range(1000):

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from bridge import DROP, Delivery, Event, Normalizer, Output, Rejected, hookimpl
 from bridge.errors import ConfigError
+from bridge.event import decode_document, encode_document
 from bridge.listener import Listener, tcp_socket
 from bridge.plugins import Plugins
 from bridge.testing import draw_scene, sample_event, sample_push
@@ -207,7 +208,7 @@ class Preparing:
     @hookimpl
     def prepare_event(self, event: Event) -> Any:
         self.given.append(event)
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer(event) if callable(self.answer) else self.answer
 
@@ -259,11 +260,49 @@ def test_a_dropped_event_is_dropped_and_later_plugins_are_not_asked() -> None:
     assert prepared(Arguments())[0] is DROP
 
 
-@pytest.mark.parametrize("answer", [ValueError("a bug"), True, {"kind": "x"}], ids=repr)
+def with_what_no_document_holds(event: Event) -> Event:
+    return event.with_(extra={"plate": object()})
+
+
+def of_a_wrong_type(event: Event) -> Event:
+    return event.with_(kind=3)
+
+
+def spoiling_it_in_place(event: Event) -> None:
+    event.extra["plate"] = object()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ValueError("a bug"),
+        SystemExit(1),
+        True,
+        {"kind": "x"},
+        with_what_no_document_holds,
+        of_a_wrong_type,
+        spoiling_it_in_place,
+    ],
+    ids=["raises", "leaves", "no event", "a dict", "no document", "wrong type", "in place"],
+)
 def test_one_that_fails_or_returns_no_event_is_logged_and_changes_nothing(answer: Any) -> None:
     event, log = prepared(Preparing(appending("1")), Preparing(answer), Preparing(appending("2")))
     assert event.description.endswith("12")
+    assert decode_document(encode_document(event)) == event
     assert [line["plugin"] for line in log] == ["test 1"]
+
+
+async def test_a_push_is_kept_and_answered_whatever_a_plugin_does_to_its_event(tmp_path: Path) -> None:
+    class Leaving:
+        @hookimpl
+        def event_accepted(self, event: Event) -> None:
+            raise SystemExit(1)
+
+    async with opened(tmp_path) as rooms:
+        for number, plugin in enumerate((Preparing(spoiling_it_in_place), Preparing(SystemExit(1)), Leaving())):
+            rooms.plugins.register(plugin, f"test {number}")
+        assert (await rooms.push()).status == 200
+        assert len(rooms.heard.accepted) == 1
 
 
 class Observing:
@@ -476,7 +515,7 @@ async def test_the_plates_of_the_documentation_are_posted(
         assert (await box.push(sample_push(picture=scene, msg_id="m-1"))).success
         lane = running.daemon.dispatcher.lanes["gate"]
         await until(lambda: lane.report().delivered == 1)
-        assert (lane.outcomes[("unavailable",)], lane.report().dead) == (1, 0)
+        assert (lane.ledger.outcomes[("unavailable",)], lane.report().dead) == (1, 0)
     await service.stop()
     (event_id,) = {query["id"] for query, _, _ in posted}
     assert posted == [({"gate": "7", "id": event_id}, "s3cret", scene)] * 2

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.control import around, dead, events, outputs, replays, story
-from bridge.control.answers import Missing, answering, json, text
+from bridge.control.answers import Missing, Trouble, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
@@ -160,7 +160,7 @@ def _status(house: House) -> StatusReport:
 
 
 async def _event(house: House, what: str, part: str) -> Response:
-    """An event's document, its original request, or one of its pictures; raises Missing."""
+    """An event's document, its original request, or one of its pictures; raises Missing and Trouble."""
     row = await events.find(house, what)
     read, found = await events.read(house, row)
     try:
@@ -173,6 +173,8 @@ async def _event(house: House, what: str, part: str) -> Response:
         if number.isdecimal() and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
             return Response(await picture.read(), media_type=picture.media_type, headers=_NOT_GUESSED)
+    except OSError as error:
+        raise Trouble(f"event {row.id}: {error.strerror or error}") from error
     except PictureLost as error:
         raise Missing(str(error)) from error
     raise Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

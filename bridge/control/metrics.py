@@ -72,7 +72,7 @@ def _families(house: House, lanes: Mapping[str, Lane], oldest: Mapping[str, floa
         "boxbridge_oldest_waiting_timestamp_seconds", "When the oldest waiting event came.", labels=["output"]
     )
     for name, lane in lanes.items():
-        for (outcome,), count in lane.outcomes.items():
+        for (outcome,), count in lane.ledger.outcomes.items():
             deliveries.add_metric([name, outcome], count)
         waiting.add_metric([name], lane.cursor.waiting(house.journal.next))
         dead.add_metric([name], lane.cursor.dead)
@@ -82,7 +82,7 @@ def _families(house: House, lanes: Mapping[str, Lane], oldest: Mapping[str, floa
     yield _histogram(
         "boxbridge_delivery_seconds",
         "How long attempts that delivered took.",
-        {(name,): lane.seconds for name, lane in lanes.items()},
+        {(name,): lane.ledger.seconds for name, lane in lanes.items()},
         ("output",),
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -26,6 +27,9 @@ from bridge.journal.standing import Standing, State, last_outcome
 from bridge.output import Delivery
 
 log = structlog.get_logger("boxbridge.control")
+
+_WHERE_SECONDS: Final = 5.0
+"""How long an output may look for an event: its far side may be a share that is gone."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -156,7 +160,8 @@ async def _output(
     where = ""
     if state == "delivered" and lane is not None:
         try:
-            where = await lane.where(delivery, from_milliseconds(delivered[-1] if delivered else row.received))
+            when = from_milliseconds(delivered[-1] if delivered else row.received)
+            where = await asyncio.wait_for(lane.where(delivery, when), _WHERE_SECONDS)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and the rest of the story is as good
             log.warning("output can't say where an event is", output=cursor.name, event_id=row.id, error=str(error))
     return OutputStory(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
-import queue
 import time
 import types
 from collections.abc import Callable, Coroutine, Generator
-from threading import Thread
 from typing import Any, Final
+
+from bridge.threads import Threads, contained
 
 HELD_SECONDS: Final = 0.1
 """Whoever holds the event loop longer than this in one go is named."""
@@ -49,7 +48,7 @@ class Caller:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                result = _contained(function)
+                result = contained(function)
                 if inspect.iscoroutine(result):
                     return await self._timed(result)
                 return await result if inspect.isawaitable(result) else result
@@ -91,70 +90,6 @@ class Caller:
     def close(self) -> None:
         """Let the threads end once they are idle."""
         self._threads.close()
-
-
-class Threads:
-    """A few threads for calls that block, made when first needed.
-
-    Daemon threads, unlike an executor's: one that hangs must not keep the process from ending.
-    """
-
-    def __init__(self, name: str, most: int) -> None:
-        self._name = name
-        self._most = most
-        self._started = 0
-        self._waiting = 0
-        """Calls that are not over: as many threads are wanted."""
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-
-    def run(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Call it in a thread, as soon as one is free."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-
-        def resolve(result: Any, error: Exception | None) -> None:
-            self._waiting -= 1
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-        def call() -> None:
-            result, error = None, None
-            try:
-                result = _contained(function)
-            except Exception as raised:  # noqa: BLE001 - handed on to who awaits the call
-                error = raised
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody awaits it any more
-                loop.call_soon_threadsafe(resolve, result, error)
-
-        self._waiting += 1
-        if self._started < min(self._waiting, self._most):
-            self._started += 1
-            Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
-        self._calls.put(call)
-        return future
-
-    def close(self) -> None:
-        """Let each end with the call it is at."""
-        for _ in range(self._started):
-            self._calls.put(None)
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()
-
-
-def _contained(function: Callable[[], Any]) -> Any:
-    """Call it; what would end more than the call is turned into an error of the call."""
-    try:
-        return function()
-    except SystemExit as error:
-        raise RuntimeError("the output called sys.exit()") from error
-    except (StopIteration, asyncio.CancelledError) as error:  # neither can be handed on through a future
-        raise RuntimeError(f"the output raised {type(error).__name__}") from error
 
 
 def is_plain(function: Callable[..., Any]) -> bool:

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
-from bridge.journal.journal import Journal
+from bridge.journal.journal import Cursor, Journal
 from bridge.output import Output, OutputContext, Stopped
 from bridge.plugins import Plugins
 
@@ -30,23 +30,26 @@ class Dispatcher:
         self._changing = asyncio.Lock()
 
     async def apply(self, settings: Settings) -> None:
-        """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched."""
+        """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched.
+
+        An output has its place in the journal from when it is added, enabled or not.
+        """
         async with self._changing:
-            await self._apply(settings)
+            changed = [
+                name
+                for name, lane in self.lanes.items()
+                if self._terms[name] != _terms(name, settings) or lane.door.state == "paused"
+            ]
+            await self._stop(changed)
+            for name, output in settings.output.items():
+                await self._start_if_wanted(name, output, settings)
 
-    async def _apply(self, settings: Settings) -> None:
-        for name in list(self.lanes):
-            changed = self._terms[name] != _terms(name, settings)
-            if changed or self.lanes[name].report().state == "paused":
-                await self._stop(name)
-        for name, output in settings.output.items():
-            if output.enabled and name not in self.lanes:
-                await self._start(name, output, settings)
-
-    async def _start(self, name: str, output: OutputSettings, settings: Settings) -> None:
+    async def _start_if_wanted(self, name: str, output: OutputSettings, settings: Settings) -> None:
         cursor = await self._journal.place_output(name, output.from_)
-        if cursor.paused:
-            return
+        if output.enabled and not cursor.paused and name not in self.lanes:
+            self._start(name, output, cursor, settings)
+
+    def _start(self, name: str, output: OutputSettings, cursor: Cursor, settings: Settings) -> None:
         context = settings.context(name)
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         made = _make(self._plugins.outputs[output.type], context)
@@ -55,22 +58,16 @@ class Dispatcher:
         self._terms[name] = _terms(name, settings)
         lane.start()
 
-    async def _stop(self, name: str) -> None:
-        await self.lanes[name].stop()
-        del self.lanes[name], self._terms[name]
-
     @contextlib.asynccontextmanager
     async def apart(self, name: str, settings: Settings) -> AsyncIterator[None]:
         """Stop an output's lane while its place in the journal is changed; then start it anew, if it may run."""
         async with self._changing:
-            if name in self.lanes:
-                await self._stop(name)
+            await self._stop([name] if name in self.lanes else [])
             try:
                 yield
             finally:
-                output = settings.output.get(name)
-                if output is not None and output.enabled:
-                    await self._start(name, output, settings)
+                if name in settings.output:
+                    await self._start_if_wanted(name, settings.output[name], settings)
 
     def again(self, name: str, sequence: int, *, replay: bool = False) -> bool:
         """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
@@ -81,13 +78,18 @@ class Dispatcher:
         return reopened
 
     async def stop(self) -> None:
-        """Stop all lanes, at the same time."""
-        await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
-        self.lanes.clear()
+        """Stop all lanes."""
+        await self._stop(list(self.lanes))
+
+    async def _stop(self, names: list[str]) -> None:
+        """Stop lanes, at the same time: each may take its while."""
+        await asyncio.gather(*(self.lanes[name].stop() for name in names))
+        for name in names:
+            del self.lanes[name], self._terms[name]
 
     async def settle(self, seconds: float) -> None:
         """Wait until each output is open or has failed to open, but not longer than so many seconds."""
-        tried = [asyncio.create_task(lane.tried.wait()) for lane in self.lanes.values()]
+        tried = [asyncio.create_task(lane.door.tried.wait()) for lane in self.lanes.values()]
         if tried:
             _, pending = await asyncio.wait(tried, timeout=seconds)
             for task in pending:

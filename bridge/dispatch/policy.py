@@ -59,6 +59,8 @@ def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> V
             verdict = Verdict("unavailable", reason)
         case OSError() if error.errno in _UNREACHABLE:
             verdict = Verdict("unavailable", reason)
+        case OSError() if error.errno == errno.EIO:  # a disk's trouble, most likely with a picture, and no bug
+            verdict = Verdict("retry", reason)
         case _ if isinstance(error, tuple(unavailable)):
             verdict = Verdict("unavailable", named)
         case _:

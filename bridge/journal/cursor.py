@@ -18,6 +18,8 @@ from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, R
 _CLOSING: Final = ("delivered", "expired", "none", "skipped", "dropped")
 _OPENING: Final = ("again", "replay")
 _ABSENT: Final = OpenEntry(-1)
+_MOST_CHANGES: Final = 10_000
+"""How many may wait for a disk that takes nothing, which may be for days."""
 
 
 def now_ms() -> int:
@@ -48,6 +50,8 @@ class Cursor:
         """What was taken and neither settled nor buried; None where there is nothing more to say of it."""
         self._dead: dict[int, OpenEntry] = {open_.sequence: open_ for open_ in entry.open if open_.dead_since}
         self._changes: list[Change] = []
+        self._folded = False
+        """Whether changes were dropped, so that only a whole state can bring the disk up to date."""
         self._logged_next = entry.next
         self._lock = Lock()
         self.low = min([entry.next, *self._open, *self._dead])
@@ -167,16 +171,27 @@ class Cursor:
     @property
     def moved(self) -> bool:
         """Whether there is something to log."""
-        return bool(self._changes) or self.next != self._logged_next
+        return bool(self._changes) or self._folded or self.next != self._logged_next
 
     def progress(self) -> Progress:
         """All that is not yet logged; stays until `logged` says that it is on disk."""
         with self._lock:
             return Progress(self.next, tuple(self._changes))
 
+    def fold(self) -> None:
+        """Drop changes that are too many to keep, for the next segment, which must come first, has the whole state.
+
+        Only what happened in which order is lost by it, and only from the history.
+        """
+        with self._lock:
+            if len(self._changes) > _MOST_CHANGES:
+                self._changes.clear()
+                self._folded = True
+
     def logged(self, progress: Progress) -> None:
         """This progress is on disk."""
         with self._lock:
+            self._folded = False
             del self._changes[: len(progress.changes)]
             self._logged_next = progress.next
             self.low = min(

@@ -231,6 +231,13 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def is_damage(error: Exception) -> bool:
     """Whether the index itself is at fault, and not the disk or a lock, which may pass."""
-    return isinstance(error, Foreign) or (
-        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK_TROUBLE
-    )
+    return isinstance(error, Foreign) or (isinstance(error, sqlite3.Error) and _code(error) not in _DISK_TROUBLE)
+
+
+def is_io_error(error: Exception) -> bool:
+    """Whether the disk did not do what it should: it may be away, or a sector of it be bad."""
+    return isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_IOERR
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

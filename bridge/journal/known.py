@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from bridge.event import PictureLost
-from bridge.journal.index import Foreign, Index, Rows, is_damage
+from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
 from bridge.journal.log import Log, Lost, Record
 from bridge.journal.record import ChangesBlob, Key, PushBlob
 
@@ -25,6 +25,8 @@ _LAZY_SECONDS: Final = 1.0
 _UNINDEXED_LIMIT: Final = 10_000
 _REBUILD_PUSHES: Final = 2_000
 _TELL_SECONDS: Final = 2.0
+_BAD_SECTOR_SECONDS: Final = 30.0
+"""An input/output error so long after the first one does not pass: the index is made again, in another place."""
 
 
 class Known:
@@ -37,6 +39,10 @@ class Known:
         self._index = index
         self._unindexed: dict[Key, int] = {}
         self._rows = Rows()
+        self._unreadable_since = float("inf")
+        """When the first input/output error came since the index was made (monotonic)."""
+        self._told: set[str] = set()
+        """What was said of trouble since the index last worked: it is tried each second."""
 
     @property
     def full(self) -> bool:
@@ -103,12 +109,14 @@ class Known:
             try:
                 self._bring_up_to_date()
             except (Foreign, sqlite3.Error, OSError) as error:
-                self._failed(error)
-                if not is_damage(error):
+                if not self._failed(error):
                     return
             else:
                 self._rows.clear()
                 self._unindexed.clear()
+                if self._told:
+                    log.info("the index is in use again", file=str(self._index.path))
+                self._told.clear()
                 return
 
     def _bring_up_to_date(self) -> None:
@@ -131,18 +139,34 @@ class Known:
         """Close the index."""
         self._index.close()
 
-    def _failed(self, error: Exception) -> None:
-        """Close the index, and remove it where it is itself at fault; it is opened, or made, again soon."""
+    def _failed(self, error: Exception) -> bool:
+        """Close the index; it is opened again soon. Returns whether it was removed, being itself at fault."""
         self._index.close()
         self.due = time.monotonic() + _LAZY_SECONDS
-        if not is_damage(error):
-            log.warning("the index can't be used, trying again; pushes are taken without it", error=str(error))
-            return
-        log.warning("the index is made again from the log", file=str(self._index.path), reason=str(error))
+        if not is_damage(error) and not self._stays_unreadable(error):
+            self._warn_once("the index can't be used, trying again; pushes are taken without it", error=str(error))
+            return False
+        self._warn_once("the index is made again from the log", file=str(self._index.path), reason=str(error))
         try:
             self._index.set_aside()
         except OSError as trouble:
-            log.warning("the old index can't be removed, trying again", error=str(trouble))
+            self._warn_once("the old index can't be removed, trying again", error=str(trouble))
+            return False
+        self._unreadable_since = float("inf")
+        return True
+
+    def _stays_unreadable(self, error: Exception) -> bool:
+        """Whether this is an input/output error that does not pass, as of a bad sector."""
+        if not is_io_error(error):
+            return False
+        now = time.monotonic()
+        self._unreadable_since = min(self._unreadable_since, now)
+        return now - self._unreadable_since >= _BAD_SECTOR_SECONDS
+
+    def _warn_once(self, text: str, **details: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            log.warning(text, **details)
 
     def _read_on(self) -> None:
         """Hold the index against the log and take in what it has not; raises sqlite3.Error."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from threading import Lock
@@ -27,11 +27,14 @@ from bridge.journal.record import (
 )
 from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Damage, Found, Places, Segment, WouldBlock
 from bridge.output import Original
+from bridge.threads import Threads
 
 _CACHED_EVENTS: Final = 256
 _CACHED_BYTES: Final = 8_000_000
 _BUSY_SEGMENTS: Final = 8
 _STEPS: Final = 64
+_READERS: Final = Threads("journal-read", 4)
+"""Nobody else's: what an output waits for in threads of the loop's own, such as name look-ups, must not hold reads."""
 
 
 class Lost(Struct, frozen=True):
@@ -62,7 +65,7 @@ class Pictures:
         try:
             return self._get(sha256, wait=False)
         except WouldBlock:
-            return await asyncio.to_thread(self._get, sha256, wait=True)
+            return await _READERS.run(partial(self._get, sha256, wait=True))
 
     def read_blocking(self, sha256: str) -> bytes:
         """`read` for threads."""
@@ -74,9 +77,13 @@ class Pictures:
         if sha256 not in self._places:
             raise PictureLost(f"its push has no picture {sha256}")
         offset, entry = self._places[sha256]
-        data = self._segment.read(offset, entry.size, wait=wait)
+        segment = self._segment
+        where, failed = f"({segment.path.name}, offset {offset})", segment.failed_reads
+        data = segment.read(offset, entry.size, wait=wait)
         if not is_picture(data, entry):
-            raise PictureLost(f"picture {sha256} is damaged on disk ({self._segment.path.name}, offset {offset})")
+            if segment.failed_reads != failed and segment.may_come_back(offset):
+                raise OSError(errno.EIO, f"picture {sha256} can't be read now {where}")
+            raise PictureLost(f"picture {sha256} is damaged on disk {where}")
         self._read[sha256] = data
         return data
 
@@ -233,7 +240,7 @@ class Log:
         try:
             read = self._load(sequence, wait=False)
         except WouldBlock:
-            read = await asyncio.to_thread(self._load, sequence, wait=True)
+            read = await _READERS.run(partial(self._load, sequence, wait=True))
         if isinstance(read, Record):
             read = self._records.get(sequence) or self._remember(read)  # another lane may have been quicker
         return read

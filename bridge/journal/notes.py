@@ -18,6 +18,8 @@ _MINUTE_MS: Final = 60_000
 _SUMS_LIMIT: Final = 1000
 """Different sums within one minute; what goes beyond is summed whatever it is about."""
 _LONGEST: Final = 200
+_MOST_WAITING: Final = 10_000
+"""How many of each may wait for a disk that takes nothing."""
 
 _About = tuple[str, str, str, str, int]
 
@@ -102,3 +104,9 @@ class Notes:
             del self._outputs[: len(pending.outputs)]
             self._past = [sum_ for sum_ in self._past if sum_ not in written]
             self._unwritten = {about for about in self._unwritten if self._sums[about] not in written}
+
+    def fold(self) -> None:
+        """Drop the oldest of what is too much to keep. Not between `pending` and `logged`."""
+        with self._lock:
+            del self._outputs[:-_MOST_WAITING]
+            del self._past[:-_MOST_WAITING]

@@ -69,6 +69,12 @@ class Places:
             place.logged(made)
         self.notes.logged(moves.notes)
 
+    def fold(self) -> None:
+        """Bound what waits for a disk that takes nothing, which may be for days: the history loses by it, no more."""
+        for cursor in self.outputs:
+            cursor.fold()
+        self.notes.fold()
+
     def state(self) -> StateBlob:
         """The whole of it. Replays first, as above."""
         replays = tuple(replay.entry() for replay in self.replays if not replay.over)

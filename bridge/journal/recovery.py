@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import structlog
 from msgspec import DecodeError, Struct
@@ -25,6 +28,9 @@ from bridge.journal.segment import Found, Header, NotASegment, Segment, file_nam
 from bridge.journal.tail import Unsynced
 
 log = structlog.get_logger("boxbridge.journal")
+
+_AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
+"""How long is waited before a segment is read again that the disk did not give in full; a bad sector stays bad."""
 
 
 class Proven(Struct, frozen=True):
@@ -85,31 +91,60 @@ def set_aside(path: Path, reason: str) -> None:
         log.warning("it could not be renamed, and is left alone", file=str(path), error=str(error))
 
 
+class _Reading(Struct, frozen=True):
+    """What the newest segment gave."""
+
+    next: int
+    """The sequence behind its last record."""
+    blank: bool
+    sound: list[Found]
+    damage: list[dict[str, Any]]
+
+
 def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
     """Prove the newest segment in full: only it can end in a torn group. Returns the sequence behind its last record.
+
+    What the disk does not give is asked for again: what is called damage here is given up for good.
+    """
+    synced = _sync_and_drop_cache(newest)
+    for seconds in (*_AGAIN_SECONDS, None):
+        failed = newest.failed_reads
+        reading = _prove(newest, keep=not synced)
+        if newest.failed_reads == failed or seconds is None:
+            break
+        log.warning("the newest segment can't be read, trying again", file=str(newest.path), seconds=seconds)
+        time.sleep(seconds)
+    for damage in reading.damage:
+        log.error("damage in the newest segment", file=str(newest.path), **damage)
+    newest.blank = reading.blank
+    return reading.next, None if synced else Unsynced(newest, reading.sound)
+
+
+def _prove(newest: Segment, *, keep: bool) -> _Reading:
+    """Read it once, and keep its sound records where they are wanted.
 
     A record that runs past the end of the file is torn: its push was never answered. Any other that is damaged may
     have been answered, and keeps its sequence, so that it is named as lost.
     """
-    synced = _sync_and_drop_cache(newest)
     next_ = newest.base
+    blank = True
     sound: list[Found] = []
-    newest.blank = True
+    damage: list[dict[str, Any]] = []
     for found in newest.records():
         prefix = found.prefix
         if prefix is None or not isinstance(found, Found):
-            newest.blank = False
-            log.error("damage in the newest segment", file=str(newest.path), offset=found.offset, end=found.end)
+            blank = False
+            damage.append({"offset": found.offset, "end": found.end})
         if prefix is None:
             continue
-        newest.blank = newest.blank and prefix.kind == Kind.STATE
+        blank = blank and prefix.kind == Kind.STATE
         # All below a record's sequence was on disk before it was written; no output that it names has taken more.
         next_ = max(next_, prefix.until)
         if isinstance(found, Found) and prefix.kind == Kind.PUSH:
-            _name_damaged_pictures(newest, found)
-            if not synced:
+            damage += _damaged_pictures(newest, found)
+            if keep:
                 sound.append(found)
-    return next_, None if synced else Unsynced(newest, sound)
+    return _Reading(next_, blank, sound, damage)
 
 
 def _sync_and_drop_cache(segment: Segment) -> bool:
@@ -129,7 +164,7 @@ def _sync_and_drop_cache(segment: Segment) -> bool:
     return synced
 
 
-def _name_damaged_pictures(segment: Segment, found: Found) -> None:
+def _damaged_pictures(segment: Segment, found: Found) -> Iterator[dict[str, Any]]:
     """Read the pictures too; the event of one that is damaged lives on."""
     try:
         entries = decode_push(found.blob).pictures
@@ -138,7 +173,7 @@ def _name_damaged_pictures(segment: Segment, found: Found) -> None:
     offset = found.offset + found.prefix.fixed_size
     for entry in entries:
         if not is_picture(segment.read(offset, entry.size, wait=True), entry):
-            log.error("a picture is damaged on disk", file=str(segment.path), offset=offset, sha256=entry.sha256)
+            yield {"offset": offset, "end": offset + entry.size, "picture": entry.sha256}
         offset += entry.size
 
 

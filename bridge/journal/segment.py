@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import zlib
 from array import array
 from bisect import bisect_right
@@ -33,6 +34,8 @@ _READ_AHEAD: Final = 8192
 """Enough for the fixed part of most pushes in one read."""
 _WINDOW: Final = 1 << 16
 _SECTOR: Final = 4096
+_PATIENCE_SECONDS: Final = 600.0
+"""How long a picture that the disk does not give is waited for, before its event goes out without it."""
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 
 
@@ -98,13 +101,13 @@ def encode_header(header: Header) -> bytes:
 def read_header(path: Path) -> Header:
     """The header of a file, from either of its copies; raises NotASegment, NewerFormat or OSError."""
     descriptor = _Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    unread: OSError | None = None
     for offset in HEADER_COPIES:
         try:
             copy = os.pread(descriptor.number, HEADER.size + 4, offset)
         except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            continue  # an unreadable sector is damage like any other
+            unread = error
+            continue
         packed = copy[: HEADER.size]
         if len(copy) < HEADER.size + 4 or zlib.crc32(packed).to_bytes(4, "little") != copy[HEADER.size :]:
             continue
@@ -114,6 +117,8 @@ def read_header(path: Path) -> Header:
         if version > FORMAT_VERSION:
             raise NewerFormat(f"{path} has format {version}; this version reads up to {FORMAT_VERSION}")
         return Header(uuid, number, base, made)
+    if unread is not None:  # it may be sound all the same
+        raise unread
     raise NotASegment("it has no sound header")
 
 
@@ -162,6 +167,8 @@ class Segment:
         """Where its push records are; None until `map`."""
         self.failed_reads = 0
         """How often the disk did not give what should be there; it may have lost it, or be away for a while."""
+        self._unread_since: dict[int, float] = {}
+        """When (monotonic) the disk first did not give what is at an offset."""
         self._descriptor: _Descriptor | None = None
 
     def is_live(self, sequence: int) -> bool:
@@ -205,6 +212,11 @@ class Segment:
         if got < size and offset + got < self.size:
             raise WouldBlock
         return bytes(buffer) if got == size else bytes(buffer[:got])
+
+    def may_come_back(self, offset: int) -> bool:
+        """Whether what the disk did not give, just now, is still to be asked for: a bad sector stays bad."""
+        now = time.monotonic()
+        return now - self._unread_since.setdefault(offset, now) < _PATIENCE_SECONDS
 
     def record_at(self, offset: int, *, wait: bool) -> Found | Damage | None:
         """The record there, its fixed part proven; None where none begins. Raises WouldBlock and OSError."""

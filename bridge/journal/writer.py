@@ -282,7 +282,9 @@ class Writer:
 
     def _log_cursors(self) -> None:
         self._cursors_due = _NEVER
-        if self.closed_because is None and (self.places.moved or self.places.notes.waiting):
+        if self.closed_because is not None:
+            self.places.fold()
+        elif self.places.moved or self.places.notes.waiting:
             try:
                 self._write([])
             except JournalUnavailable as failure:

@@ -14,6 +14,7 @@ from bridge.normalizer import Malformed
 
 _strict = msgspec.json.Decoder()
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = re.compile(r"\s+")
 _TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
@@ -38,7 +39,8 @@ def _read_leniently(body: bytes) -> Any:
     if not text.strip():
         raise Malformed("the body is empty")
     try:
-        return _whole_characters(json.loads(text, strict=False, parse_constant=lambda _: None))
+        value = json.loads(text, strict=False, parse_constant=lambda _: None)
+        return _whole_characters(value) if _HALF_PAIR.search(text) else value
     except json.JSONDecodeError as error:
         _explain(error, text, len(mark) + len(text[: error.pos].encode(codec, "replace")))
     except ValueError:

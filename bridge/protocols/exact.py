@@ -11,8 +11,22 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from bridge.event import Attribute, Box, Channel, Device, Event, Network, Point, Region, Skill, Target, new_id
+from bridge.event import (
+    Attribute,
+    Box,
+    Channel,
+    Device,
+    Event,
+    Network,
+    Point,
+    Region,
+    Skill,
+    Target,
+    new_id,
+    shortened,
+)
 from bridge.normalizer import Push
+from bridge.protocols.fields import MOST_OBJECTS
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
@@ -21,6 +35,8 @@ _MOST = 2**63 - 1
 _Int = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Number = _Int | Annotated[float, Meta(gt=-(2**63), lt=2**63)]
 _FEW = Meta(max_length=1000)
+_LONGEST = 10 * MOST_OBJECTS
+"""Bytes of text, in which there is no place for more objects than one push may have."""
 
 
 class _Odd(Exception):
@@ -134,6 +150,8 @@ _decode = msgspec.json.Decoder(_Document).decode
 
 def read_exactly(push: Push, pictures: Pictures) -> Event | None:
     """The event of a push that keeps to the document; None, and nothing done, where it does not."""
+    if len(pictures.text) > _LONGEST:
+        return None
     try:
         document = _decode(pictures.text)
         return _event(push, document, pictures)
@@ -169,7 +187,13 @@ def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
         dynamic=data.dynamic_info,
         pictures=(),
     )
-    named = event.kind and event.msg_id and "" not in event.counts and len(event.counts) == len(data.event_info)
+    named = (
+        event.kind
+        and event.kind == shortened(event.kind)
+        and event.msg_id
+        and "" not in event.counts
+        and len(event.counts) == len(data.event_info)
+    )
     sized = data.bg_width > 0 and data.bg_height > 0
     if not (named and sized and is_plausible(event.occurred, push.received) and pictures.is_alone(data.bg)):
         raise _Odd
@@ -183,7 +207,7 @@ def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
 
 def _device(told: _DeviceInfo) -> Device:
     identity = told.uuid.strip()
-    if not identity:
+    if not identity or identity != shortened(identity):
         raise _Odd
     return Device(id=identity, serial=told.id, uuid=told.uuid if told.uuid != told.id else "", name=told.name)
 

@@ -8,6 +8,21 @@ from typing import Any
 _MOST = 2**63
 _MOST_ITEMS = 1000
 """Of one list; no honest push has so many, and the event loop waits while they are read."""
+MOST_OBJECTS = 10_000
+"""In all lists of one push."""
+_MOST_UNKNOWN = 10_000
+"""Fields of one push that nobody took."""
+
+
+class Reading:
+    """What the objects of one push share: which fields were odd, and how much more of the push is read."""
+
+    __slots__ = ("objects", "oddities", "unknown")
+
+    def __init__(self) -> None:
+        self.oddities: list[str] = []
+        self.objects = MOST_OBJECTS
+        self.unknown = _MOST_UNKNOWN
 
 
 class Fields:
@@ -17,12 +32,12 @@ class Fields:
     type stays in the rest, as it came.
     """
 
-    __slots__ = ("_children", "_oddities", "_path", "_strays", "_taken", "_values")
+    __slots__ = ("_children", "_path", "_reading", "_strays", "_taken", "_values")
 
-    def __init__(self, values: Mapping[str, Any], path: str, oddities: list[str]) -> None:
+    def __init__(self, values: Mapping[str, Any], path: str, reading: Reading) -> None:
         self._values = values
         self._path = path
-        self._oddities = oddities
+        self._reading = reading
         self._taken: set[str] = set()
         self._children: list[tuple[str, str, Fields]] = []
         """(field, place below this object, what stands there)"""
@@ -85,7 +100,7 @@ class Fields:
             return self._child(name, name, value, f"{self._path}{name}.")
         if value is not None:
             self.refuse(name)
-        return Fields({}, "", [])
+        return Fields({}, "", Reading())
 
     def objects(self, name: str) -> list[Fields]:
         """A list of objects; a lone object is a list of one."""
@@ -94,10 +109,13 @@ class Fields:
             return []
         found = []
         items = value if isinstance(value, list) else [value]
-        if len(items) > _MOST_ITEMS:
-            self._strays[f"{name}[{_MOST_ITEMS}:]"] = items[_MOST_ITEMS:]
+        most = min(_MOST_ITEMS, self._reading.objects)
+        if len(items) > most:
+            self._strays[f"{name}[{most}:]"] = items[most:]
             self._odd(name)
-        for number, item in enumerate(items[:_MOST_ITEMS]):
+            items = items[:most]
+        self._reading.objects -= len(items)
+        for number, item in enumerate(items):
             if isinstance(item, dict):
                 found.append(self._child(name, f"{name}[{number}]", item, f"{self._path}{name}[]."))
             else:
@@ -124,11 +142,20 @@ class Fields:
         """What nobody took, by its path below this object; a second call finds nothing."""
         found = self._strays
         if not self._values.keys() <= self._taken:
-            found |= {name: value for name, value in self._values.items() if name not in self._taken}
+            found |= self._untaken()
         for _, place, child in self._children:
             if left := child.rest():
                 found |= {f"{place}.{name}": value for name, value in left.items()}
         self._values, self._strays, self._children = {}, {}, []
+        return found
+
+    def _untaken(self) -> dict[str, Any]:
+        names = [name for name in self._values if name not in self._taken]
+        shown = names[: self._reading.unknown]
+        self._reading.unknown -= len(shown)
+        found = {name: self._values[name] for name in shown}
+        if len(shown) < len(names):
+            found["(more)"] = f"({len(names) - len(shown)} more fields; the original request has them)"
         return found
 
     def _take(self, name: str, optional: bool) -> Any:
@@ -139,10 +166,10 @@ class Fields:
         return value
 
     def _odd(self, name: str) -> None:
-        self._oddities.append(f"{self._path}{name}")
+        self._reading.oddities.append(f"{self._path}{name}")
 
     def _child(self, name: str, place: str, values: Mapping[str, Any], path: str) -> Fields:
-        child = Fields(values, path, self._oddities)
+        child = Fields(values, path, self._reading)
         self._children.append((name, place, child))
         return child
 

@@ -24,6 +24,10 @@ _MAGIC = (
 _BASE64_BEGINS = re.compile(rb'"(?<!\\")(?:data:[\w/+.;=-]{1,80},)?(?=[A-Za-z0-9+/]{128})')
 _SHORTEST = 1024
 _DEEPEST = 32
+_MOST = 1000
+"""Pictures of one push; an honest one has some dozens."""
+_MOST_VALUES = 100_000
+"""In all unknown fields of one push: the event loop waits while they are looked through."""
 
 
 class Pictures:
@@ -37,6 +41,9 @@ class Pictures:
         self._cutouts: dict[str, Cutout] = {}
         self.named: list[Picture] = []
         """As the event names them."""
+        self.left_out = 0
+        """How many were too many to be taken; the body keeps their text."""
+        self._values = 0
         self.text = self._cut(body)
 
     @property
@@ -47,15 +54,15 @@ class Pictures:
     def add(self, role: str, text: str, width: int | None = None, height: int | None = None) -> int | None:
         """Name the picture that a field holds and return its place in `named`; None where the field is empty.
 
-        `width` and `height` count where the bytes don't tell. Raises ValueError where the text is no base64.
+        `width` and `height` count where the bytes don't tell. Raises ValueError where the text is no base64, or one
+        picture too many.
         """
         cutout = self._cutouts.get(text[-64:]) if text[-71:-64] == "sha256:" else None
         if cutout is None:
             data = read_base64(text)
             if not data:
                 return None
-            sha256 = hashlib.sha256(data).hexdigest()
-            cutout = self._cutouts.setdefault(sha256, Cutout(data=data, sha256=sha256, span=None))
+            cutout = self._taken_in(data, always=role == "scene")
         return self._name(role, cutout, width, height)
 
     def is_alone(self, text: str) -> bool:
@@ -70,13 +77,17 @@ class Pictures:
                 self._name("other", cutout, None, None)
 
     def cut_from(self, value: Any, depth: int = 0) -> Any:
-        """An unknown field's value without the pictures that `text` still has, cut off where absurdly deep."""
+        """An unknown field's value without the pictures that `text` still has, cut off where absurdly deep or large."""
         if isinstance(value, str):
             return self._cut_from_text(value) if len(value) >= _SHORTEST else value
         if not isinstance(value, dict | list):
             return value
         if depth == _DEEPEST:
             return "(nested too deeply to be shown here; the original request has it)"
+        self._values += len(value)
+        if self._values > _MOST_VALUES:
+            much = "(too much to be shown here; the original request has it)"
+            return {"(more)": much} if isinstance(value, dict) else [much]
         if isinstance(value, dict):
             return {name: self.cut_from(item, depth + 1) for name, item in value.items()}
         return [self.cut_from(item, depth + 1) for item in value]
@@ -88,14 +99,23 @@ class Pictures:
             return text
         if media_type(data) == UNKNOWN:
             return text
+        try:
+            return f"sha256:{self._taken_in(data).sha256}"
+        except ValueError as error:
+            return f"({error}; the original request has it)"
+
+    def _taken_in(self, data: bytes, *, always: bool = False) -> Cutout:
+        """The picture, to be stored; raises ValueError where it is one too many."""
         sha256 = hashlib.sha256(data).hexdigest()
-        self._cutouts.setdefault(sha256, Cutout(data=data, sha256=sha256, span=None))
-        return f"sha256:{sha256}"
+        if sha256 not in self._cutouts and len(self._cutouts) >= _MOST and not always:
+            self.left_out += 1
+            raise ValueError("one picture too many")
+        return self._cutouts.setdefault(sha256, Cutout(data=data, sha256=sha256, span=None))
 
     def _cut(self, body: bytes) -> bytes:
         pieces: list[bytes | memoryview] = []
         view, copied, end = memoryview(body), 0, 0
-        while match := _BASE64_BEGINS.search(body, end):
+        while len(self._cutouts) < _MOST and (match := _BASE64_BEGINS.search(body, end)):
             start = match.end()
             end = body.find(b'"', start)
             if end < 0:

@@ -11,12 +11,25 @@ from typing import Any
 
 import msgspec
 
-from bridge.event import Attribute, Box, Channel, Device, Event, Network, Point, Region, Skill, Target, new_id
+from bridge.event import (
+    Attribute,
+    Box,
+    Channel,
+    Device,
+    Event,
+    Network,
+    Point,
+    Region,
+    Skill,
+    Target,
+    new_id,
+    shortened,
+)
 from bridge.hookspecs import hookimpl
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.decode import read_json
 from bridge.protocols.exact import read_exactly
-from bridge.protocols.fields import Fields
+from bridge.protocols.fields import Fields, Reading
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
@@ -57,12 +70,12 @@ class SkillNormalizer(Normalizer):
         ws_key = document.get("wsKey") if isinstance(document, dict) else None
         if not isinstance(ws_key, str) or not ws_key:
             raise Malformed("no wsKey: this is no message of the family")
-        oddities: list[str] = []
-        root = Fields(document, "", oddities)
+        reading = Reading()
+        root = Fields(document, "", reading)
         if ws_key != EVENT:
             return _kept_raw(push, ws_key, root, _echo(document))
         event = _event(push, root, pictures)
-        return _parsed(push, event, pictures, oddities, _echo(document))
+        return _parsed(push, event, pictures, reading.oddities, _echo(document))
 
     def answer(self, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
         """The vendor's envelope; `code` is 0 for success, else the HTTP status."""
@@ -99,7 +112,7 @@ def _event(push: Push, root: Fields, pictures: Pictures) -> Event:
         id=new_id(push.received),
         message=root.text("wsKey"),
         msg_id=root.text("msg_id"),
-        kind=data.text("preWarn") or skill.id or "event",
+        kind=_id(data, "preWarn") or shortened(skill.id) or "event",
         name=skill.name,
         description=data.text("eventDesc"),
         occurred=happened or push.received,
@@ -122,6 +135,8 @@ def _event(push: Push, root: Fields, pictures: Pictures) -> Event:
     )
     extra = pictures.cut_from(root.rest())
     pictures.add_others()
+    if pictures.left_out:
+        extra["(pictures)"] = f"({pictures.left_out} more pictures than an event takes; the original request has them)"
     return event.with_(extra=extra, pictures=tuple(pictures.named))
 
 
@@ -143,7 +158,7 @@ def _kept_raw(push: Push, ws_key: str, root: Fields, reply: Any) -> Parsed:
     network = tuple(map(_network, message.objects("netInfo")))
     device = _device(message.object("deviceInfo"), network, push.peer)
     digest = hashlib.blake2b(push.body, digest_size=16).digest()
-    key = Key(device.id, root.text("msg_id") or digest.hex(), digest)
+    key = Key(device.id, shortened(root.text("msg_id")) or digest.hex(), digest)
     return Parsed(message=ws_key, device=device.id, key=key, reply=reply)
 
 
@@ -163,7 +178,7 @@ def _key(push: Push, event: Event) -> Key:
         # A body without id or time may come twice and mean two events, so it never counts as a second sending.
         timed = event.time_from == "device" or event.reported
         msg_id = hashlib.blake2b(push.body, digest_size=16).hexdigest() if timed else event.id
-    return Key(event.device.id, msg_id, digest)
+    return Key(event.device.id, shortened(msg_id), digest)
 
 
 def _device(fields: Fields, network: tuple[Network, ...], peer: str) -> Device:
@@ -173,8 +188,17 @@ def _device(fields: Fields, network: tuple[Network, ...], peer: str) -> Device:
     identities = (uuid.strip(), "uuid"), (serial.strip(), "serial"), (mac.strip(), "mac")
     for value, id_from in identities:
         if value:
-            return msgspec.structs.replace(device, id=value, id_from=id_from)
+            return msgspec.structs.replace(device, id=shortened(value), id_from=id_from)
     return device
+
+
+def _id(fields: Fields, name: str) -> str:
+    """A text that becomes a name in topics, folders or metrics; where it is shortened for that, the whole is kept."""
+    text = fields.text(name)
+    short = shortened(text)
+    if short != text:
+        fields.keep(name)
+    return short
 
 
 def _network(fields: Fields) -> Network:
@@ -189,7 +213,7 @@ def _network(fields: Fields) -> Network:
 
 def _channel(fields: Fields) -> Channel:
     return Channel(
-        id=fields.text("channel") or "0",
+        id=_id(fields, "channel") or "0",
         name=fields.text("name"),
         comment=fields.text("comment"),
         platform_id=fields.text("plat_channel_id", optional=True),

@@ -12,6 +12,8 @@ from typing import Any, Final
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bridge.receiver.transport import OneWrite
+
 log = structlog.get_logger("boxbridge.receiver")
 
 HEADER_BYTES: Final = 32_768
@@ -23,33 +25,16 @@ HEADER_SECONDS: Final = 20.0
 BODY_SECONDS: Final = 20.0
 """In each span of this length a body must grow by `BODY_RATE` bytes a second."""
 BODY_RATE: Final = 500
+BODY_GRACE_SECONDS: Final = 120.0
+BODY_PACE: Final = 10_000
+"""A body may take so many seconds in all, and one more for each so many bytes that came: 280 kB within 150 s pass."""
 _OFFER: Final = re.compile(rb"\r\n(upgrade):[ \t]*h2c", re.IGNORECASE)
+_UNFINISHED: Final = re.compile(rb"\r(?:\n(?:\r|[^\r\n]{0,60}))?\Z")
+"""A line, or the end of the headers, of which more may follow."""
 
 
 class TooLarge(Exception):
     """A body is larger than allowed; the text says by which limit."""
-
-
-class Busy(Exception):
-    """Too many bodies are being received at once."""
-
-
-class BodyBudget:
-    """Bytes of bodies that may be in memory at once, over all connections."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.used = 0
-
-    def take(self, size: int) -> None:
-        """Claim bytes before they are read; raises Busy."""
-        if self.used + size > self.total:
-            raise Busy(f"{self.used} bytes of other pushes are being received, of {self.total} at most")
-        self.used += size
-
-    def give_back(self, size: int) -> None:
-        """Return a claim."""
-        self.used -= size
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -58,12 +43,16 @@ class GuardedProtocol(HttpToolsProtocol):
     _unparsed = 0
     _header_bytes = 0
     _body_bytes = 0
+    _body_bytes_before = 0
+    _body_began = 0.0
     _in_body = False
+    _held = b""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A peer connected: its headers are due."""
         super().connection_made(transport)
+        self.transport = OneWrite(transport, self.loop)  # type: ignore[assignment]
         self._expect(HEADER_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,7 +68,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._unparsed > UNPARSED_BYTES:
             self._abort("headers longer than allowed")
             return
-        super().data_received(data if self._in_body else _without_offer(data))
+        if not self._in_body:
+            data, self._held = _without_offer(self._held + data)
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A request began."""
@@ -98,7 +89,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers are whole: the body is due."""
         self._unparsed = 0
-        self._body_bytes = 0
+        self._body_bytes = self._body_bytes_before = 0
+        self._body_began = self.loop.time()
         self._in_body = True
         super().on_headers_complete()
         self._expect(BODY_SECONDS, self._check_rate)
@@ -126,10 +118,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _check_rate(self) -> None:
-        if self._body_bytes < BODY_RATE * BODY_SECONDS:
+        grown, self._body_bytes_before = self._body_bytes - self._body_bytes_before, self._body_bytes
+        most_seconds = BODY_GRACE_SECONDS + self._body_bytes / BODY_PACE
+        if grown < BODY_RATE * BODY_SECONDS or self.loop.time() - self._body_began > most_seconds:
             self._too_slow()
             return
-        self._body_bytes = 0
         self._expect(BODY_SECONDS, self._check_rate)
 
     def _too_slow(self) -> None:
@@ -142,7 +135,15 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def _without_offer(data: bytes) -> bytes:
-    """The data with an offer to speak HTTP/2 made unknown to the parser, which would skip the body for it."""
-    offer = _OFFER.search(data, 0, data.find(b"\r\n\r\n"))
-    return data[: offer.start(1)] + b"x-offer" + data[offer.end(1) :] if offer else data
+def _without_offer(data: bytes) -> tuple[bytes, bytes]:
+    """The data with an offer to speak HTTP/2 made unknown to the parser, which would skip the body for it.
+
+    Also what is to be held until more comes: a short line without its end may become such an offer.
+    """
+    end = data.find(b"\r\n\r\n")
+    offer = _OFFER.search(data, 0, end if end >= 0 else len(data))
+    if offer:
+        data = data[: offer.start(1)] + b"x-offer" + data[offer.end(1) :]
+    unfinished = _UNFINISHED.search(data, max(0, len(data) - 64)) if end < 0 else None
+    start = unfinished.start() if unfinished else len(data)
+    return data[:start], data[start:]

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from bridge.config.settings import Settings
-from bridge.event import Event
+from bridge.event import Event, shortened
 from bridge.figures import Histogram, Labelled
 from bridge.hookspecs import DROP
 from bridge.journal.journal import Journal, JournalUnavailable
@@ -39,10 +39,11 @@ class Intake:
         """By device and field."""
         self.answer_seconds = Histogram()
         self.last_seen: dict[str, datetime] = {}
+        """By device; of very many the longest unseen are forgotten."""
         self._journal = journal
         self._plugins = plugins
         self._normalizers: Sequence[Normalizer] = tuple(plugins.normalizers.values())
-        self._last_told: dict[tuple[str, str], float] = {}
+        self._last_told: dict[tuple[str, str, str], float] = {}
 
     async def take(self, push: Push) -> Answer:
         """Store a push and word its answer."""
@@ -62,11 +63,14 @@ class Intake:
         return self._choose(push).probe(push)
 
     def refuse(self, push: Push, status: int, reason: str, normalizer: Normalizer | None = None) -> Answer:
-        """Answer a push that is not understood or not allowed; it is counted, and logged once a minute."""
+        """Answer a push that is not understood or not allowed; it is counted, and logged once a minute.
+
+        What of the reason is the same each time stands before its first colon, as in Malformed.
+        """
         normalizer = normalizer or self._choose(push)
         kind = "not stored" if status == 503 else "refused"
         self.pushes.count(normalizer.name, kind)
-        self.refused.count(push.peer, reason.split(":", 1)[0])
+        self.refused.count(push.peer, _kind_of(reason))
         self._turned_away(kind, push, reason)
         self._tell_once("push refused", push, reason, path=push.path, bytes=len(push.body))
         return normalizer.answer(push, None, Outcome(kind, status, reason))  # type: ignore[arg-type]
@@ -101,7 +105,7 @@ class Intake:
             self.events.count(event.device.id, event.kind)
             self._plugins.tell("event_accepted", log, event=event)
         if not parsed.events:
-            log.info("message kept, nothing to deliver", protocol=normalizer.name, message=parsed.message,
+            log.info("message kept, nothing to deliver", protocol=normalizer.name, message=shortened(parsed.message),
                      device=parsed.device, peer=push.peer)  # fmt: skip
             return Outcome("unknown")
         return Outcome("stored")
@@ -117,25 +121,32 @@ class Intake:
 
     def _turned_away(self, outcome: str, push: Push, reason: str, device: str = "", sequence: int = 0) -> None:
         """Tell the journal's history of a push that is not stored as a new one."""
-        summed = reason.split(":", 1)[0]
-        self._journal.places.notes.turn_away(outcome, device=device, peer=push.peer, reason=summed, sequence=sequence)
+        self._journal.places.notes.turn_away(
+            outcome, device=device, peer=push.peer, reason=_kind_of(reason), sequence=sequence
+        )
 
     def _device_of(self, parsed: Parsed, events: tuple[Event, ...]) -> str:
-        return events[0].device.id if events else parsed.device
+        return shortened(events[0].device.id if events else parsed.device)
 
     def _note_device(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> None:
         device = self._device_of(parsed, events)
-        if device in self.last_seen or len(self.last_seen) < _DEVICES_LIMIT:
-            self.last_seen[device] = push.received
+        self.last_seen[device] = push.received
+        if len(self.last_seen) > _DEVICES_LIMIT:
+            for forgotten in sorted(self.last_seen, key=self.last_seen.__getitem__)[: _DEVICES_LIMIT // 10]:
+                del self.last_seen[forgotten]
         for field in parsed.oddities:
             self.oddities.count(device, field)
 
     def _tell_once(self, what: str, push: Push, reason: str, **fields: object) -> None:
         """One line a minute for the same peer and reason: a box that is refused comes again and again."""
-        now = time.monotonic()
-        if now - self._last_told.get((push.peer, what + reason), -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
+        key, now = (push.peer, what, _kind_of(reason)), time.monotonic()
+        if now - self._last_told.get(key, -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
             return
         if len(self._last_told) >= _DEVICES_LIMIT:
             self._last_told.clear()
-        self._last_told[push.peer, what + reason] = now
+        self._last_told[key] = now
         log.warning(what, peer=push.peer, reason=reason, **fields)
+
+
+def _kind_of(reason: str) -> str:
+    return shortened(reason.partition(":")[0])

@@ -27,14 +27,6 @@ _DIGEST = 20
 _FORBIDDEN = frozenset('<>:"\\|?*')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin%24|conout%24)(\..*)?", re.IGNORECASE)
 
-_EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/gif": "gif",
-    "image/bmp": "bmp",
-    "image/webp": "webp",
-}
-
 
 def name_of(text: str, longest: int = LONGEST, also: str = "") -> str:
     """The name that stands for an id. `also`: characters that mean something where the name is used."""
@@ -73,7 +65,7 @@ def picture_endings(event: Event) -> Iterator[str]:
     for picture in event.pictures:
         number = seen[picture.role] = seen.get(picture.role, 0) + 1
         role = "" if (picture.role, number) == ("scene", 1) else f"_{name_of(picture.role, 32)}-{number}"
-        yield f"{role}.{_EXTENSIONS.get(picture.media_type, 'bin')}"
+        yield f"{role}.{picture.extension}"
 
 
 def latest_of(event: Event, ending: str) -> str:

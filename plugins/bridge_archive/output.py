@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -52,11 +50,10 @@ class Archive(Output):
     async def open(self) -> str:
         """Make the folder and try to write in it; says where it is and how much room is left."""
         try:
-            await self._writer.open()
-            usage = await asyncio.to_thread(shutil.disk_usage, self.path)
+            free = await self._writer.open()
         except OSError as error:
             raise self._unavailable(error) from error
-        return f"{self.path}, {usage.free / 1e9:,.1f} GB free"
+        return f"{self.path}, {free / 1e9:,.1f} GB free"
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return when files, folders and the line in the index are on disk for good."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from bridge import Threads
 from bridge_archive import durable
 from bridge_archive.layout import LATEST
 
@@ -50,13 +53,14 @@ class Writer:
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._turns: asyncio.Task[None] | None = None
         # One thread, and it stays: where a dead network share holds it, no second one is sent after it.
-        self._batches = ThreadPoolExecutor(1, "archive-batch")
-        self._files = ThreadPoolExecutor(SYNCS_AT_ONCE, "archive-file")
+        self._batches = Threads("archive-batch", 1)
+        self._files = Threads("archive-file", SYNCS_AT_ONCE)
         self._settled: set[Path] = set()
 
-    async def open(self) -> None:
-        """Make the folder and try to write in it; raises OSError."""
-        await asyncio.get_running_loop().run_in_executor(self._batches, self._open)
+    async def open(self) -> int:
+        """Make the folder, try to write in it, and return how many bytes are free there; raises OSError."""
+        free: int = await self._batches.run(self._open)
+        return free
 
     async def write(self, entry: Entry) -> None:
         """Return when the entry is on disk for good; raises OSError when it, or another of its batch, is not."""
@@ -67,13 +71,13 @@ class Writer:
         await done
 
     async def _take_turns(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
             batch = [(entry, done) for entry, done in self._waiting if not done.done()]
+            entries = [entry for entry, _ in batch]
             self._waiting = []
             failure: BaseException | None = None
             try:
-                await loop.run_in_executor(self._batches, self._write_batch, [entry for entry, _ in batch])
+                await self._batches.run(partial(self._write_batch, entries))
             except Exception as error:  # noqa: BLE001 - it is raised in each delivery of the batch
                 failure = error
             for _, done in batch:
@@ -84,12 +88,13 @@ class Writer:
                 else:
                     done.set_exception(failure)
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         self._settled.clear()
         durable.make_folder(self.root)
         probe = self.root / ".probe.part"
         durable.write_file(probe, b"boxbridge", 0)
         probe.unlink(missing_ok=True)
+        return shutil.disk_usage(self.root).free
 
     def _write_batch(self, entries: list[Entry]) -> None:
         entries = list({(entry.folder, entry.document): entry for entry in entries}.values())
@@ -162,7 +167,7 @@ class Writer:
 
     def _each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
         """Do the work for all items at once and wait until none is under way; raises what the first of them raised."""
-        futures = [self._files.submit(work, item) for item in items]
+        futures = [self._files.submit(partial(work, item)) for item in items]
         wait(futures)
         for future in futures:
             future.result()

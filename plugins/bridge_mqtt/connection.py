@@ -11,27 +11,25 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
+from msgspec import Struct
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge import Rejected, Retry, Unavailable
+from bridge import Rejected, Retry, Threads, Unavailable
 from bridge_mqtt import refusal
+from bridge_mqtt.client import LeanClient
 from bridge_mqtt.message import Message, in_bytes
 from bridge_mqtt.options import Options
 from bridge_mqtt.tls import tls_context
 
 PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
-_SUCCESS = ReasonCode(PacketTypes.PUBACK, "Success")
-_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 _TICK = 1.0
 _CLOSING = 3.0
-_READ_AHEAD = 4096
 _READS_AT_ONCE = 50
 
 
@@ -48,6 +46,7 @@ class Connection:
         client_id: str,
         will: Message | None,
         lost: Callable[[Unavailable], None],
+        dialling: Threads,
         log: Any,
     ) -> None:
         self.ended = ""
@@ -57,14 +56,15 @@ class Connection:
         self._options = options
         self._protocol = protocol
         self._lost = lost
+        self._dialling = dialling
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._client = self._make_client(client_id, will)
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self._opened = False
         self._gone = asyncio.Event()
-        self._waiting: deque[tuple[Message, asyncio.Future[None]]] = deque()
-        self._unacknowledged: dict[int, asyncio.Future[None]] = {}
+        self._waiting: deque[tuple[Message, _Published]] = deque()
+        self._unacknowledged: dict[int, _Published] = {}
         self._window = 65535
         self._moved = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -76,7 +76,7 @@ class Connection:
 
     async def open(self) -> None:
         """Connect; raises Unavailable, VersionRefused or Stopped, as the broker or the network has it."""
-        dialled = self._loop.run_in_executor(None, self._dial)
+        dialled = self._dialling.run(self._dial)
         dialled.add_done_callback(self._attach)
         try:
             async with asyncio.timeout(self._options.connect_timeout):
@@ -90,18 +90,18 @@ class Connection:
             raise
         self._opened = True
 
-    def publish(self, message: Message) -> asyncio.Future[None]:
-        """Send it after all that was published before; the future is done when the broker has acknowledged it.
+    def publish(self, *messages: Message) -> asyncio.Future[None]:
+        """Send them after all that was published before; the future is done when the broker has acknowledged them all.
 
-        It fails with Unavailable when the connection ends, or as the broker's refusal has it. Raises Unavailable where
-        the connection has ended already.
+        It fails with Unavailable when the connection ends, or as the broker's first refusal has it. Raises Unavailable
+        where the connection has ended already.
         """
         if self.ended:
             raise Unavailable(self.ended)
-        acknowledged: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append((message, acknowledged))
+        published = _Published(self._loop.create_future(), len(messages))
+        self._waiting.extend([(message, published) for message in messages])
         self._send_what_may()
-        return acknowledged
+        return published.whole
 
     async def close(self, last_message: Message | None = None) -> None:
         """Publish a last message, see it acknowledged, disconnect. Takes no more than some seconds."""
@@ -121,6 +121,8 @@ class Connection:
     # The worker thread: only this one function.
 
     def _dial(self) -> None:
+        if self.ended:  # given up while those before it hung
+            return
         address = self._options.address
         if address.tls:
             self._client.tls_set_context(tls_context(self._options))
@@ -128,15 +130,14 @@ class Connection:
 
     # The event loop again.
 
-    def _make_client(self, client_id: str, will: Message | None) -> _Client:
-        client = _Client(
+    def _make_client(self, client_id: str, will: Message | None) -> LeanClient:
+        client = LeanClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=PROTOCOLS[self._protocol],
             reconnect_on_failure=False,
         )
         client.connect_timeout = self._options.connect_timeout
-        client.max_inflight_messages = 0  # no limit: the window here is the broker's Receive Maximum
         self._trouble = _LastError()
         client.enable_logger(self._trouble.logger)
         if self._options.username:
@@ -155,10 +156,10 @@ class Connection:
             self._release()
             return
         self._client.on_connect = self._on_connect
-        self._client.on_publish = self._on_publish
+        self._client.on_acknowledged = self._on_acknowledged
         self._client.on_disconnect = self._on_disconnect
         self._client.on_socket_close = lambda _client, _data, sock: self._forget(sock.fileno())
-        self._client.on_socket_register_write = lambda _client, _data, sock: self._want_write(sock.fileno())
+        self._client.on_socket_register_write = lambda _client, _data, _sock: self._want_write()
         self._client.on_socket_unregister_write = lambda _client, _data, sock: self._unwant_write(sock.fileno())
         sock = self._client.socket()
         if sock is None:  # it broke while CONNECT was being written
@@ -166,11 +167,11 @@ class Connection:
             return
         self._loop.add_reader(sock.fileno(), self._guarded, self._readable)
         if self._client.want_write():
-            self._want_write(sock.fileno())
+            self._want_write()
         self._guarded(self._tick)
 
-    def _want_write(self, fileno: int) -> None:
-        self._loop.add_writer(fileno, self._guarded, self._writable)
+    def _want_write(self) -> None:
+        self._loop.call_soon(self._guarded, self._write)
 
     def _unwant_write(self, fileno: int) -> None:
         self._loop.remove_writer(fileno)
@@ -194,13 +195,18 @@ class Connection:
             # what was read ahead, or stands in the same TLS record, may hold more packets; the socket stays silent then
             tls_pending = isinstance(sock, ssl.SSLSocket) and sock.pending()
             if self.ended or not (self._client.read_ahead or tls_pending):
-                return
-        self._loop.call_soon(self._guarded, self._readable)
+                break
+        else:
+            self._loop.call_soon(self._guarded, self._readable)
+        self._send_what_may()
 
-    def _writable(self) -> None:
+    def _write(self) -> None:
+        """Send what this turn of the loop has published; what the socket does not take waits until it does."""
         self._client.loop_write()
-        if self._client.want_write():  # a slow link that moves is no silent broker
-            self._moved = self._loop.time()
+        sock = self._client.socket()
+        if sock is not None and self._client.want_write():
+            self._loop.add_writer(sock.fileno(), self._guarded, self._write)
+            self._moved = self._loop.time()  # a slow link that moves is no silent broker
 
     def _tick(self) -> None:
         """Once a second: paho's keep-alive, and our own watch over acknowledgements, which paho lacks."""
@@ -213,23 +219,21 @@ class Connection:
 
     def _send_what_may(self) -> None:
         while self._waiting and len(self._unacknowledged) < self._window:
-            message, acknowledged = self._waiting.popleft()
-            if not acknowledged.done():  # a cancelled delivery's messages are not worth sending
-                self._send(message, acknowledged)
+            message, published = self._waiting.popleft()
+            if not published.whole.done():  # what is left of a cancelled or refused delivery is not worth sending
+                self._send(message, published)
 
-    def _send(self, message: Message, acknowledged: asyncio.Future[None]) -> None:
-        properties = message.properties if self._protocol == "5" else None
+    def _send(self, message: Message, published: _Published) -> None:
+        mid = self._client.free_mid(self._unacknowledged)
         try:
-            sent = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
+            head = message.head(mid, self._protocol)
         except ValueError as error:
-            acknowledged.set_exception(Rejected(f"MQTT has no room for its topic or properties: {error}"))
+            published.whole.set_exception(Rejected(f"MQTT has no room for it: {error}"))
             return
-        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            acknowledged.set_exception(Unavailable(f"not connected ({sent.rc.name})"))
-            return
+        self._client.send(head, message.payload)
         if not self._unacknowledged:
             self._moved = self._loop.time()
-        self._unacknowledged[sent.mid] = acknowledged
+        self._unacknowledged[mid] = published
 
     # paho's callbacks, all on the event loop, inside `_guarded`.
 
@@ -243,15 +247,16 @@ class Connection:
         if not self._accepted.done():
             self._accepted.set_result(None)
 
-    def _on_publish(self, _c: Client, _d: Any, mid: int, reason: ReasonCode, given: Properties) -> None:
+    def _on_acknowledged(self, mid: int, refused: BaseException | None) -> None:
         self._moved = self._loop.time()
-        acknowledged = self._unacknowledged.pop(mid)
-        if not acknowledged.done():
-            if reason.is_failure:
-                acknowledged.set_exception(refusal.of_message(reason, given))
-            else:
-                acknowledged.set_result(None)
-        self._send_what_may()
+        published = self._unacknowledged.pop(mid, None)
+        if published is None or published.whole.done():
+            return
+        published.open -= 1
+        if refused:
+            published.whole.set_exception(refused)
+        elif not published.open:
+            published.whole.set_result(None)
 
     def _on_disconnect(self, _c: Client, _d: Any, flags: DisconnectFlags, reason: ReasonCode, given: Any) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -284,7 +289,8 @@ class Connection:
         if self._timer:
             self._timer.cancel()
         self._release()
-        for waiting in (self._accepted, *self._unacknowledged.values(), *(future for _, future in self._waiting)):
+        published = (*self._unacknowledged.values(), *(published for _, published in self._waiting))
+        for waiting in (self._accepted, *(one.whole for one in published)):
             if not waiting.done():
                 waiting.set_exception(Unavailable(reason))
         self._unacknowledged.clear()
@@ -301,28 +307,11 @@ class Connection:
             sock.close()
 
 
-class _Client(Client):
-    """paho with two short cuts for its many acknowledgements, which take most of its time. It works without them, too.
+class _Published(Struct):
+    """The messages of one delivery, which is done when the last of them is acknowledged."""
 
-    paho reads three times from the socket for each packet; here it gets its pieces from what one read brought. And it
-    makes objects of a reason and of properties that nearly no acknowledgement has.
-    """
-
-    read_ahead = b""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if not self.read_ahead:
-            self.read_ahead = super()._sock_recv(max(bufsize, _READ_AHEAD))
-        piece, self.read_ahead = self.read_ahead[:bufsize], self.read_ahead[bufsize:]
-        return piece
-
-    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
-        packet = self._in_packet["packet"]
-        mid = int.from_bytes(packet[:2], "big")
-        if cmd == "PUBACK" and len(packet) == 2 and mid in self._out_messages:
-            with self._out_message_mutex:
-                return self._do_on_publish(mid, _SUCCESS, _NO_PROPERTIES)
-        return super()._handle_pubackcomp(cmd)
+    whole: asyncio.Future[None]
+    open: int
 
 
 class _LastError(logging.Handler):

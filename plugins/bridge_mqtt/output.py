@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Callable
 
-from bridge import Delivery, Output, OutputContext, PictureLost, Rejected, Unavailable, escape
+from bridge import Delivery, Output, OutputContext, PictureLost, Rejected, Threads, Unavailable, escape
 from bridge_mqtt.connection import Connection
 from bridge_mqtt.message import Message, in_bytes
 from bridge_mqtt.options import Options
@@ -16,6 +16,8 @@ from bridge_mqtt.refusal import VersionRefused
 from bridge_mqtt.topics import Topics
 
 _DOCUMENT = "application/cloudevents+json"
+_DIALS_AT_ONCE = 4
+"""A name look-up may hang long after it was given up: so many may, before the next has to wait for one to end."""
 
 
 class Mqtt(Output):
@@ -28,6 +30,7 @@ class Mqtt(Output):
         super().__init__(context)
         self.options: Options
         self._topics = Topics(self.options.base, self.site)
+        self._dialling = Threads(f"mqtt-{self.name}", _DIALS_AT_ONCE)
         self._connection: Connection | None = None
         self._turn = _done()
 
@@ -61,10 +64,10 @@ class Mqtt(Output):
         try:
             messages = await self._messages(delivery, connection)
             await before.wait()
-            acknowledged = [connection.publish(message) for message in messages]
+            acknowledged = connection.publish(*messages)
         finally:
             mine.set()
-        await asyncio.gather(*acknowledged)
+        await acknowledged
 
     def where(self, delivery: Delivery) -> str:
         """The topics that an event was published on; a picture that was left out is named all the same."""
@@ -100,7 +103,7 @@ class Mqtt(Output):
     async def _connect_with(
         self, protocol: str, client_id: str, will: Message | None, lost: Callable[[BaseException], None]
     ) -> Connection:
-        connection = Connection(self.options, protocol, client_id, will, lost, self.log)
+        connection = Connection(self.options, protocol, client_id, will, lost, self._dialling, self.log)
         await connection.open()
         return connection
 

@@ -15,7 +15,6 @@ from bridge import Delivery, Event, escape
 CLOUDEVENT = "application/cloudevents+json"
 
 _VISIBLE = "!#$&'()*+,/:;<=>?@[\\]^`{|}"
-_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp"}
 _object = msgspec.json.Decoder(dict[str, Raw])
 _list = msgspec.json.Decoder(list[Raw])
 
@@ -55,7 +54,7 @@ def multipart(event: Event, document: bytes, pictures: Mapping[int, bytes]) -> t
     for place, data in pictures.items():
         picture = event.pictures[place]
         role = escape(picture.role).replace('"', "%22")
-        filename = f"{role}-{place}.{_EXTENSIONS.get(picture.media_type, 'bin')}"
+        filename = f"{role}-{place}.{picture.extension}"
         pieces += [_part(boundary, f'name="{role}"; filename="{filename}"', picture.media_type), data]
     pieces.append(f"\r\n--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(pieces)

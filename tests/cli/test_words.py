@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from bridge.cli.words import LANGUAGES, SENTENCES, language
-from bridge.dispatch.lane import LaneState
+from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import threading
 import time
@@ -210,22 +209,3 @@ async def call_soon_again() -> None:
     """Let the loop and other threads run for a few rounds."""
     for _ in range(5):
         await asyncio.sleep(0.001)
-
-
-HANGING = """
-import asyncio, threading
-from bridge.dispatch.call import Caller
-
-async def main():
-    caller = Caller("sink", 1, print)
-    task = asyncio.create_task(caller.call(threading.Event().wait, 0.01, print, plain=True))
-    await asyncio.sleep(0.05)
-    caller.close()
-
-asyncio.run(main())
-"""
-
-
-def test_a_thread_that_hangs_does_not_keep_the_process_from_ending() -> None:
-    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, timeout=20, check=False)
-    assert ended.returncode == 0, ended.stderr

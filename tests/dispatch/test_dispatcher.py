@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bridge import Delivery, Unavailable
+from bridge import Delivery, Output, Unavailable
 from bridge.config.settings import Settings
 from bridge.options import Duration
 from tests.rooms import Far, async_output, opened, plain_output, until
@@ -98,6 +99,26 @@ async def test_a_reload_with_another_place_exchanges_all(tmp_path: Path, far: Fa
     assert far.calls == ["open", "close", "open", "close"]
 
 
+async def test_a_reload_stops_outputs_at_the_same_time(tmp_path: Path) -> None:
+    """Given outputs that each take their time to close, none waits for another."""
+    fars = {"one": Far(), "two": Far(), "three": Far()}
+    closing = asyncio.Barrier(len(fars))
+
+    def slow(name: str) -> type[Output]:
+        class Slow(async_output(name, fars[name])):  # type: ignore[misc]
+            async def close(self) -> None:
+                await super().close()
+                await closing.wait()
+
+        return Slow
+
+    async with opened(tmp_path, *map(slow, fars)) as rooms:
+        await rooms.dispatcher.settle(5)
+        async with asyncio.timeout(5):
+            await rooms.dispatcher.apply(msgspec.structs.replace(rooms.settings, output={}))
+    assert [far.calls for far in fars.values()] == [["open", "close"]] * 3
+
+
 async def test_an_output_that_is_disabled_keeps_its_place(tmp_path: Path, far: Far) -> None:
     async with opened(tmp_path, async_output("sink", far)) as rooms:
         before = await rooms.push_some(1)
@@ -134,6 +155,20 @@ async def test_an_output_that_a_reload_adds_begins_with_the_next_event(tmp_path:
         ids = await rooms.push_some(1)
         await until(lambda: new.ids() == ids)
         assert len(far.ids()) == 3
+
+
+async def test_an_output_that_a_reload_adds_disabled_begins_where_it_was_added(tmp_path: Path, far: Far) -> None:
+    new = Far()
+    async with opened(tmp_path, async_output("sink", far), async_output("new", new)) as rooms:
+        both = rooms.settings
+        await rooms.push_some(1)
+        added = msgspec.structs.replace(both, output=both.output | {"added": both.output["new"]})
+        await rooms.dispatcher.apply(changed(added, "added", enabled=False))
+        ids = await rooms.push_some(2)
+        await until(lambda: rooms.is_settled("new"))
+        new.taken.clear()
+        await rooms.dispatcher.apply(added)
+        await until(lambda: new.ids() == ids)
 
 
 async def test_two_outputs_of_one_type_stand_apart(tmp_path: Path, far: Far) -> None:

@@ -42,7 +42,7 @@ class Gate:
         while not self._open.is_set():  # noqa: ASYNC110 - set by either kind
             await asyncio.sleep(0.001)
 
-    def wait_blocking(self, _: Delivery) -> None:
+    def wait_blocking(self, _: object) -> None:
         assert self._open.wait(20)
 
     def open(self) -> None:
@@ -453,6 +453,67 @@ async def test_the_journal_may_fail_to_be_read_for_a_moment(
     assert far.ids() == ids
 
 
+async def test_a_fault_of_our_own_closes_the_output_is_shown_and_costs_no_event(
+    tmp_path: Path, far: Far, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given one while reading the third event, the two before are awaited, and then all goes on."""
+    gate = Gate()
+    far.answer = gate.wait
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        read, faults = rooms.journal.read, iter([AttributeError("no such thing")])
+
+        async def failing_once(sequence: int) -> Any:
+            if sequence == 3:
+                for fault in faults:
+                    raise fault
+            return await read(sequence)
+
+        monkeypatch.setattr(rooms.journal, "read", failing_once)
+        ids = await rooms.push_some(4)
+        await until(lambda: rooms.report().state == "waiting")
+        assert rooms.report().reason == "internal error, see the log: AttributeError: no such thing"
+        assert far.calls == ["open"]
+        gate.open()
+        await until(rooms.is_settled)
+    assert [delivery.event.id for delivery in far.given] == ids
+    assert sorted(far.ids()) == sorted(ids)
+    assert far.calls == ["open", "close", "open", "close"]
+
+
+async def test_a_fault_of_our_own_after_a_delivery_costs_no_event(
+    tmp_path: Path, far: Far, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        settle, faults = rooms.lane().cursor.settle, iter([ValueError("no such event")])
+
+        def failing_once(*arguments: Any) -> None:
+            for fault in faults:
+                raise fault
+            settle(*arguments)
+
+        monkeypatch.setattr(rooms.lane().cursor, "settle", failing_once)
+        (event,) = await rooms.push_some(1)
+        await until(rooms.is_settled)
+    assert far.ids() == [event, event]
+    assert rooms.heard.states[:3] == [("sink", "open"), ("sink", "waiting"), ("sink", "open")]
+
+
+async def test_of_events_that_are_done_nothing_stays_in_memory(tmp_path: Path, far: Far, impatient: None) -> None:
+    def answer(delivery: Delivery) -> None:
+        if delivery.event.msg_id == "bad":
+            raise Rejected("no")
+        if delivery.attempt < 3:
+            raise Retry("later")
+
+    far.answer = answer
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        for msg_id in ("good", "bad", "better"):
+            await rooms.push(msg_id=msg_id)
+        await until(rooms.is_settled)
+        ledger = rooms.lane().ledger
+        assert (ledger._attempts, ledger._retries, ledger._failing) == ({}, {}, set())
+
+
 # --- Opening and closing
 
 
@@ -499,6 +560,32 @@ async def test_opening_that_takes_too_long_is_tried_again(tmp_path: Path, far: F
         await rooms.push()
         await until(rooms.is_settled)
     assert rooms.heard.states[0] == ("sink", "waiting")
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
+async def test_opening_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, far: Far, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+
+    class Hanging(async_output("sink", far)):  # type: ignore[misc]
+        async def open(self) -> None:
+            far.note("open")
+            await asyncio.sleep(60)
+
+    class HangingPlainly(async_output("sink", far)):  # type: ignore[misc]
+        def open(self) -> None:
+            far.note("open")
+            gate.wait_blocking(None)
+
+    async with opened(tmp_path, HangingPlainly if plain else Hanging) as rooms:
+        await until(lambda: far.calls)
+        began = time.monotonic()
+        await rooms.dispatcher.stop()
+        assert time.monotonic() - began < 3
+        assert far.calls == ["open"]
+        assert rooms.heard.states == [("sink", "stopped")]
+    gate.open()
 
 
 async def test_what_was_found_at_the_far_side_is_shown(tmp_path: Path, far: Far) -> None:

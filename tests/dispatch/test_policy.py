@@ -31,6 +31,7 @@ class OfALibrary(Exception):
         (OSError(errno.ENETUNREACH, "network is unreachable"), "unavailable", False),
         (OSError(errno.EHOSTUNREACH, "no route to host"), "unavailable", False),
         (OfALibrary("its way to say it"), "unavailable", False),
+        (OSError(errno.EIO, "picture can't be read now"), "retry", False),
         (OSError(errno.ENOSPC, "no space"), "retry", True),
         (FileNotFoundError(errno.ENOENT, "no such file"), "retry", True),
         (ValueError("a bug"), "retry", True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bridge.errors import FileTrouble
 from bridge.event import PictureLost
 from bridge.journal.journal import Journal, JournalUnavailable, Record
+from tests.journal.faults import Fault
 from tests.journal.journals import (
     FOR_EVER,
     TINY,
@@ -143,6 +145,28 @@ async def test_a_damaged_picture_is_said_and_its_event_lives_on(tmp_path: Path) 
         with pytest.raises(PictureLost, match=r"is damaged on disk \(00000001.seg, offset \d+\)"):
             await event.pictures[0].read()
         assert await event.pictures[1].read() == b"other picture"
+
+
+async def test_a_picture_that_the_disk_does_not_give_is_lost_only_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a", pictures=(PICTURE,))
+    async with running(tmp_path) as journal:
+        read = await journal.read(1)
+        assert isinstance(read, Record)
+        event = read.event(1)
+        assert event is not None
+        with monkeypatch.context() as away:
+            for call in ("pread", "preadv"):
+                Fault(away, call, errno.EIO, times=10**6)
+            for _ in range(2):
+                with pytest.raises(OSError, match=r"picture \w+ can't be read now \(00000001.seg, offset \d+\)"):
+                    await event.pictures[0].read()
+            away.setattr("bridge.journal.segment._PATIENCE_SECONDS", 0.0)
+            with pytest.raises(PictureLost):
+                await event.pictures[0].read()
+        assert await event.pictures[0].read() == PICTURE
 
 
 async def test_a_push_whose_picture_was_damaged_is_taken_again(tmp_path: Path) -> None:

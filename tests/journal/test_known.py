@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bridge.journal.index import Index
 from bridge.journal.journal import Journal, JournalUnavailable
 from tests.journal.journals import (
     TINY,
@@ -186,6 +190,71 @@ async def test_an_index_that_stays_away_refuses_pushes_once_memory_is_full(
         (tmp_path / "index.sqlite").rmdir()
         await taken_again(journal, "one too many")
         assert len(await contents(journal)) == 11
+
+
+def bad_sector(monkeypatch: pytest.MonkeyPatch, *methods: str) -> None:
+    """Make an index that has the table `bad` fail as SQLite does on a sector that can't be read."""
+
+    def failing(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(index: Index, *arguments: Any) -> Any:
+            if index._opened().execute("SELECT 1 FROM sqlite_master WHERE name = 'bad'").fetchall():
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+                raise error
+            return method(index, *arguments)
+
+        return call
+
+    for name in methods:
+        monkeypatch.setattr(Index, name, failing(getattr(Index, name)))
+
+
+def is_bad(folder: Path) -> bool:
+    with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'bad'").fetchall() != []
+
+
+@pytest.mark.parametrize("methods", [("add",), ("find",), ("add", "find")], ids=" and ".join)
+async def test_an_index_on_a_bad_sector_is_made_again_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("bridge.journal.known._LAZY_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.journal.known._BAD_SECTOR_SECONDS", 0.1, raising=False)
+    await filled(tmp_path)
+    spoil(tmp_path, "CREATE TABLE bad (x)")
+    bad_sector(monkeypatch, *methods)
+    async with running(tmp_path) as journal:
+        for n in range(500):
+            await store(journal, f"new{n}")
+            if not is_bad(tmp_path):
+                break
+            await asyncio.sleep(0.01)
+        assert not is_bad(tmp_path)
+        assert (await store(journal, "m8")).duplicate
+        assert len(await journal.find("new0")) == 1
+
+
+async def test_trouble_with_the_index_is_said_once_and_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bridge.journal.known._LAZY_SECONDS", 0.01)
+    (tmp_path / "index.sqlite").mkdir(parents=True)
+    tries: list[Path] = []
+    opening = Index.open
+
+    def counted(index: Index) -> None:
+        tries.append(index.path)
+        opening(index)
+
+    monkeypatch.setattr(Index, "open", counted)
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        await until(lambda: len(tries) > 5)
+        (tmp_path / "index.sqlite").rmdir()
+        await until(lambda: not journal._writer.known._rows.pushes)
+    out = capsys.readouterr().out
+    assert out.count("the index can't be used, trying again") == 1
+    assert out.count("the index is in use again") == 1
 
 
 async def taken_again(journal: Journal, msg_id: str) -> None:

@@ -7,6 +7,7 @@ import errno
 import random
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,25 @@ async def test_a_disk_that_is_away_for_a_while_loses_nothing(tmp_path: Path, mon
                 with pytest.raises(OSError, match="Input/output error"):
                     await journal.read(sequence)
         assert [msg_id(await journal.read(n)) for n in range(1, 21)] == [f"m{n}" for n in range(1, 21)]
+
+
+async def test_reads_do_not_wait_for_what_hangs_in_the_loops_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        async with running(tmp_path) as journal:
+            await store_all(journal, ["a", "b"])
+            journal.log._records.clear()
+            asyncio.get_running_loop().set_default_executor(executor)
+            hanging = asyncio.create_task(asyncio.to_thread(hang.wait, 20))
+            Fault(monkeypatch, "preadv", errno.EAGAIN, times=10**6)  # nothing is in memory: it has to wait for the disk
+            try:
+                async with asyncio.timeout(5):
+                    assert [msg_id(await journal.read(sequence)) for sequence in (1, 2)] == ["a", "b"]
+            finally:
+                hang.set()
+                await hanging
 
 
 async def test_what_is_stored_while_a_damaged_record_is_looked_for_is_not_lost(

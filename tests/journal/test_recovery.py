@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,33 @@ async def test_torn_and_rotten_together_are_told_apart(tmp_path: Path, monkeypat
         segment = journal.log.segments[0]
         assert segment.end == 3
         assert [segment.map().at(sequence) for sequence in (3, 4)] == [segment.map().at(1)] * 2
+
+
+@pytest.mark.parametrize("record", [0, 1, 2], ids=["all", "in the middle", "the last"])
+async def test_a_disk_that_comes_back_while_it_starts_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: int
+) -> None:
+    """Given that the newest segment can't be read to its end at first, all that was answered is there afterwards."""
+    monkeypatch.setattr("bridge.journal.recovery._AGAIN_SECONDS", (0.2, 2.0, 10.0))
+    async with running(tmp_path) as journal:
+        for msg_id in ("a", "b", "c"):
+            await store(journal, msg_id, pictures=(PICTURE,))
+    away_from = records(newest_segment(tmp_path), Kind.PUSH)[record].offset
+    away = threading.Event()
+    away.set()
+    read = os.pread
+
+    def pread(file: int, size: int, offset: int) -> bytes:
+        if away.is_set() and offset + size > away_from:
+            threading.Timer(0.1, away.clear).start()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(file, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    async with running(tmp_path) as journal:
+        assert not away.is_set()
+        assert list((await contents(journal)).items()) == [(1, "a"), (2, "b"), (3, "c")]
+        assert (await store(journal, "d")).sequence == 4
 
 
 async def test_a_lost_state_is_taken_from_the_segment_before(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bridge.journal.segment import (
     file_name,
     read_header,
 )
+from tests.journal.faults import Fault
 from tests.journal.journals import cut, damage, everything
 
 HEADER = Header(b"u" * 16, 3, 100, 1_700_000_000_000)
@@ -185,6 +186,16 @@ def test_what_the_disk_has_lost_reads_as_nothing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "pread", broken)
     assert segment.record_at(FIRST_RECORD, wait=True) is None
     assert [type(found) for found in segment.records()] == [Damage]
+
+
+def test_a_header_that_the_disk_does_not_give_may_be_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, record(100))
+    broken = Fault(monkeypatch, "pread", errno.EIO)
+    assert read_header(path) == HEADER
+    assert broken.hits == 1
+    Fault(monkeypatch, "pread", errno.EIO, times=2)
+    with pytest.raises(OSError, match="Input/output error"):
+        read_header(path)
 
 
 def test_trouble_that_may_pass_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

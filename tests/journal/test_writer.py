@@ -200,6 +200,35 @@ async def test_outcomes_stay_in_memory_while_it_is_closed(tmp_path: Path, monkey
         assert [entry.reason for entry in journal.cursors["out"].dead_letters()] == ["refused"]
 
 
+async def test_outcomes_take_no_more_memory_the_longer_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.writer._CURSOR_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.journal.cursor._MOST_CHANGES", 100, raising=False)
+    async with running(tmp_path / "journal") as journal:
+        await store_all(journal, [f"m{n}" for n in range(1000)])
+        cursor = journal.cursors["out"]
+        fault = Fault(monkeypatch, "fdatasync", errno.EIO, times=10**6)
+        await refused(journal, "b")
+        for sequence in range(1, 999):
+            cursor.take(sequence + 1)
+            cursor.settle(sequence, "delivered", 1)
+        cursor.take(1000)
+        cursor.bury(999, 3, "refused")
+        journal.moved()
+        await until(lambda: len(cursor.progress().changes) <= 100)
+        assert cursor.low == 1
+        fault.end()
+        await open_again(journal)
+        image = crash_image(journal, tmp_path / "image")
+        await until(lambda: not cursor.moved)
+        assert cursor.low == 999
+    async with running(image) as journal:
+        cursor = journal.cursors["out"]
+        assert (cursor.next, cursor.open_entries()) == (1000, [])
+        assert [(entry.sequence, entry.attempts) for entry in cursor.dead_letters()] == [(999, 3)]
+
+
 async def test_an_exception_of_our_own_answers_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path) as journal:
         with monkeypatch.context() as patch:

@@ -98,6 +98,20 @@ async def test_a_body_that_is_slow_but_steady_is_taken(door: Door, impatient: No
         assert time.monotonic() - began > 0.4
 
 
+async def test_a_body_that_keeps_the_least_rate_for_ever_is_cut(
+    door: Door, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "BODY_GRACE_SECONDS", 0.4)
+    monkeypatch.setattr(guard, "BODY_RATE", 500)
+    async with door.connected() as (reader, writer):
+        writer.write(request(b"", length=16_000_000))
+        cut = asyncio.create_task(is_cut(reader))
+        while not cut.done():
+            writer.write(b"x" * 20)  # some 1,500 bytes a second
+            await asyncio.sleep(0.01)
+        assert await cut
+
+
 async def test_a_box_that_is_quiet_between_pushes_is_not_cut(door: Door, impatient: None) -> None:
     async with door.box() as box:
         assert (await box.push(sample_push(small=True))).success

@@ -9,9 +9,8 @@ import pytest
 
 from bridge import Answer, Push
 from bridge.receiver import http
-from bridge.receiver.guard import BodyBudget, Busy
 from bridge.testing import draw_scene, sample_push
-from tests.receiver.doors import Door, chunked, door_to, parsed, request
+from tests.receiver.doors import chunked, door_to, parsed, request
 from tests.rooms import Disk, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +27,13 @@ async def test_a_box_pushes_over_one_connection_and_is_answered_each_time(tmp_pa
             assert "connection" not in answer.headers
         await until(lambda: len(far.taken) == 2)
         assert await far.taken[0].original.read() == body
+
+
+async def test_an_answers_head_and_body_arrive_together(tmp_path: Path) -> None:
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for number in range(5):
+            writer.write(request(sample_push(small=True, msg_id=f"m-{number}")))
+            assert parsed(await reader.read(65536)).envelope["msg_id"] == f"m-{number}"
 
 
 @pytest.mark.parametrize("path", ["/dataPush/DataReportCB", "/", "/any/where?x=1", "/%E8%BD%A6"])
@@ -92,6 +98,30 @@ async def test_a_sender_that_offers_http_2_is_served(tmp_path: Path) -> None:
         answer = parsed(await reader.readuntil(b"}"))
         assert (answer.status, answer.envelope["msg_id"]) == (200, "m-1")
         writer.write(request(body))
+        assert parsed(await reader.read()).status == 200
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\r\nUp", b"\r\nUpgrade:", b"\r\nUpgrade: h2", b"\r\nUpgrade: h2c"])
+async def test_an_offer_of_http_2_that_comes_in_two_pieces_is_no_hindrance(tmp_path: Path, end: bytes) -> None:
+    data = request(sample_push(small=True, msg_id="m-1"), "Connection: Upgrade", "Upgrade: h2c")
+    data = data.replace(b"Connection: close\r\n", b"")
+    at = data.index(b"\r\nUpgrade: h2c") + len(end)
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for piece in (data[:at], data[at:]):
+            writer.write(piece)
+            await writer.drain()
+            await door.talk(request(b"", method="GET"))
+        answer = parsed(await reader.readuntil(b"}"))
+        assert (answer.status, answer.envelope["msg_id"]) == (200, "m-1")
+
+
+async def test_headers_that_come_byte_by_byte_are_read(tmp_path: Path) -> None:
+    head, _, body = request(sample_push(small=True), "Upgrade: h2c", "X-Empty:").partition(b"\r\n\r\n")
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for byte in head + b"\r\n\r\n" + body[:20]:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.0005)
+        writer.write(body[20:])
         assert parsed(await reader.read()).status == 200
 
 
@@ -168,43 +198,6 @@ async def test_a_body_that_is_cut_short_stores_nothing(tmp_path: Path, cut: str)
         assert door.rooms.journal.next == 1
         async with door.box() as box:
             assert (await box.push(body)).success
-
-
-async def test_more_bodies_at_once_than_there_is_room_for_are_told_to_come_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "BODIES_BYTES", 0)
-    async with door_to(tmp_path, max_body=10_000) as door:
-        async with door.connected() as (_, writer):
-            writer.write(request(b"x", length=9_000))
-            await until_received(door)
-            async with door.box() as box:
-                answer = await box.push(sample_push(small=True))
-                assert (answer.status, answer.envelope["code"]) == (503, 503)
-                assert answer.headers["retry-after"]
-        async with door.box() as box:
-            await until_taken(box)
-
-
-async def until_received(door: Door) -> None:
-    """Wait until the door has read what was sent before: a probe on another connection comes after it."""
-    await door.talk(request(b"", method="GET"))
-
-
-async def until_taken(box: object) -> None:
-    """Wait until the budget of the cut connection is given back."""
-    async with asyncio.timeout(5):
-        while not (await box.push(sample_push(small=True))).success:  # type: ignore[attr-defined]  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-def test_the_budget_counts_what_is_taken_and_given_back() -> None:
-    budget = BodyBudget(100)
-    budget.take(60)
-    with pytest.raises(Busy, match="60 bytes"):
-        budget.take(50)
-    budget.give_back(60)
-    budget.take(100)
 
 
 async def test_credentials_are_taken_out_before_anybody_sees_the_push(tmp_path: Path) -> None:

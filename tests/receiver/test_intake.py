@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import structlog
 from bridge import DROP, Answer, Event, Key, Normalizer, Outcome, Parsed, Push, hookimpl
 from bridge.config.settings import DeviceSettings
 from bridge.journal.journal import Record
+from bridge.receiver import intake
 from bridge.receiver.intake import Intake
 from bridge.testing import sample_push
 from tests.rooms import Disk, Far, Rooms, async_output, opened, push_of, until
@@ -109,6 +111,58 @@ async def test_the_same_refusal_is_logged_once_a_minute(tmp_path: Path) -> None:
             await rooms.push(b'{"msg_id": "1"}')
             assert rooms.intake.pushes == {("skill", "refused"): 6}
     assert len([line for line in log if line["event"] == "push refused"]) == 2
+
+
+async def test_a_refusal_that_names_another_place_each_time_is_the_same_refusal(tmp_path: Path) -> None:
+    whole = sample_push(small=True)
+    with structlog.testing.capture_logs() as log:
+        async with opened(tmp_path) as rooms:
+            for length in range(1000, 1020):
+                await rooms.push(whole[:length])
+            for size in range(20):
+                rooms.intake.refuse(push_of(b""), 413, f"too large: the body has {size} bytes")
+            assert rooms.intake.refused == {("127.0.0.1", "cut short"): 20, ("127.0.0.1", "too large"): 20}
+    told = [line["reason"] for line in log if line["event"] == "push refused"]
+    assert [reason.partition(":")[0] for reason in told] == ["cut short", "too large"]
+
+
+async def test_ids_however_long_take_little_memory(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        for end in "ab":
+            name = "x" * 1_000_000 + end
+            answer = await rooms.push(sample_push(small=True, device=name, kind=name, msg_id=name))
+            assert envelope(answer)["msg_id"] == name
+            heartbeat = {"wsKey": "deviceHeart" + name, "msg_id": name, "message": {"deviceInfo": {"id": name}}}
+            await rooms.push(msgspec.json.encode(heartbeat))
+        assert len(rooms.intake.last_seen) == 2
+        assert len(rooms.intake.events) == 2
+        kept = [*rooms.intake.last_seen, *(label for labels in rooms.intake.events for label in labels)]
+        assert max(map(len, kept)) == 200
+        (event, other) = rooms.heard.accepted
+        whole = (event.device.serial, event.msg_id, event.extra["message.data.preWarn"])
+        assert whole == ("x" * 1_000_000 + "a",) * 3
+        assert (event.device.id != other.device.id, event.kind != other.kind) == (True, True)
+        assert {len(record.blob.device) for record in [await stored(rooms, n) for n in range(1, 5)]} == {200}
+        assert {len(record.blob.msg_id) for record in [await stored(rooms, n) for n in range(1, 5)]} == {200}
+
+
+async def test_of_very_many_devices_the_longest_unseen_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_DEVICES_LIMIT", 20)
+    async with opened(tmp_path) as rooms:
+        for number in range(50):
+            await rooms.intake.take(heartbeat_of(f"S{number}", number))
+            await rooms.intake.take(heartbeat_of("S0", number))
+    assert len(rooms.intake.last_seen) <= 20
+    assert {"S0", "S49"} <= rooms.intake.last_seen.keys()
+
+
+def heartbeat_of(device: str, second: int) -> Push:
+    """A message of a device, received at this second."""
+    body = msgspec.json.encode({"wsKey": "deviceHeart", "message": {"deviceInfo": {"id": device}}, "n": second})
+    received = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
+    return msgspec.structs.replace(push_of(body), received=received)
 
 
 async def test_while_the_journal_takes_nothing_pushes_are_refused_and_taken_again_afterwards(

@@ -223,6 +223,26 @@ except Unavailable as error:
     assert ran.stdout.startswith(f"archive {tmp_path}/closed can't be written: Permission denied")
 
 
+def test_a_share_that_never_answers_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
+    """Opening a pipe that nobody reads hangs as a write to a network share does whose server is gone."""
+    (tmp_path / "archive").mkdir()
+    os.mkfifo(tmp_path / "archive" / ".probe.part")
+    script = f"""
+import asyncio
+from pathlib import Path
+from tests.plugins.archive.archives import archive_in
+async def main():
+    async with asyncio.timeout(0.2):
+        await archive_in(Path({str(tmp_path)!r})).open()
+try:
+    asyncio.run(main())
+except TimeoutError:
+    print("given up")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=20)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "given up\n", "")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,27 @@ async def test_a_broker_that_is_not_there_is_unavailable(tmp_path: Path) -> None
 async def test_a_host_without_an_address_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"nowhere\.invalid:1883: "):
         await output_to("mqtt://nowhere.invalid", tmp_path).open()
+
+
+async def test_look_ups_that_hang_take_no_threads_but_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more outputs that look up a name than the loop has threads, others of its threads still get their turn."""
+    answered = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        assert answered.wait(20)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    outputs = [output_to("mqtt://far.example", tmp_path, connect_timeout=Duration("100ms")) for _ in range(40)]
+    try:
+        given_up = await asyncio.gather(*(output.open() for output in outputs), return_exceptions=True)
+        assert {type(error) for error in given_up} == {Unavailable}
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(lambda: None)
+    finally:
+        answered.set()
 
 
 async def test_the_will_says_offline_when_the_connection_breaks(broker: Broker, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""What became of each event of one output: brought into its cursor, its order and its figures, and told to plugins."""
+
+from __future__ import annotations
+
+import structlog
+
+from bridge.config.settings import OutputSettings
+from bridge.dispatch.order import Order
+from bridge.dispatch.policy import SAME_FAILURE_LIMIT, Verdict, wait_for_event
+from bridge.figures import Histogram, Labelled
+from bridge.journal.cursor import now_ms
+from bridge.journal.journal import Cursor, Journal
+from bridge.output import Delivery
+from bridge.plugins import Plugins
+
+
+class Ledger:
+    """The books of one output. What says that the far side is away is returned, as the trouble of the whole output."""
+
+    def __init__(
+        self, name: str, settings: OutputSettings, cursor: Cursor, journal: Journal, order: Order, plugins: Plugins
+    ) -> None:
+        self.outcomes = Labelled()
+        self.seconds = Histogram()
+        self._name = name
+        self._settings = settings
+        self._cursor = cursor
+        self._journal = journal
+        self._order = order
+        self._plugins = plugins
+        self._attempts = {entry.sequence: entry.attempts for entry in cursor.open_entries()}
+        """Of what is neither settled nor dead."""
+        self._retries: dict[int, int] = {}
+        """How often an event failed as an event of its own: how far apart its attempts are."""
+        self._failing: set[int] = set()
+        """Different events that failed since the last that passed."""
+        self._log = structlog.get_logger("boxbridge.dispatch").bind(output=name)
+
+    def begin(self, sequence: int) -> int:
+        """Count an attempt; returns which one it is."""
+        attempt = self._attempts[sequence] = self._attempts.get(sequence, 0) + 1
+        return attempt
+
+    def book(self, verdict: Verdict, sequence: int, delivery: Delivery, seconds: float) -> Verdict | None:
+        """What became of an attempt that took so many seconds; returns the trouble that the output is in by it."""
+        self.outcomes.count(verdict.kind)
+        match verdict.kind:
+            case "delivered":
+                self._delivered(sequence, delivery, seconds)
+            case "retry":
+                return self.retry(sequence, delivery, verdict)
+            case "rejected":
+                self.bury(sequence, delivery, verdict.reason)
+            case "unavailable" if self._order.convicts(sequence):
+                reason = f"the far side fell each time it was given this event: {verdict.reason}"
+                self._failed(sequence, delivery, Verdict("retry", reason, verdict.after))
+                return verdict
+            case _:
+                self._order.again(sequence)
+                return verdict
+        return None
+
+    def _delivered(self, sequence: int, delivery: Delivery, seconds: float) -> None:
+        self.seconds.observe(seconds)
+        self._failing.clear()
+        self._order.passed(sequence)
+        self.settle(sequence, "delivered")
+        self._plugins.tell("event_delivered", self._log, output=self._name, delivery=delivery, seconds=seconds)
+
+    def retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> Verdict | None:
+        """An event failed; the same on several in a row is no longer about the events, but trouble of the output."""
+        self._failing.add(sequence)
+        self._failed(sequence, delivery, verdict)
+        if len(self._failing) < SAME_FAILURE_LIMIT:
+            return None
+        self._failing.clear()
+        return Verdict("unavailable", verdict.reason, verdict.after)
+
+    def _failed(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> None:
+        attempts = self._attempts.get(sequence, 1)
+        retries = self._retries[sequence] = self._retries.get(sequence, 0) + 1
+        entry = self._cursor.failed(sequence, attempts, verdict.reason)
+        self._journal.moved()
+        if now_ms() - entry.failing_since >= self._settings.retry_for * 1000:
+            self.bury(sequence, delivery, f"tried for {self._settings.retry_for}: {verdict.reason}")
+            return
+        self._order.later(sequence, wait_for_event(retries, verdict.after))
+        self._log.warning("event failed", event_id=delivery and delivery.event.id, sequence=sequence,
+                          attempt=attempts, reason=verdict.reason)  # fmt: skip
+
+    def bury(self, sequence: int, delivery: Delivery | None, reason: str) -> None:
+        """Make it a dead letter."""
+        event_id = delivery.event.id if delivery else None
+        self._log.error("dead letter", event_id=event_id, sequence=sequence, reason=reason)
+        self._cursor.bury(sequence, self._forget(sequence), reason)
+        self._journal.moved()
+        if delivery is not None:
+            self._plugins.tell("event_dead", self._log, output=self._name, delivery=delivery, reason=reason)
+
+    def settle(self, sequence: int, outcome: str) -> None:
+        """Close it for good."""
+        self._cursor.settle(sequence, outcome, self._forget(sequence))
+        self._journal.moved()
+
+    def _forget(self, sequence: int) -> int:
+        """Let go of what was counted; returns the attempts."""
+        self._retries.pop(sequence, None)
+        return self._attempts.pop(sequence, 0)

@@ -1,0 +1,90 @@
+"""paho's client, with publishing at QoS 1 made lean for a connection that is used once.
+
+paho keeps each message to send it again on the next connection, with a lock and a condition variable for each, copies
+its payload twice, and makes objects of a reason and of properties that nearly no acknowledgement has. Here a payload
+goes from the event to the socket as it is, small packets leave together, and acknowledgements are read as they stand.
+All the rest of the protocol is paho's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Final, Literal
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MessageType, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from bridge_mqtt import refusal
+
+_READ_AHEAD: Final = 4096
+_TOGETHER: Final = 65536
+"""Bytes of small packets that leave at once; a larger payload leaves by itself, uncopied."""
+_PUBACK: Final = b"\x40\x02"
+_PUBACK_SIZE: Final = 4
+"""Bytes of an acknowledgement without a reason: 0x40, 2, message id."""
+
+
+class LeanClient(Client):
+    """`send` publishes; `on_acknowledged` is told the message id, and what a refusal means."""
+
+    on_acknowledged: Callable[[int, BaseException | None], None]
+    read_ahead = b""
+
+    def free_mid(self, taken: Container[int]) -> int:
+        """A message id that no unacknowledged message has; there must be one."""
+        while (mid := self._mid_generate()) in taken:
+            pass
+        return mid
+
+    def send(self, head: bytes, payload: bytes) -> None:
+        """Queue a packet: what stands before the payload, and the payload."""
+        if len(payload) < _TOGETHER:
+            self._queue_small(head + payload)
+        else:
+            self._queue_small(head)
+            self._packet_queue(MessageType.PUBLISH, memoryview(payload), 0, 1)  # type: ignore[arg-type]
+
+    def _queue_small(self, packet: bytes) -> None:
+        last = self._out_packet[-1] if self._out_packet else None
+        # Only `send` queues at QoS 1: nothing is added to a packet of paho's own.
+        if last and last["qos"] and isinstance(last["packet"], bytearray) and len(last["packet"]) < _TOGETHER:
+            last["packet"] += packet
+            last["to_process"] += len(packet)
+        else:
+            self._packet_queue(MessageType.PUBLISH, bytearray(packet), 0, 1)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self.read_ahead:
+            self.read_ahead = super()._sock_recv(max(bufsize, _READ_AHEAD))
+        piece, self.read_ahead = self.read_ahead[:bufsize], self.read_ahead[bufsize:]
+        return piece
+
+    def _packet_read(self) -> MQTTErrorCode:
+        result = super()._packet_read()
+        if not self._in_packet["command"]:  # between two packets
+            self._read_acknowledgements()
+        return result
+
+    def _read_acknowledgements(self) -> None:
+        read, place = self.read_ahead, 0
+        while read.startswith(_PUBACK, place) and place + _PUBACK_SIZE <= len(read):
+            self.on_acknowledged(int.from_bytes(read[place + 2 : place + _PUBACK_SIZE], "big"), None)
+            place += _PUBACK_SIZE
+        self.read_ahead = read[place:]
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        packet = bytes(self._in_packet["packet"])
+        if cmd == "PUBCOMP" or len(packet) < 2:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        reason = ReasonCode(PacketTypes.PUBACK, "Success")
+        properties = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
+        if len(packet) > 2:
+            reason.unpack(packet[2:])
+        if len(packet) > 3:
+            properties.unpack(packet[3:])  # type: ignore[no-untyped-call]
+        refused = refusal.of_message(reason, properties) if reason.is_failure else None
+        self.on_acknowledged(int.from_bytes(packet[:2], "big"), refused)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS

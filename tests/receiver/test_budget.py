@@ -1,0 +1,220 @@
+"""Bodies take room as they arrive; where there is none left, those go that honest boxes would have to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bridge import Answer, Push
+from bridge.receiver import budget, http
+from bridge.receiver.budget import BLOCK_BYTES, BodyBudget, Busy, Claim
+from bridge.testing import sample_push
+from tests.receiver.doors import Door, door_to, parsed, request
+from tests.rooms import until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def small_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for as much as the largest body has."""
+    monkeypatch.setattr(http, "BODIES_BYTES", 0)
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many bytes the door's budget has given out."""
+    made: list[BodyBudget] = []
+
+    class Watched(BodyBudget):
+        def __init__(self, total: Callable[[], int]) -> None:
+            super().__init__(total)
+            made.append(self)
+
+    monkeypatch.setattr(http, "BodyBudget", Watched)
+    return lambda: made[-1].used
+
+
+async def test_what_was_only_declared_takes_no_room(tmp_path: Path) -> None:
+    async with door_to(tmp_path) as door, AsyncExitStack() as stack:
+        for _ in range(10):
+            _, writer = await stack.enter_async_context(door.connected())
+            writer.write(request(b"", length=16_000_000))
+        await until_received(door)
+        async with door.box() as box:
+            assert (await box.push(sample_push(small=True))).success
+
+
+async def test_half_received_bodies_do_not_keep_an_honest_box_out(
+    tmp_path: Path, small_room: None, used: Callable[[], int]
+) -> None:
+    async with door_to(tmp_path, max_body=300_000) as door, AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(door.connected()) for _ in range(3)]
+        for _, writer in slow:
+            writer.write(request(bytes(99_000), length=200_000))
+        await until(lambda: used() == 3 * 99_000)
+        async with door.box() as box:
+            for _ in range(5):
+                assert (await box.push(sample_push(small=True, kind="x" * 5_000))).success
+        # The newest of the three had to go. It hears of that when it has sent the rest.
+        assert used() == 2 * 99_000
+        reader, writer = slow[-1]
+        writer.write(bytes(101_000))
+        answer = parsed(await reader.read())
+        assert (answer.status, answer.envelope["code"]) == (503, 503)
+        assert answer.headers["retry-after"] == str(http.RETRY_AFTER_SECONDS)
+        assert answer.envelope["message"].startswith("busy: ")
+
+
+async def test_while_whole_bodies_wait_for_the_disk_and_fill_the_room_others_come_again(
+    tmp_path: Path, small_room: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with door_to(tmp_path, max_body=10_000) as door, door.connected() as (reader, writer):
+        take, stored = door.rooms.intake.take, asyncio.Event()
+
+        async def wait(push: Push) -> Answer:
+            await stored.wait()
+            return await take(push)
+
+        monkeypatch.setattr(door.rooms.intake, "take", wait)
+        writer.write(request(sample_push(small=True, kind="x" * 3_500)))
+        await until_received(door)
+        async with door.box() as box:
+            assert (await box.push(sample_push(small=True))).status == 503
+        stored.set()
+        assert parsed(await reader.read()).status == 200
+        async with door.box() as box:
+            assert (await box.push(sample_push(small=True))).success
+
+
+async def test_what_is_only_read_to_be_discarded_takes_no_room(tmp_path: Path, used: Callable[[], int]) -> None:
+    async with door_to(tmp_path, max_body=100_000) as door, door.connected() as (reader, writer):
+        head = request(b"", "Transfer-Encoding: chunked")
+        writer.write(head + b"%x\r\n" % 300_000 + bytes(150_000))
+        await until(lambda: door.rooms.intake.pushes or used() == 0)
+        await until_received(door)
+        assert used() == 0
+        writer.write(bytes(150_000) + b"\r\n0\r\n\r\n")
+        assert parsed(await reader.read()).status == 413
+
+
+async def test_a_larger_max_body_is_taken_over_by_a_reload(tmp_path: Path, small_room: None) -> None:
+    async with door_to(tmp_path, max_body=1_000) as door, door.box() as box:
+        settings = door.rooms.intake.settings
+        server = msgspec.structs.replace(settings.server, max_body=1_000_000)
+        door.rooms.intake.settings = msgspec.structs.replace(settings, server=server)
+        assert (await box.push(sample_push(small=True, kind="x" * 400_000))).success
+
+
+async def until_received(door: Door) -> None:
+    """Wait until the door has read what was sent before: a probe on another connection comes after it."""
+    await door.talk(request(b"", method="GET"))
+
+
+# --- Who goes
+
+
+class Body:
+    """A body that is being received, in a task of its own."""
+
+    def __init__(self, room: BodyBudget) -> None:
+        self._room = room
+        self._begun = asyncio.Event()
+        self.claim: Claim
+        self.task = asyncio.create_task(self._receive())
+
+    async def _receive(self) -> None:
+        self.claim = self._room.claim()
+        self._begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.claim.raise_if_evicted()
+            raise
+        finally:
+            self.claim.give_back()
+
+    async def has(self, size: int) -> Body:
+        """So many bytes came."""
+        await self._begun.wait()
+        self.claim.grow(size)
+        return self
+
+    async def is_gone(self) -> bool:
+        """Whether it was made to go."""
+        done, _ = await asyncio.wait([self.task], timeout=0.05)
+        return bool(done) and isinstance(self.task.exception(), Busy)
+
+    async def end(self) -> None:
+        """The sender hangs up."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+@pytest.fixture
+async def bodies() -> AsyncIterator[Callable[[], Body]]:
+    """Bodies that share a room of a million bytes."""
+    room, made = BodyBudget(lambda: 1_000_000), list[Body]()
+
+    def body() -> Body:
+        made.append(Body(room))
+        return made[-1]
+
+    yield body
+    for each in made:
+        await each.end()
+    assert room.used == 0
+
+
+async def test_the_largest_body_that_stalls_goes_first(
+    bodies: Callable[[], Body], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "STALL_SECONDS", 0.2)
+    small, large, other = await bodies().has(100_000), await bodies().has(400_000), await bodies().has(300_000)
+    await asyncio.sleep(0.3)
+    moving = await bodies().has(190_000)
+    newest = await bodies().has(20_000)
+    assert [await body.is_gone() for body in (small, large, other, moving, newest)] == [
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+async def test_a_body_that_drips_stalls(bodies: Callable[[], Body], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "STALL_SECONDS", 0.2)
+    dripping, moving = await bodies().has(BLOCK_BYTES * 7), await bodies().has(BLOCK_BYTES * 8)
+    for step in range(1, 6):
+        await asyncio.sleep(0.06)
+        await dripping.has(BLOCK_BYTES * 7 + step)
+        await moving.has(BLOCK_BYTES * (8 + step // 5))
+    await bodies().has(100_000)
+    assert [await dripping.is_gone(), await moving.is_gone()] == [True, False]
+
+
+async def test_of_bodies_that_all_grow_the_oldest_get_through(bodies: Callable[[], Body]) -> None:
+    alike = [await bodies().has(200_000) for _ in range(5)]
+    refused = bodies()
+    with pytest.raises(Busy):
+        await refused.has(200_000)
+    await refused.end()
+    with pytest.raises(Busy):
+        await alike[-1].has(300_000)
+    await alike[-1].end()
+    await alike[0].has(300_000)
+    assert [await body.is_gone() for body in alike[:4]] == [False] * 4
+
+
+async def test_a_body_that_is_whole_stays(bodies: Callable[[], Body]) -> None:
+    whole, growing = await bodies().has(800_000), await bodies().has(150_000)
+    whole.claim.end_growth()
+    with pytest.raises(Busy):
+        await growing.has(250_000)
+    assert not await whole.is_gone()

@@ -1,0 +1,67 @@
+"""The event and its parts: what they say of themselves, and the document as it is written and read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from bridge import Event, Picture
+from bridge.event import decode_document, document_schema, encode_document
+from bridge.testing import sample_event
+
+MOMENT = datetime(2023, 11, 20, 6, 39, 47, tzinfo=UTC)
+
+
+@pytest.fixture
+def event() -> Event:
+    return sample_event(small=True)
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "written"), [(132000, "47.132Z"), (7000, "47.007Z"), (0, "47.000Z"), (132999, "47.132Z")]
+)
+def test_times_are_written_in_utc_and_milliseconds(event: Event, microsecond: int, written: str) -> None:
+    time = MOMENT.replace(microsecond=microsecond)
+    document = json.loads(encode_document(event.with_(occurred=time, received=time, reported=time)))
+    times = {document["time"], document["data"]["received"], document["data"]["reported"]}
+    assert times == {"2023-11-20T06:39:" + written}
+
+
+def test_a_time_that_the_box_did_not_tell_is_null(event: Event) -> None:
+    assert json.loads(encode_document(event.with_(reported=None)))["data"]["reported"] is None
+
+
+def test_a_time_of_another_zone_by_a_plugin_is_the_same_time(event: Event) -> None:
+    changed = event.with_(occurred=MOMENT.astimezone(timezone(timedelta(hours=8))))
+    assert decode_document(encode_document(changed)).occurred == MOMENT
+
+
+def test_what_was_written_reads_as_the_same_event(event: Event) -> None:
+    assert decode_document(encode_document(event)) == event
+
+
+def test_times_with_microseconds_as_documents_once_had_them_are_read(event: Event) -> None:
+    event = event.with_(occurred=MOMENT.replace(microsecond=132000))
+    document = encode_document(event)
+    old = document.replace(b'47.132Z"', b'47.132000Z"')
+    assert old != document
+    assert decode_document(old) == event
+
+
+def test_the_schema_says_what_times_are() -> None:
+    definitions = document_schema()["$defs"]
+    times = definitions["EventDocument"]["properties"]["time"], definitions["EventData"]["properties"]["received"]
+    for time in times:
+        assert (time["type"], time["format"]) == ("string", "date-time")
+        assert "UTC, in milliseconds" in time["description"]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "extension"),
+    [("image/jpeg", "jpg"), ("image/png", "png"), ("image/webp", "webp"), ("image/tiff", "bin"), ("", "bin")],
+)
+def test_a_picture_says_what_a_file_with_it_is_called_by(media_type: str, extension: str) -> None:
+    picture = Picture(role="scene", media_type=media_type, width=1, height=1, size=1, sha256="")
+    assert picture.extension == extension
