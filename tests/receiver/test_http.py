@@ -30,10 +30,11 @@ async def test_a_box_pushes_over_one_connection_and_is_answered_each_time(tmp_pa
 
 
 async def test_an_answers_head_and_body_arrive_together(tmp_path: Path) -> None:
-    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
-        for number in range(5):
-            writer.write(request(sample_push(small=True, msg_id=f"m-{number}")))
-            assert parsed(await reader.read(65536)).envelope["msg_id"] == f"m-{number}"
+    async with door_to(tmp_path) as door:
+        for msg_id in ("m-1", "m-2", "m-3"):
+            async with door.connected() as (reader, writer):
+                writer.write(request(sample_push(small=True, msg_id=msg_id)))
+                assert parsed(await reader.read(65536)).envelope["msg_id"] == msg_id
 
 
 @pytest.mark.parametrize("path", ["/dataPush/DataReportCB", "/", "/any/where?x=1", "/%E8%BD%A6"])
