@@ -32,7 +32,6 @@ CREATE TABLE event (
 CREATE INDEX event_id ON event (id);
 CREATE INDEX event_received ON event (received);
 CREATE INDEX event_device ON event (device, received);
-CREATE INDEX event_kind ON event (kind, received);
 CREATE TABLE trouble (
     sequence INTEGER, output INTEGER, at INTEGER, outcome TEXT, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
     until INTEGER NOT NULL, PRIMARY KEY (sequence, output, at, outcome)

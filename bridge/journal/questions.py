@@ -81,7 +81,7 @@ def find_events(connection: sqlite3.Connection, what: str, limit: int = 2) -> li
 
 def newest_events(connection: sqlite3.Connection, asked: Filter, after: Place, limit: int) -> list[EventRow]:
     """Events that pass the filter, the newest first; `after`: where the list before ended."""
-    index = "event_device" if asked.device else "event_kind" if asked.kind else "event_received"
+    index = "event_device" if asked.device else "event_received"
     return _events(connection, f"event e INDEXED BY {index}", "", (), asked, after, limit)
 
 
