@@ -102,7 +102,7 @@ def _run() -> int:
         return error.exit_code
     except BridgeError as error:
         return _fail(str(error), error.exit_code)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
 
 
