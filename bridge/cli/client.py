@@ -12,7 +12,7 @@ import httpx2
 from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.config.settings import SOCKET
-from bridge.errors import BadData, BridgeError, ConfigError, OutputUnreachable
+from bridge.errors import BadData, BridgeError, ConfigError, FileTrouble, OutputUnreachable
 
 
 class Refused(BridgeError):
@@ -57,7 +57,11 @@ def _data(file: Path) -> Path:
     try:
         return read(file).data
     except ConfigError:
-        named = re.search(r'^\s*data\s*=\s*"([^"]+)"', file.read_text("utf-8", "replace"), re.MULTILINE)
+        try:
+            text = file.read_text("utf-8", "replace")
+        except OSError as error:
+            raise FileTrouble(f"{file} can't be read: {error.strerror}") from None
+        named = re.search(r'^\s*data\s*=\s*"([^"]+)"', text, re.MULTILINE)
         return file.parent / named[1] if named else defaults.data(os.environ)
 
 

@@ -82,16 +82,27 @@ def cli() -> None:
 
 def main() -> int:
     """Run the command line; errors for people are one message and an exit code, never a traceback."""
+    _open_what_is_closed()
     try:
         code = _run()
-        if sys.stdout is not None:  # as with `>&-`
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
         _abandon_stdout()
         return _fail(f"the output can't be written: {error.strerror}", FileTrouble.exit_code)
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Stand in for standard streams that are closed, as with `>&-`: the next socket would else take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _run() -> int:

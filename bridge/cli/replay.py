@@ -16,7 +16,13 @@ from bridge.errors import UsageError
 @click.command("replay")
 @click.option("--output", metavar="NAME", help="Which output delivers them again.")
 @filter_options
-@click.option("--rate", type=float, default=10.0, show_default=True, help="Events a second, at most.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Events a second, at most.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many events it is about.")
 @click.option("--list", "list_", is_flag=True, help="List the replays under way.")
 @click.option("--cancel", type=int, metavar="NUMBER", help="Stop the replay of this number.")

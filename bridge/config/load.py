@@ -38,16 +38,23 @@ _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 def find(explicit: FilePath | None = None, environment: Mapping[str, str] = os.environ) -> FilePath:
     """The configuration file: the one named, else the first that is there; raises NoConfiguration."""
     if explicit is not None:
-        if explicit.exists():
+        if _is_there(explicit):
             return explicit
         raise NoConfiguration(f"There is no {explicit}. Make one: boxbridge init mqtt -o {explicit}")
     home = FilePath(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     places = [FilePath(NAME), home / "boxbridge" / NAME, SYSTEM_FOLDER / NAME]
     for place in places:
-        if place.exists():
+        if _is_there(place):
             return place
     looked = ", ".join(str(place) for place in places)
     raise NoConfiguration(f"There is no configuration ({looked}). Make one: boxbridge init mqtt -o {NAME}")
+
+
+def _is_there(place: FilePath) -> bool:
+    try:
+        return place.exists()
+    except OSError as error:
+        raise ConfigError([Problem(str(place), f"can't be read: {error.strerror}")]) from None
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -98,6 +105,10 @@ def read(file: FilePath, environment: Mapping[str, str] = os.environ) -> Source:
         raise ConfigError([Problem(f"{file}:{line}", "this is not UTF-8 text")]) from None
     except tomli.TOMLDecodeError as error:
         raise ConfigError([Problem(f"{file}:{error.lineno}:{error.colno}", f"not TOML: {error.msg}")]) from None
+    except RecursionError as error:
+        raise ConfigError([Problem(str(file), f"can't be read: {error}")]) from None
+    if "\0" in text or "\\u0000" in text or "\\U00000000" in text:
+        raise ConfigError([Problem(str(file), "holds a NUL character, which no path, name or text may have")])
     return Source(file=file, tables=tables, places=Places(text), environment=environment)
 
 

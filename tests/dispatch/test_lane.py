@@ -387,6 +387,34 @@ async def test_a_thread_that_hangs_for_good_does_not_hold_up_the_end(
 
 
 @BOTH
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, GeneratorExit, BaseException])
+async def test_what_would_end_more_than_a_delivery_is_a_retry_of_its_event(
+    tmp_path: Path, far: Far, make: Make, raised: type[BaseException], impatient: None
+) -> None:
+    def leave(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            raise raised
+
+    far.answer = leave
+    async with opened(tmp_path, make("sink", far)) as rooms:
+        ids = await rooms.push_some(2)
+        await until(rooms.is_settled)
+    assert sorted(far.ids()) == sorted(ids)
+
+
+async def test_a_reason_that_is_no_text_does_not_stop_the_journal(tmp_path: Path, far: Far, impatient: None) -> None:
+    def refuse(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            raise Retry("\ud800")
+
+    far.answer = refuse
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push_some(2)
+        await until(rooms.is_settled)
+        assert rooms.journal.closed_because is None
+
+
+@BOTH
 async def test_sys_exit_in_a_delivery_harms_only_that_event(
     tmp_path: Path, far: Far, make: Make, impatient: None
 ) -> None:
