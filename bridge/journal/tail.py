@@ -76,10 +76,11 @@ class Tail:
         """
         self.close()
         base = self._unsynced.segment.base if self._unsynced else self._log.next
-        number = _next_number(self._log.folder)
-        path = self._log.folder / file_name(number)
-        header = Header(self._uuid, number, base, now_ms())
+        path: Path | None = None
         try:
+            number = _next_number(self._log.folder)
+            header = Header(self._uuid, number, base, now_ms())
+            path = self._log.folder / file_name(number)
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
             self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
@@ -91,8 +92,9 @@ class Tail:
             segment = Segment(path, header, places)
         except (FailedWrite, OSError) as error:
             self.close()
-            with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
-                path.unlink()
+            if path is not None:
+                with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
+                    path.unlink()
             raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
         self._unsynced = None

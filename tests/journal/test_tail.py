@@ -52,6 +52,13 @@ def test_a_name_that_is_taken_is_passed_by(tail: Tail, tmp_path: Path) -> None:
     assert (tmp_path / "00000041.seg").read_bytes() == b"left over"
 
 
+def test_a_folder_that_can_not_be_listed_is_a_failed_write(tail: Tail, monkeypatch: pytest.MonkeyPatch) -> None:
+    for call in ("stat", "scandir"):
+        Fault(monkeypatch, call, errno.EIO, times=9)
+    with pytest.raises(FailedWrite, match="no new segment can be begun: Input/output error"):
+        tail.begin(STATE)
+
+
 def test_a_segment_and_its_name_are_on_disk_before_it_is_used(tail: Tail, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = noted(monkeypatch, "writev", "fdatasync", "fsync")
     tail.begin(STATE)
