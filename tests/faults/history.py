@@ -95,6 +95,8 @@ class History:
     """How many calls went wrong in the last life."""
     wrong: list[str] = field(default_factory=list)
     """Faults that show at once."""
+    doubtful: list[str] = field(default_factory=list)
+    """What is right only where the disk could not be read."""
 
     def tell(self, lines: Iterable[Line]) -> History:
         """Take in what happened."""
@@ -123,7 +125,9 @@ class History:
 
     def _delivered(self, msg_id: str, number: str, proof: str) -> None:
         self.delivered[msg_id, int(number)] += 1
-        if proof != digest(pictures_of(msg_id)):
+        if proof == "lost":
+            self.doubtful.append(f"{msg_id} was delivered without its pictures")
+        elif proof != digest(pictures_of(msg_id)):
             self.wrong.append(f"{msg_id} was delivered with other pictures")
 
     def _dead(self, msg_id: str, number: str) -> None:
@@ -138,6 +142,11 @@ class History:
 
     def _wrong(self, *words: str) -> None:
         self.wrong.append(" ".join(words))
+
+    @property
+    def kept_twice(self) -> list[str]:
+        """Pushes that are in the log more than once."""
+        return sorted(msg_id for msg_id, count in Counter(self.kept.values()).items() if count > 1)
 
     @property
     def lost(self) -> set[str]:
@@ -159,14 +168,14 @@ class History:
         """How many deliveries were repetitions."""
         return sum(count - 1 for count in self.delivered.values() if count > 1)
 
-    def faults(self) -> list[str]:
-        """All that breaks a promise."""
+    def faults(self, *, unreadable: bool = False) -> list[str]:
+        """All that breaks a promise. `unreadable`: the disk could not be read for a while, which excuses some."""
         found = list(self.wrong)
         if self.lost:
             found.append(f"answered and lost: {sorted(self.lost)}")
         if self.foreign:
             found.append(f"never sent: {sorted(self.foreign)}")
-        twice = [msg_id for msg_id, count in Counter(self.kept.values()).items() if count > 1]
-        if twice:
-            found.append(f"kept twice: {sorted(twice)}")
+        if not unreadable:
+            found += self.doubtful
+            found += [f"kept twice: {msg_id}" for msg_id in self.kept_twice]
         return found

