@@ -15,6 +15,7 @@ from msgspec import DecodeError, Struct
 from bridge.journal.cursor import State
 from bridge.journal.log import Log
 from bridge.journal.record import (
+    PREFIX_SIZE,
     Kind,
     OutputEntry,
     ReplayEntry,
@@ -126,6 +127,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
     A record that runs past the end of the file is torn: its push was never answered. Any other that is damaged may
     have been answered, and keeps its sequence, so that it is named as lost.
     """
+    failed, unknown = newest.failed_reads, 0
     next_ = newest.base
     blank = True
     sound: list[Found] = []
@@ -135,6 +137,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
         if prefix is None or not isinstance(found, Found):
             blank = False
             damage.append({"offset": found.offset, "end": found.end})
+        unknown = found.end - found.offset if prefix is None else 0
         if prefix is None:
             continue
         blank = blank and prefix.kind == Kind.STATE
@@ -144,6 +147,9 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
             damage += _damaged_pictures(newest, found)
             if keep:
                 sound.append(found)
+    if newest.failed_reads != failed:
+        # What the disk does not give now it may give later: nothing new may have the number of what was answered.
+        next_ += unknown // PREFIX_SIZE
     return _Reading(next_, blank, sound, damage)
 
 
