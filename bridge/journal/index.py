@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec.structs import astuple
 
+from bridge.journal.failpoint import failpoint
 from bridge.journal.record import ChangesBlob, Key, PushBlob
 
 _SCHEMA_VERSION: Final = 2
@@ -111,6 +112,7 @@ class Index:
     def open(self) -> None:
         """Open or make it; raises Foreign and sqlite3.Error."""
         fresh = not self.path.exists()
+        failpoint("index to be opened")
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -135,6 +137,7 @@ class Index:
                 connection.execute(statement)
             values = [("version", _SCHEMA_VERSION), ("uuid", self.uuid), ("through", 1)]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
+            failpoint("index made")
 
     @property
     def is_open(self) -> bool:
@@ -155,6 +158,8 @@ class Index:
             for blob in rows.history:
                 _add_history(connection, blob)
             connection.execute("UPDATE meta SET value = ? WHERE name = 'through'", (through,))
+            failpoint("rows to be committed")
+        failpoint("rows in the index")
         self.through = through
 
     def find(self, keys: Iterable[Key]) -> dict[Key, list[int]]:
@@ -171,6 +176,7 @@ class Index:
 
     def forget(self, below: int) -> None:
         """Delete what retention has taken from the log; raises sqlite3.Error."""
+        failpoint("rows to be forgotten")
         connection = self._opened()
         with _transaction(connection):
             connection.execute("DELETE FROM push WHERE sequence < ?", (below,))
@@ -185,6 +191,7 @@ class Index:
         wal = self.path.with_name(self.path.name + "-wal")
         if not wal.exists() or wal.stat().st_size < _CHECKPOINT_BYTES:
             return
+        failpoint("index to be checkpointed")
         self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if wal.stat().st_size > _TOO_LARGE_BYTES:
             raise Foreign("its write-ahead log grows and grows")
@@ -199,6 +206,7 @@ class Index:
         """Remove the files of an index that is in doubt; nothing in it is not in the log. Raises OSError."""
         self.close()
         for suffix in ("", "-wal", "-shm"):
+            failpoint("index file to be removed")
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from bridge.event import PictureLost
+from bridge.journal.failpoint import failpoint
 from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
 from bridge.journal.log import Log, Lost, Record
 from bridge.journal.record import ChangesBlob, Key, PushBlob
@@ -185,6 +186,7 @@ class Known:
                 log.error("events are damaged or missing", sequence=record.sequence, count=count)
                 continue
             rows.add(record.sequence, record.blob)
+            failpoint("record read into the index")
             if len(rows.pushes) >= _REBUILD_PUSHES:
                 self._index.add(rows, record.until)
                 self._index.checkpoint_when_large()

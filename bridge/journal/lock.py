@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from bridge.errors import FileTrouble
+from bridge.journal.failpoint import failpoint
 from bridge.journal.tail import sync_folder
 
 
@@ -27,6 +28,7 @@ def lock_folder(folder: Path) -> int:
         os.close(fd)
         raise FileTrouble(f"{folder} is in use by process {owner}: stop it first, or set another `data`") from error
     with contextlib.suppress(OSError):  # who has it is only said to people; a full disk must not stop the start
+        failpoint("folder locked")
         os.pwrite(fd, f"{os.getpid():<10}\n".encode(), 0)
     return fd
 
@@ -35,6 +37,7 @@ def _make_folder(folder: Path) -> None:
     if not folder.exists():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o750, exist_ok=True)
+        failpoint("folder made")
         sync_folder(folder.parent)
 
 

@@ -13,6 +13,7 @@ import structlog
 from msgspec import DecodeError, Struct
 
 from bridge.journal.cursor import State
+from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.record import (
     PREFIX_SIZE,
@@ -48,7 +49,9 @@ class Proven(Struct, frozen=True):
 
 def recover(journal_log: Log) -> Proven:
     """Read the segments of the log's folder into the log; raises NewerFormat or OSError, never for damage."""
+    failpoint("start")
     headers = _headers(journal_log.folder)
+    failpoint("headers read")
     uuids = Counter(header.uuid for _, header in headers)
     uuid = uuids.most_common(1)[0][0] if uuids else os.urandom(16)
     for path, header in headers:
@@ -59,7 +62,9 @@ def recover(journal_log: Log) -> Proven:
     if not journal_log.segments:
         return Proven(uuid, 1, [], [], all_outputs=True, unsynced=None)
     journal_log.next, unsynced = _read_newest(journal_log.segments[-1])
+    failpoint("newest segment read")
     state, complete = _state(journal_log.segments)
+    failpoint("state read")
     return Proven(uuid, state.next_number, state.outputs(), state.replays(), complete, unsynced)
 
 
@@ -87,6 +92,7 @@ def set_aside(path: Path, reason: str) -> None:
         aside = path.with_name(f"{path.name}.aside{copies}")
     log.error("a file of the journal is set aside", file=str(path), to=aside.name, reason=reason)
     try:
+        failpoint("file to be set aside")
         path.rename(aside)
     except OSError as error:
         log.warning("it could not be renamed, and is left alone", file=str(path), error=str(error))
@@ -108,6 +114,7 @@ def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
     What the disk does not give is asked for again: what is called damage here is given up for good.
     """
     synced = _sync_and_drop_cache(newest)
+    failpoint("newest segment synced")
     for seconds in (*_AGAIN_SECONDS, None):
         failed = newest.failed_reads
         reading = _prove(newest, keep=not synced)

@@ -10,6 +10,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.journal.cursor import Cursor
+from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.replay import Replay
 
@@ -57,10 +58,12 @@ def retain(
         if following.header.made > now - keep.settled * 1000 or following.base > oldest:
             break
         try:
+            failpoint("segment to be deleted")
             segment.path.unlink(missing_ok=True)
         except OSError as error:
             log.error("a segment can't be deleted", file=str(segment.path), error=str(error))
             break
+        failpoint("segment deleted")
         journal_log.drop(segment)
         deleted += 1
     return deleted

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from bridge.figures import Histogram
 from bridge.journal.cursor import now_ms
+from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
 from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
@@ -81,19 +82,26 @@ class Tail:
             number = _next_number(self._log.folder)
             header = Header(self._uuid, number, base, now_ms())
             path = self._log.folder / file_name(number)
+            failpoint("segment numbered")
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            failpoint("segment created")
             self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
             self._put([encode_header(header), head])
+            failpoint("segment head written")
             places = self._copy_unsynced(seed(self._uuid, number))
             self._put([], pad=True)
+            failpoint("segment written")
             self._sync()
+            failpoint("segment synced")
             sync_folder(self._log.folder)
+            failpoint("segment name synced")
             segment = Segment(path, header, places)
         except (FailedWrite, OSError) as error:
             self.close()
             if path is not None:
                 with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
+                    failpoint("failed segment to be removed")
                     path.unlink()
             raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
@@ -105,7 +113,9 @@ class Tail:
         """Write a group, padded, and sync it; raises FailedWrite, and then nothing more can be appended here."""
         try:
             self._put(buffers, pad=True)
+            failpoint("group written")
             self._sync()
+            failpoint("group synced")
         except (FailedWrite, OSError) as error:
             self.close()
             raise FailedWrite(_reason(error)) from error
@@ -134,6 +144,7 @@ class Tail:
             written = os.writev(self._fd, part)
             self._offset += written
             if written != size:
+                failpoint("short write to be cut off")
                 with contextlib.suppress(OSError):  # all of it is dead; only the room is wanted back
                     os.ftruncate(self._fd, self._offset - written)
                 raise FailedWrite(f"only {written} of {size} bytes could be written: the disk is full")
@@ -164,6 +175,7 @@ class Tail:
         for found in self._unsynced.sound:
             prefix = found.prefix
             pictures = self._unsynced.segment.read(found.offset + prefix.fixed_size, prefix.tail_size, wait=True)
+            failpoint("unsynced record to be copied")
             places.add(prefix.sequence, self._offset)
             self._put([fixed_part(Kind.PUSH, prefix.sequence, prefix.count, found.blob, len(pictures), seed), pictures])
         return places
@@ -174,6 +186,7 @@ class Tail:
         if before and newest and before.blank and before.base == newest.base:
             self._log.drop(before)
             with contextlib.suppress(OSError):  # left over, it does no harm
+                failpoint("blank segment to be removed")
                 before.path.unlink()
 
 

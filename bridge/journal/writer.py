@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
+from bridge.journal.failpoint import failpoint
 from bridge.journal.known import Known
 from bridge.journal.log import Log
 from bridge.journal.places import Places
@@ -200,12 +201,14 @@ class Writer:
         outcomes: list[Outcome]
         try:
             outcomes = self._outcomes(group)
+            failpoint("group to be answered")
         except JournalUnavailable as unavailable:
             outcomes = [JournalUnavailable(str(unavailable)) for _ in group]
         except Exception as error:  # noqa: BLE001 - nobody must be answered with success, nor wait for ever
             self._failed_within(error)
             outcomes = [JournalUnavailable("internal error, see the log") for _ in group]
         self.answer(list(zip(group, outcomes, strict=True)))
+        failpoint("group answered")
 
     def _outcomes(self, group: list[Entry]) -> list[Outcome]:
         """Bring the group to disk and say what became of each push; raises JournalUnavailable."""
@@ -213,6 +216,7 @@ class Writer:
             raise JournalUnavailable(self.closed_because)
         if self.known.full:
             raise JournalUnavailable("the index can't be written")
+        failpoint("group taken")
         first = sequence = self.log.next
         places = self.known.find([entry.blob.key for entry in group])
         fresh: list[Entry] = []
@@ -263,12 +267,15 @@ class Writer:
             places.append((sequence, offset))
             sequence += count
             offset += len(fixed) + tail_size
+        failpoint("group packed")
         self.tail.append(buffers)
         for place in places:
             segment.note(*place)
         self.log.next = sequence
+        failpoint("group in the log")
         if changes is not None:
             self.places.logged(moves)
+            failpoint("moves logged")
             self.known.note_history(changes)
         self._note_moves()
 
@@ -320,11 +327,13 @@ class Writer:
             log.error("the journal takes nothing more; devices are told to try again", error=reason)
         self.closed_because = reason
         self.tail.close()
+        failpoint("intake closed")
         self._reopen_due = time.monotonic() + _REOPEN_SECONDS[min(self._tries, len(_REOPEN_SECONDS) - 1)]
         self._tries += 1
 
     def _reopen(self) -> None:
         self._reopen_due = _NEVER
+        failpoint("intake to be opened again")
         self.housekeeping()
         self.open_intake()
         self._note_moves()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults import disk
-from tests.faults.forks import Forks, Job
+from tests.faults.forks import Forks
 from tests.faults.past import Past
 
 

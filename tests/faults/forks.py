@@ -140,13 +140,12 @@ async def _job(job: dict[str, Any]) -> None:
     shim = Shim(folder, teller.fd, recording=job["recording"])
     life.hasten()
     if job["point"]:
-        points.arm(*job["point"])
+        points.arm(*job["point"], teller.say)
     shim.arm(Fault(**job["fault"]))
 
     def mend() -> None:
         teller.say("hits", shim.hits)
         shim.arm(Fault(NOTHING))
-        points.disarm()
 
     await getattr(life, "do_" + job["do"])(job, folder, teller, mend)
     if job["hard"]:

@@ -90,6 +90,8 @@ class History:
     opened: int = 0
     unopened: list[str] = field(default_factory=list)
     """Why starts were refused, on a disk that failed."""
+    reached: list[str] = field(default_factory=list)
+    """Fail points at which something happened."""
     refused: int = 0
     hits: int = 0
     """How many calls went wrong in the last life."""
@@ -119,6 +121,9 @@ class History:
 
     def _hits(self, count: str) -> None:
         self.hits = int(count)
+
+    def _reached(self, place: str) -> None:
+        self.reached.append(place.replace("_", " "))
 
     def _unopened(self, reason: str) -> None:
         self.unopened.append(reason)

@@ -14,7 +14,7 @@ from bridge import Delivery, Output, PictureLost, hookimpl
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import FileTrouble
-from bridge.journal import known, writer
+from bridge.journal import index, known, writer
 from bridge.journal.journal import Journal, JournalUnavailable, Keep, Record, Stored
 from bridge.output import NoOptions, Rejected, Unavailable
 from bridge.plugins import Plugins
@@ -33,6 +33,7 @@ def hasten() -> None:
     """Wait milliseconds where the journal would wait seconds for a better disk."""
     writer._REOPEN_SECONDS = (0.005,)  # type: ignore[assignment,misc]
     known._LAZY_SECONDS = 0.02  # type: ignore[misc]
+    index._CHECKPOINT_BYTES = 1  # type: ignore[misc]
 
 
 class Life:
@@ -82,12 +83,17 @@ class Life:
         await asyncio.gather(*map(self.push, msg_ids))
 
     async def retain(self) -> None:
-        """A pass of retention."""
-        await self.journal._in_writer(self.journal._writer.housekeeping)
+        """A pass of retention; one that fails is tried again later."""
+        with contextlib.suppress(OSError):
+            await self.journal._in_writer(self.journal._writer.housekeeping)
 
     async def log_cursors(self) -> None:
         """Bring to disk where the outputs stand, at once."""
         await self.journal._in_writer(self.journal._writer._log_cursors)
+
+    async def index_all(self) -> None:
+        """Bring the index up to date, at once."""
+        await self.journal._in_writer(self.journal._writer.known.write_index)
 
     async def lose_index(self) -> None:
         """Have the index made again in the midst of things."""
@@ -133,6 +139,26 @@ async def do_walk(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:
     await recover_from(life)
     if not job["hard"]:
         await life.close()
+
+
+async def do_past(job: Job, folder: Path, teller: Teller, _mend: Mend) -> None:
+    """Fill several segments, deliver all but the end, and begin no retention: the next life has something to let go."""
+    life = Life(folder, teller, KEEP_ALL)
+    await life.open()
+    while len(life.journal.log.segments) < 3:
+        await life.push(f"{job['name']}-{life.journal.next}")
+    await until(lambda: life.is_settled, "all is delivered")
+    await life.push(f"{job['name']}-poison")
+    await until(lambda: life.is_settled, "all is delivered")
+    await life.log_cursors()
+    await life.index_all()
+    await life.push_all([f"{job['name']}-end0", f"{job['name']}-end1"])
+
+
+async def do_rest(_job: Job, folder: Path, teller: Teller, _mend: Mend) -> None:
+    """Start and end, and nothing else."""
+    async with living(Life(folder, teller, KEEP_ALL)):
+        pass
 
 
 async def do_push(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.faults.forks import Forks, Job
-from tests.faults.history import History, Line, read
+from tests.faults.history import History, Line
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Past:
     def made(cls, forks: Forks, folder: Path) -> Past:
         """One life that ends without closing anything."""
         folder.mkdir(parents=True, exist_ok=True)
-        job = Job(do="walk", folder=folder / "journal", record=folder / "record", name="past", hard=True)
+        job = Job(do="past", folder=folder / "journal", record=folder / "record", name="past", hard=True)
         return cls(job.folder, forks.run(job))
 
     def copy(self, to: Path) -> Path:
@@ -47,7 +47,8 @@ class Round:
         """One job on a new copy."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.past.copy(self.journal)
+        if self.past.folder.exists():
+            self.past.copy(self.journal)
         return self.again(**job)
 
     def again(self, **job: object) -> list[Line]:

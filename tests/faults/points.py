@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bridge.journal import failpoint
@@ -21,7 +22,7 @@ def names() -> list[str]:
     return [name for source in sources for name in _NAMED.findall(source.read_text(encoding="utf-8"))]
 
 
-def arm(name: str, action: str, time_: int) -> None:
+def arm(name: str, action: str, time_: int, say: Callable[..., None]) -> None:
     """Have something happen when a place is reached for the `time_`th time, from 1; "" for any place."""
     left = time_
 
@@ -32,6 +33,7 @@ def arm(name: str, action: str, time_: int) -> None:
         left -= 1
         if left:
             return
+        say("reached", place.replace(" ", "_"))
         if action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif action == "raise":
@@ -39,8 +41,3 @@ def arm(name: str, action: str, time_: int) -> None:
         time.sleep(0.03)
 
     failpoint.armed = reached
-
-
-def disarm() -> None:
-    """Nothing happens at any place."""
-    failpoint.armed = None
