@@ -1,4 +1,4 @@
-"""Named places on the way to the disk, at which tests make the process die, fail or wait. Nothing happens there else."""
+"""Named places on the way to the disk, at which tests make the process die, fail or wait. Else nothing happens."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segme
 _CACHED: Final = 12_000_000
 """Bytes at the end of the newest segment that stay in the kernel's cache, for outputs that lag a little."""
 _CACHE_STEP: Final = 4_194_304
+UNNAMED: Final = "segment.new"
+"""A segment while it is begun."""
 _WRITEV_BUFFERS: Final = 1000
 """The kernel takes 1,024 at a time."""
 
@@ -77,13 +79,14 @@ class Tail:
         """
         self.close()
         base = self._unsynced.segment.base if self._unsynced else self._log.next
-        path: Path | None = None
+        unnamed = self._log.folder / UNNAMED
+        left_over = unnamed
         try:
             number = _next_number(self._log.folder)
             header = Header(self._uuid, number, base, now_ms())
             path = self._log.folder / file_name(number)
             failpoint("segment numbered")
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
             failpoint("segment created")
             self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
@@ -94,15 +97,18 @@ class Tail:
             failpoint("segment written")
             self._sync()
             failpoint("segment synced")
+            # Whole or not at all: by its base it makes the segment whose records it takes over a dead one.
+            unnamed.rename(path)
+            left_over = path
+            failpoint("segment named")
             sync_folder(self._log.folder)
             failpoint("segment name synced")
             segment = Segment(path, header, places)
         except (FailedWrite, OSError) as error:
             self.close()
-            if path is not None:
-                with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
-                    failpoint("failed segment to be removed")
-                    path.unlink()
+            with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
+                failpoint("failed segment to be removed")
+                left_over.unlink()
             raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
         self._unsynced = None
@@ -191,7 +197,8 @@ class Tail:
 
 
 def _next_number(folder: Path) -> int:
-    return max((int(path.stem) for path in folder.glob("*.seg") if path.stem.isdecimal()), default=0) + 1
+    names = (Path(name) for name in os.listdir(folder))  # noqa: PTH208 - it says when it can't; glob finds nothing then
+    return max((int(name.stem) for name in names if name.suffix == ".seg" and name.stem.isdecimal()), default=0) + 1
 
 
 def _reason(error: FailedWrite | OSError) -> str:
