@@ -327,7 +327,6 @@ class Writer:
             log.error("the journal takes nothing more; devices are told to try again", error=reason)
         self.closed_because = reason
         self.tail.close()
-        failpoint("intake closed")
         self._reopen_due = time.monotonic() + _REOPEN_SECONDS[min(self._tries, len(_REOPEN_SECONDS) - 1)]
         self._tries += 1
 

@@ -22,6 +22,10 @@ class Fault:
     lasting: bool = False
     """At all calls from then on, instead of once."""
     error: int = 0
+    call: str = ""
+    """Only calls of this name count."""
+    path: str = ""
+    """Only calls on this file count, by its name below the folder."""
 
     as_dict = asdict
 
@@ -48,7 +52,8 @@ class Shim:
     def arm(self, fault: Fault) -> None:
         """From now on calls are counted, and this one goes wrong."""
         if self.loaded:
-            self._library.io_arm(fault.what, ctypes.c_long(fault.at), fault.lasting, fault.error)
+            self._library.io_arm(fault.what, ctypes.c_long(fault.at), fault.lasting, fault.error,
+                                 fault.call.encode(), fault.path.encode())  # fmt: skip
         elif fault.what != NOTHING:
             raise RuntimeError("no faults without the shim")
 

@@ -44,6 +44,8 @@ class Job:
     hard: bool = False
     """End without closing anything."""
     dead_output: bool = False
+    lives: int = 0
+    """It ends hard after so many pushes of each device; 0: only what breaks it ends it."""
     unwelcome: Iterable[str] = ("fault of boxbridge", "Traceback", "Exception ignored", "internal error")
     """What must not stand in its log."""
 
@@ -140,7 +142,8 @@ async def _job(job: dict[str, Any]) -> None:
     shim = Shim(folder, teller.fd, recording=job["recording"])
     life.hasten()
     if job["point"]:
-        points.arm(*job["point"], teller.say)
+        name, action, time = job["point"]
+        points.arm(name, action, time, teller.say)
     shim.arm(Fault(**job["fault"]))
 
     def mend() -> None:

@@ -145,6 +145,15 @@ class History:
     def _kept(self, sequence: str, msg_id: str) -> None:
         self.kept[int(sequence)] = msg_id
 
+    def _unreadable(self, sequence: str) -> None:
+        """A dead letter; one at a number that no push ever got only names a gap."""
+        for msg_id, first in self.answered.items():
+            if first <= int(sequence) < first + events_of(msg_id):
+                self.wrong.append(f"a dead letter is lost: {sequence}, {msg_id}")
+
+    def _spoiled(self, msg_id: str) -> None:
+        self.doubtful.append(f"{msg_id} is kept without its pictures")
+
     def _wrong(self, *words: str) -> None:
         self.wrong.append(" ".join(words))
 

@@ -26,6 +26,7 @@ enum { MADE, FAILED, SHORTENED };
 #define NO_LOG_FLUSH 2
 
 static char folder[PATH_MAX], open_files[FILES][NAME_MAX + 1], was_written[FILES];
+static char only_call[16], only_path[NAME_MAX + 1];
 static size_t folder_size;
 static int record_fd = -1, recording, fault, number, lasting, disk_fd = -1;
 static atomic_long calls, at, hits;
@@ -37,8 +38,11 @@ void io_watch(const char *path, int fd, int record)
     recording = record;
 }
 
-void io_arm(int what, long call, int from_then_on, int error)
+/* Only calls of this name on this file count; all, where these are empty. */
+void io_arm(int what, long call, int from_then_on, int error, const char *name, const char *path)
 {
+    snprintf(only_call, sizeof only_call, "%s", name);
+    snprintf(only_path, sizeof only_path, "%s", path);
     if (what == CUT)
         disk_fd = (int)syscall(SYS_openat, AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     fault = NOTHING;
@@ -75,6 +79,8 @@ static void record(const char *name, const char *path, long offset, const struct
 static int fate(const char *name, const char *path, int is_write)
 {
     if (!path)
+        return MADE;
+    if ((*only_call && strcmp(only_call, name)) || (*only_path && strcmp(only_path, path)))
         return MADE;
     long call = ++calls;
     record("call", name, call, &(struct iovec){(void *)path, strlen(path)}, 1, strlen(path));
@@ -229,8 +235,12 @@ int unlink(const char *path) { return by_name("unlink", path, "", SYS_unlinkat, 
 int mkdir(const char *path, mode_t mode) { return by_name("mkdir", path, "", SYS_mkdirat, (long)mode, 0); }
 int rename(const char *from, const char *to)
 {
-    const char *name = below(to);
-    return by_name("rename", from, name ? name : "", SYS_renameat2, AT_FDCWD, (long)to);
+    const char *old = below(from), *name = below(to);
+    int failed = by_name("rename", from, name ? name : "", SYS_renameat2, AT_FDCWD, (long)to);
+    for (int fd = 0; !failed && old && name && fd < FILES; fd++)
+        if (!strcmp(open_files[fd], old))
+            snprintf(open_files[fd], sizeof open_files[fd], "%s", name);
+    return failed;
 }
 int stat(const char *path, struct stat *found) { return by_name("stat", path, "", SYS_newfstatat, (long)found, 0); }
 int stat64(const char *path, struct stat64 *found) { return by_name("stat", path, "", SYS_newfstatat, (long)found, 0); }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -162,19 +163,23 @@ async def do_rest(_job: Job, folder: Path, teller: Teller, _mend: Mend) -> None:
 
 
 async def do_push(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:
-    """Push, deliver and let go for ever, until something ends it."""
+    """Push, deliver and let go for ever, until something ends it, or every device did its part."""
     life = await started(lambda: Life(folder, teller, KEEP_NOTHING, dead_output=job["dead_output"]), mend)
 
     async def device(name: str) -> None:
-        for n in range(10**6):
-            await life.push(f"{name}-{n}")
+        for n in range(job["lives"] or 10**6):
+            if await life.push(f"{name}-{n}") is None:
+                await asyncio.sleep(0.001)
 
     async def keeper() -> None:
         while True:
             await asyncio.sleep(0.01)
             await life.retain()
 
-    await asyncio.gather(keeper(), *(device(f"{job['name']}-{number}") for number in range(3)))
+    keeping = asyncio.create_task(keeper())
+    await asyncio.gather(*(device(f"{job['name']}-{number}") for number in range(3)))
+    keeping.cancel()
+    os._exit(0)
 
 
 async def do_prove(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:
@@ -190,7 +195,7 @@ async def do_prove(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:
         for entry in life.journal.cursors["sink"].dead_letters():
             read = await life.journal.read(entry.sequence)
             if not isinstance(read, Record):
-                teller.say("wrong", "a dead letter is lost:", entry.sequence, entry.reason)
+                teller.say("unreadable", entry.sequence)
         await _tell_contents(life)
 
 
@@ -200,9 +205,13 @@ async def _tell_contents(life: Life) -> None:
     while sequence < journal.next:
         read = journal.log.read_blocking(sequence)
         if isinstance(read, Record):
-            proof = digest(read.pictures.read_blocking(entry.sha256) for entry in read.blob.pictures)
-            if proof != digest(pictures_of(read.blob.msg_id)):
-                life.say("wrong", read.blob.msg_id, "is kept with other pictures")
+            try:
+                proof = digest(read.pictures.read_blocking(entry.sha256) for entry in read.blob.pictures)
+            except PictureLost:
+                life.say("spoiled", read.blob.msg_id)
+            else:
+                if proof != digest(pictures_of(read.blob.msg_id)):
+                    life.say("wrong", read.blob.msg_id, "is kept with other pictures")
             life.say("kept", read.sequence, read.blob.msg_id)
         sequence = read.until
 

@@ -11,20 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from bridge.journal.tail import UNNAMED
 from tests.faults import points
 from tests.faults.disk import FAIL, SHORT, Fault
 from tests.faults.forks import Forks
-from tests.faults.history import Line
 from tests.faults.past import Past, Round
 
 SECOND_KILLS = 3
 """How many places of the next start are tried after each kill."""
-
-
-def number_of(lines: list[Line], call: str, segment: str) -> int:
-    """Which of a walk's calls is the first of this kind on this segment."""
-    calls = [line for line in lines if line.name == "call"]
-    return next(n for n, line in enumerate(calls, 1) if (line.path, line.data.decode()) == (call, segment))
 
 
 def newest(folder: Path) -> str:
@@ -37,26 +31,14 @@ def following(name: str) -> str:
     return f"{int(name[:8]) + 1:08}.seg"
 
 
-def write_fails(walk: Round, *, what: int = FAIL, lasting: bool = False, place: int = 2) -> Fault:
-    """A write to the new segment goes wrong, if nothing is said the first behind header and state."""
-    begun = following(newest(walk.past.folder))
-    calls = [line for line in walk.live(recording=True) if line.name == "call"]
-    numbers = [n for n, line in enumerate(calls, 1) if (line.path, line.data.decode()) == ("write", begun)]
-    return Fault(what, numbers[place], lasting, errno.EIO)
-
-
-def sync_fails(walk: Round) -> Fault:
-    """The newest segment can't be synced at the start."""
-    lines = walk.live(recording=True)
-    return Fault(FAIL, number_of(lines, "fdatasync", newest(walk.past.folder)), error=errno.EIO)
-
-
-FAULTS: dict[str, Callable[[Round], Fault]] = {
-    "short write to be cut off": lambda walk: write_fails(walk, what=SHORT),
-    "failed segment to be removed": lambda walk: write_fails(walk, place=0),
-    "intake closed": lambda walk: write_fails(walk, lasting=True),
-    "intake to be opened again": lambda walk: write_fails(walk, lasting=True),
-    "unsynced record to be copied": sync_fails,
+SEGMENT_FAILS = Fault(FAIL, 1, error=errno.EIO, call="write", path=UNNAMED)
+FAULTS: dict[str, Callable[[Path], Fault]] = {
+    "short write to be cut off": lambda folder: Fault(SHORT, 1, call="write", path=following(newest(folder))),
+    "unsynced record to be copied": lambda folder: Fault(
+        FAIL, 1, error=errno.EIO, call="fdatasync", path=newest(folder)
+    ),
+    "failed segment to be removed": lambda _: SEGMENT_FAILS,
+    "intake to be opened again": lambda _: SEGMENT_FAILS,
 }
 """What else must go wrong for a place to be reached."""
 
@@ -89,7 +71,7 @@ def walk(forks: Forks, past: Past, tmp_path: Path) -> Round:
 def test_nothing_answered_is_lost(point: str, walk: Round, seed: int) -> None:
     chance = random.Random(seed)
     walk = prepare(point, walk)
-    fault = FAULTS.get(point, lambda _: Fault())(walk)
+    fault = FAULTS[point](walk.past.folder) if point in FAULTS else Fault()
     unreadable = fault.what == FAIL
     for action in ("raise", "sleep"):
         history = walk.run(point=(point, action, 1), fault=fault, unwelcome=("Exception ignored",))
