@@ -17,7 +17,7 @@ from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import FileTrouble
 from bridge.journal import index, known, writer
 from bridge.journal.journal import Journal, JournalUnavailable, Keep, Record, Stored
-from bridge.output import NoOptions, Rejected, Unavailable
+from bridge.output import NoOptions, Rejected, Retry, Unavailable
 from bridge.plugins import Plugins
 from tests.faults.history import Teller, digest, events_of, is_poison, pictures_of
 from tests.journal.journals import TINY, a_push
@@ -267,6 +267,8 @@ def _sink(say: Callable[..., None]) -> type[Output]:
                 proof = digest([await picture.read() for picture in delivery.event.pictures])
             except PictureLost:
                 proof = "lost"  # as the outputs do: the event itself is delivered
+            except OSError as error:
+                raise Retry(str(error)) from error
             if is_poison(msg_id):
                 say("dead", msg_id, number)
                 raise Rejected("poison")
