@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ from bridge.journal.cursor import Cursor
 from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.replay import Replay
+from bridge.journal.tail import sync_folder
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -66,7 +68,17 @@ def retain(
         failpoint("segment deleted")
         journal_log.drop(segment)
         deleted += 1
+    if deleted:
+        _make_sure(journal_log.folder)
     return deleted
+
+
+def _make_sure(folder: Path) -> None:
+    """Else a power cut brings a segment back whose pushes the index knows no more, and they are stored twice."""
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        log.error("deleted segments may come back with a power cut", folder=str(folder), error=str(error))
 
 
 def give_up(journal_log: Log, cursors: list[Cursor], parked: list[Cursor], *, before: int) -> None:

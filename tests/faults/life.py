@@ -15,7 +15,7 @@ from bridge import Delivery, Output, PictureLost, hookimpl
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import FileTrouble
-from bridge.journal import index, known, writer
+from bridge.journal import index, known, recovery, writer
 from bridge.journal.journal import Journal, JournalUnavailable, Keep, Record, Stored
 from bridge.output import NoOptions, Rejected, Retry, Unavailable
 from bridge.plugins import Plugins
@@ -32,6 +32,7 @@ Mend = Callable[[], None]
 
 def hasten() -> None:
     """Wait milliseconds where the journal would wait seconds for a better disk."""
+    recovery._AGAIN_SECONDS = (0.001, 0.001)  # type: ignore[assignment,misc]
     writer._REOPEN_SECONDS = (0.005,)  # type: ignore[assignment,misc]
     known._LAZY_SECONDS = 0.02  # type: ignore[misc]
     index._CHECKPOINT_BYTES = 1  # type: ignore[misc]

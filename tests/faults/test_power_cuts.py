@@ -14,9 +14,9 @@ from tests.faults.forks import Forks, Job
 from tests.faults.history import History
 from tests.faults.image import Image
 
-SECONDS = 30
+SECONDS = 10
 """As many rounds as fit in."""
-ROUNDS = 20
+ROUNDS = 10
 """At least, however slow the machine is."""
 FRESH = 25
 """After so many rounds the journal begins anew; until then each goes on with what the cuts before left."""
