@@ -246,6 +246,7 @@ async def walk(life: Life, name: str) -> None:
     await life.retain()
     await life.lose_index()
     await life.journal.place_output("later", "now")
+    life.journal.places.notes.turn_away("refused", device="box", peer="127.0.0.1", reason="as a test")
     await life.push(f"{name}-last")
 
 
