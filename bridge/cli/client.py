@@ -27,7 +27,7 @@ class Client:
     """Asks the daemon of one configuration."""
 
     def __init__(self, config: Path | None) -> None:
-        self._socket = _data(find(config)) / SOCKET
+        self._socket = data_folder(config) / SOCKET
 
     def get(self, path: str, **query: str | None) -> httpx2.Response:
         """Ask for something; raises OutputUnreachable or Refused. `query`: what is None is left out."""
@@ -52,8 +52,9 @@ class Client:
         return answer
 
 
-def _data(file: Path) -> Path:
+def data_folder(config: Path | None) -> Path:
     """The data folder; also of a file that is no TOML now, for the daemon still runs as it stood before."""
+    file = find(config)
     try:
         return read(file).data
     except ConfigError:

@@ -37,6 +37,7 @@ COMMANDS = {
     "outputs": "outputs",
     "status": "status",
     "reload": "status",
+    "journal": "journal",
     "plugins": "plugins",
     "systemd": "systemd",
     "completion": "completion",

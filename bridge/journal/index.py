@@ -6,7 +6,7 @@ One connection, used by the writer thread, does all writes and checkpoints; ques
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -121,7 +121,7 @@ class Index:
             if fresh:
                 self._make(connection)
             meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-            if (meta.get("version"), meta.get("uuid")) != (_SCHEMA_VERSION, self.uuid):
+            if not is_of(meta, self.uuid):
                 raise Foreign("it belongs to another journal or version")
             if not isinstance(meta.get("through"), int):
                 raise Foreign("it does not say how far it goes")
@@ -222,6 +222,11 @@ def _add_history(connection: sqlite3.Connection, blob: ChangesBlob) -> None:
     connection.executemany("INSERT OR REPLACE INTO output_note VALUES (?, ?, ?, ?)", notes)
     sums = [astuple(sum_) for sum_ in blob.turned_away]
     connection.executemany("INSERT OR REPLACE INTO turned_away VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sums)
+
+
+def is_of(meta: Mapping[str, object], uuid: bytes | None) -> bool:
+    """Whether an index that says this of itself is this journal's, and of this version."""
+    return (meta.get("version"), meta.get("uuid")) == (_SCHEMA_VERSION, uuid)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from msgspec import DecodeError, Struct
 
 from bridge.journal.cursor import State
 from bridge.journal.failpoint import failpoint
+from bridge.journal.folder import survey
 from bridge.journal.log import Log
 from bridge.journal.record import (
     PREFIX_SIZE,
@@ -26,7 +26,7 @@ from bridge.journal.record import (
     decode_state,
     is_picture,
 )
-from bridge.journal.segment import Found, Header, NotASegment, Segment, file_name, read_header
+from bridge.journal.segment import Found, Segment
 from bridge.journal.tail import Unsynced
 
 log = structlog.get_logger("boxbridge.journal")
@@ -50,15 +50,13 @@ class Proven(Struct, frozen=True):
 def recover(journal_log: Log) -> Proven:
     """Read the segments of the log's folder into the log; raises NewerFormat or OSError, never for damage."""
     failpoint("start")
-    headers = _headers(journal_log.folder)
+    found = survey(journal_log.folder)
     failpoint("headers read")
-    uuids = Counter(header.uuid for _, header in headers)
-    uuid = uuids.most_common(1)[0][0] if uuids else os.urandom(16)
-    for path, header in headers:
-        if header.uuid == uuid:
-            journal_log.add(Segment(path, header))
-        else:
-            set_aside(path, "it belongs to another journal")
+    for stray in found.strays:
+        set_aside(stray.path, stray.reason)
+    for path, header in found.segments:
+        journal_log.add(Segment(path, header))
+    uuid = found.uuid or os.urandom(16)
     if not journal_log.segments:
         return Proven(uuid, 1, [], [], all_outputs=True, unsynced=None)
     journal_log.next, unsynced = _read_newest(journal_log.segments[-1])
@@ -66,21 +64,6 @@ def recover(journal_log: Log) -> Proven:
     state, complete = _state(journal_log.segments)
     failpoint("state read")
     return Proven(uuid, state.next_number, state.outputs(), state.replays(), complete, unsynced)
-
-
-def _headers(folder: Path) -> list[tuple[Path, Header]]:
-    found = []
-    for path in folder.glob("*.seg"):
-        try:
-            header = read_header(path)
-        except NotASegment as error:
-            set_aside(path, str(error))
-            continue
-        if path.name == file_name(header.number):
-            found.append((path, header))
-        else:
-            set_aside(path, f"it is a copy of {file_name(header.number)}")
-    return sorted(found, key=lambda pair: pair[1].number)
 
 
 def set_aside(path: Path, reason: str) -> None:

@@ -1,0 +1,130 @@
+"""`boxbridge journal`: look after the journal's files, without a daemon or beside one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from msgspec import Struct
+
+from bridge.cli.client import data_folder
+from bridge.cli.options import config_option
+from bridge.errors import BadData, FileTrouble
+from bridge.journal.inspect import Finding, Inspection
+from bridge.journal.segment import NewerFormat
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@click.group("journal")
+def journal_command() -> None:
+    """Check the journal's files, make its index again, or take events out of it."""
+
+
+def folder_option(command: _Command) -> _Command:
+    """The option `--folder`, for another journal than the configuration's, such as a copy."""
+    return click.option(
+        "--folder", type=click.Path(path_type=Path), metavar="FOLDER", help="This journal, and not the configured one."
+    )(command)
+
+
+class Report(Struct, frozen=True):
+    """What `journal check --json` prints."""
+
+    journal: str
+    sound: bool
+    """Whether nothing was found that does harm."""
+    fast: bool
+    segments: int
+    bytes: int
+    first: int
+    next: int
+    pushes: int
+    """How many were read: with `fast` those of the newest segment only; so are events and pictures."""
+    events: int
+    pictures: int
+    findings: list[Finding]
+
+
+@journal_command.command("check")
+@click.option("--fast", is_flag=True, help="Read all headers, but of the records only the newest segment's.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@folder_option
+@config_option
+def check_command(fast: bool, as_json: bool, folder: Path | None, config: Path | None) -> None:
+    """Name each damaged event and picture, what is missing, and an index that is out of step.
+
+    It only reads, so a daemon may be at work. Exit code 65 where something is damaged.
+    """
+    folder = journal_folder(folder, config)
+    with trouble_in(folder):
+        inspection = Inspection(folder, fast=fast)
+        with _bar(sum(segment.size for segment in inspection.read_through)) as bar:
+            findings = list(inspection.findings(bar.update))
+    harm = sum(finding.harm for finding in findings)
+    report = Report(
+        journal=str(folder),
+        sound=not harm,
+        fast=fast,
+        segments=len(inspection.segments),
+        bytes=inspection.bytes,
+        first=inspection.first,
+        next=inspection.next,
+        pushes=inspection.pushes,
+        events=inspection.events,
+        pictures=inspection.pictures,
+        findings=findings,
+    )
+    print(msgspec.json.format(msgspec.json.encode(report)).decode() if as_json else _page(report))
+    if harm:
+        raise BadData(f"{harm} {'fault' if harm == 1 else 'faults'} in {folder}")
+
+
+def journal_folder(folder: Path | None, config: Path | None) -> Path:
+    """The journal that is meant; raises FileTrouble where there is none."""
+    folder = folder or data_folder(config) / "journal"
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "is not there"
+        raise FileTrouble(f"{folder} {what}: the first `boxbridge run` makes a journal, or name one with --folder")
+    return folder
+
+
+@contextmanager
+def trouble_in(folder: Path) -> Iterator[None]:
+    """Say in one sentence what keeps a journal from being read; raises FileTrouble and BadData."""
+    try:
+        yield
+    except NewerFormat as error:
+        raise BadData(f"{error}. Nothing was touched: use the newer version") from error
+    except PermissionError as error:
+        raise FileTrouble(
+            f"{error.filename or folder} may not be read: run this as the daemon's user, or root"
+        ) from error
+    except OSError as error:
+        raise FileTrouble(f"the journal in {folder} can't be read: {error}") from error
+
+
+def _bar(length: int) -> Any:
+    """Progress for people at a terminal."""
+    return click.progressbar(length=length, file=sys.stderr, hidden=not sys.stderr.isatty(), label="reading")
+
+
+def _line(finding: Finding) -> str:
+    return f"{'' if finding.harm else 'note: '}{finding.file}: {finding.sentence}"
+
+
+def _page(report: Report) -> str:
+    return "\n".join([*map(_line, report.findings), _summary(report)])
+
+
+def _summary(report: Report) -> str:
+    size = f"{report.segments} segments, {report.bytes / 1e6:.1f} MB, events {report.first} to {report.next - 1}"
+    if report.next == report.first:
+        size = f"{report.segments} segments, {report.bytes / 1e6:.1f} MB, no event"
+    read = f"{report.events} events and {report.pictures} pictures read" + (" (newest segment)" if report.fast else "")
+    return f"{report.journal}: {size}. {read}{': all is well' if report.sound else ''}."

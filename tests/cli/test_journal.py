@@ -1,0 +1,95 @@
+"""`boxbridge journal`, as it is installed: on stopped journals, on damaged ones, beside a daemon."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bridge.journal import segment
+from bridge.journal.record import Kind
+from bridge.testing import sample_push
+from tests.end_to_end.installation import COMMAND, Installation
+from tests.journal.journals import damage, newest_segment, records, running, store
+
+pytestmark = pytest.mark.anyio
+ARCHIVE = '[output.local]\ntype = "archive"\n'
+
+
+def journal(*arguments: object, code: int = 0, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    """Run a command of the group; it must end with this code."""
+    line = [str(COMMAND), "journal", *map(str, arguments)]
+    ended = subprocess.run(line, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=60, check=False)
+    assert ended.returncode == code, ended
+    return ended
+
+
+async def stopped(folder: Path, count: int = 5) -> Path:
+    """A stopped journal with some pushes."""
+    async with running(folder) as opened:
+        for n in range(count):
+            await store(opened, f"m{n}", pictures=(b"picture %d " % n * 300,))
+    return folder
+
+
+async def test_check_of_a_sound_journal_is_one_line_and_0(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    said = journal("check", "--folder", folder).stdout
+    assert said.startswith(f"{folder}: 1 segments, ")
+    assert said.endswith("events 1 to 5. 5 events and 5 pictures read: all is well.\n")
+
+
+async def test_check_names_damage_and_ends_with_65(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    path = newest_segment(folder)
+    damage(path, records(path, Kind.PUSH)[2].offset + 60)
+    ended = journal("check", "--folder", folder, code=65)
+    assert ended.stdout.startswith(f"{path.name}: event 3 (")
+    assert ended.stderr == f"1 fault in {folder}\n"
+    report: dict[str, Any] = msgspec.json.decode(journal("check", "--json", "--folder", folder, code=65).stdout)
+    assert (report["sound"], report["events"], report["next"]) == (False, 4, 6)
+    (finding,) = report["findings"]
+    assert (finding["what"], finding["sequence"], finding["file"]) == ("event", 3, path.name)
+
+
+async def test_check_shows_progress_at_a_terminal(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    ours, theirs = pty.openpty()
+    try:
+        said = journal("check", "--folder", folder, stderr=theirs).stdout
+        assert b"100%" in os.read(ours, 10_000)
+        assert "%" not in said
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_check_works_beside_a_daemon(tmp_path: Path) -> None:
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        assert b"1 events and 1 pictures read: all is well" in bridge.command("journal", "check")
+        bridge.push(sample_push(small=True))
+        bridge.until(lambda: all(output["waiting"] == 0 for output in bridge.status()["outputs"]))
+
+
+async def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(segment, "FORMAT_VERSION", 2)
+        folder = await stopped(tmp_path / "journal")
+    path = newest_segment(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    said = journal("check", "--folder", folder, code=65).stderr
+    what = f"{path} has format 2; this version reads up to 1"
+    assert said == f"{what}. Nothing was touched: use the newer version\n"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    missing = tmp_path / "no" / "journal"
+    remedy = "the first `boxbridge run` makes a journal, or name one with --folder"
+    assert journal("check", "--folder", missing, code=74).stderr == f"{missing} is not there: {remedy}\n"
