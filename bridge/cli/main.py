@@ -38,6 +38,7 @@ COMMANDS = {
     "status": "status",
     "reload": "status",
     "journal": "journal",
+    "doctor": "doctor",
     "plugins": "plugins",
     "systemd": "systemd",
     "completion": "completion",
