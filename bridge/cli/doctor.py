@@ -90,7 +90,7 @@ def suspicions(mount: Mount, sync_ms: float) -> Iterator[str]:
     if mount.in_memory:
         yield f"this is memory ({mount.file_system}): nothing of it outlives a power cut. Set `data` to a disk."
     elif mount.over_network:
-        yield f"this lies on another machine ({mount.file_system}): it is as safe as that, and as fast as the way there."
+        yield f"this lies on another machine ({mount.file_system}): it is as safe as that, as fast as the way there."
     if mount.no_barriers:
         yield "mounted without barriers: the disk is never asked to empty its own cache. Mount it with barriers."
     if mount.is_card and sync_ms < _FASTEST_CARD_MS:

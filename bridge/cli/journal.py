@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +14,14 @@ import click
 import msgspec
 from msgspec import Struct
 
+from bridge import log
 from bridge.cli.client import data_folder
 from bridge.cli.options import config_option
 from bridge.errors import BadData, FileTrouble
+from bridge.journal.folder import INDEX
 from bridge.journal.inspect import Finding, Inspection
+from bridge.journal.lock import locked
+from bridge.journal.rebuild import rebuild
 from bridge.journal.segment import NewerFormat
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -83,6 +89,25 @@ def check_command(fast: bool, as_json: bool, folder: Path | None, config: Path |
     print(msgspec.json.format(msgspec.json.encode(report)).decode() if as_json else _page(report))
     if harm:
         raise BadData(f"{harm} {'fault' if harm == 1 else 'faults'} in {folder}")
+
+
+@journal_command.command("rebuild")
+@folder_option
+@config_option
+def rebuild_command(folder: Path | None, config: Path | None) -> None:
+    """Make the index again from the segments, with the daemon stopped.
+
+    Nothing is lost with an index: a start makes it again too where it is damaged.
+    """
+    folder = journal_folder(folder, config)
+    log.configure("text", "info")
+    began = time.monotonic()
+    with locked(folder), trouble_in(folder):
+        try:
+            count = rebuild(folder)
+        except (sqlite3.Error, OSError) as error:
+            raise FileTrouble(f"the index in {folder} can't be made: {error}; the next start tries again") from error
+    print(f"{folder / INDEX} knows {count} events again, after {time.monotonic() - began:.1f} s.")
 
 
 def journal_folder(folder: Path | None, config: Path | None) -> Path:

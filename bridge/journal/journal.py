@@ -17,6 +17,7 @@ from bridge.errors import FileTrouble
 from bridge.event import Event, encode_document
 from bridge.figures import Histogram
 from bridge.journal.cursor import Cursor, now_ms
+from bridge.journal.folder import INDEX
 from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
@@ -63,7 +64,7 @@ class Journal:
         """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
-        self._index = folder / "index.sqlite"
+        self._index = folder / INDEX
         self._writer: Writer
         self._lock = -1
         self._loop: asyncio.AbstractEventLoop

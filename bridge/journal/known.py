@@ -120,6 +120,11 @@ class Known:
                 self._told.clear()
                 return
 
+    def make_again(self) -> None:
+        """Set the index aside and read the whole log into a new one; raises Foreign, sqlite3.Error, OSError."""
+        self._index.set_aside()
+        self._bring_up_to_date()
+
     def _bring_up_to_date(self) -> None:
         if not self._index.is_open:
             self._index.open()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.errors import FileTrouble
@@ -31,6 +32,16 @@ def lock_folder(folder: Path) -> int:
         failpoint("folder locked")
         os.pwrite(fd, f"{os.getpid():<10}\n".encode(), 0)
     return fd
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock for a while; raises FileTrouble, naming who has it."""
+    fd = lock_folder(folder)
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def _make_folder(folder: Path) -> None:

@@ -93,3 +93,29 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     missing = tmp_path / "no" / "journal"
     remedy = "the first `boxbridge run` makes a journal, or name one with --folder"
     assert journal("check", "--folder", missing, code=74).stderr == f"{missing} is not there: {remedy}\n"
+
+
+async def test_rebuild_makes_a_damaged_index_again(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    (folder / "index.sqlite").write_bytes(b"nonsense" * 1000)
+    journal("check", "--folder", folder, code=65)
+    assert "knows 5 events again" in journal("rebuild", "--folder", folder).stdout
+    assert journal("check", "--folder", folder).stdout.endswith("all is well.\n")
+
+
+def test_rebuild_beside_a_daemon_names_it_and_touches_nothing(tmp_path: Path) -> None:
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        before = (bridge.data / "journal" / "index.sqlite").stat()
+        said = bridge.command("journal", "rebuild", code=74).decode()
+        assert bridge.process is not None
+        assert f"journal is in use by process {bridge.process.pid}: stop it first" in said
+        assert (bridge.data / "journal" / "index.sqlite").stat().st_ino == before.st_ino
+
+
+async def test_an_index_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    (folder / "index.sqlite-wal").mkdir()
+    said = journal("rebuild", "--folder", folder, code=74).stderr.splitlines()[-1]
+    assert said.startswith(f"the index in {folder} can't be made: ")
+    assert said.endswith("Is a directory: '" + str(folder / "index.sqlite-wal") + "'; the next start tries again")
