@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -16,8 +18,13 @@ from msgspec import Struct
 
 from bridge import log
 from bridge.cli.client import data_folder
-from bridge.cli.options import config_option
-from bridge.errors import BadData, FileTrouble
+from bridge.cli.options import config_option, filter_options
+from bridge.config import defaults
+from bridge.config.load import find, read
+from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError
+from bridge.event import utc_now
+from bridge.journal.export import Export, Wanted
+from bridge.journal.export import target as into
 from bridge.journal.folder import INDEX
 from bridge.journal.inspect import Finding, Inspection
 from bridge.journal.lock import locked
@@ -108,6 +115,63 @@ def rebuild_command(folder: Path | None, config: Path | None) -> None:
         except (sqlite3.Error, OSError) as error:
             raise FileTrouble(f"the index in {folder} can't be made: {error}; the next start tries again") from error
     print(f"{folder / INDEX} knows {count} events again, after {time.monotonic() - began:.1f} s.")
+
+
+@journal_command.command("export")
+@click.argument("target", type=click.Path(path_type=Path), metavar="FOLDER|FILE.tar")
+@filter_options
+@click.option("--original", is_flag=True, help="Also the request of each event, byte for byte.")
+@folder_option
+@config_option
+def export_command(
+    target: Path,
+    since: str | None,
+    until: str | None,
+    device: str | None,
+    kind: str | None,
+    original: bool,
+    folder: Path | None,
+    config: Path | None,
+) -> None:
+    """Take events out as files: each one's document, pictures, and if asked for the request it came in.
+
+    It only reads, so a daemon may be at work. What is damaged is named and passed over; the exit code is 65 then.
+    """
+    folder, zone = journal_folder(folder, config), _zone(config)
+    wanted = Wanted(since=_when(since, zone), until=_when(until, zone), device=device, kind=kind, originals=original)
+    with trouble_in(folder):
+        taken = Export(folder, wanted, zone)
+        try:
+            with into(target) as put, _bar(taken.bytes) as bar:
+                damaged = list(taken.run(put, bar.update))
+        except OSError as error:
+            raise FileTrouble(
+                f"{error.filename or target}: {error.strerror or error}; nothing was kept of it"
+            ) from error
+    for sentence in damaged:
+        print(sentence, file=sys.stderr)
+    print(f"{taken.events} events and {taken.pictures} pictures are in {target}.")
+    if damaged:
+        raise BadData(f"{len(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged and not in it: see above")
+
+
+def _zone(config: Path | None) -> ZoneInfo:
+    try:
+        return read(find(config)).timezone
+    except NoConfiguration:
+        if config is not None:
+            raise
+        return defaults.timezone(os.environ)
+
+
+def _when(text: str | None, zone: ZoneInfo) -> int:
+    from bridge.control.answers import Wrong
+    from bridge.control.times import milliseconds
+
+    try:
+        return milliseconds(text, zone, utc_now()) if text else 0
+    except Wrong as error:
+        raise UsageError(str(error)) from error
 
 
 def journal_folder(folder: Path | None, config: Path | None) -> Path:

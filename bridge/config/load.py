@@ -7,7 +7,8 @@ import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import tomli
 from msgspec import Struct, structs
@@ -31,6 +32,7 @@ from bridge.output import Output
 NAME = "boxbridge.toml"
 SYSTEM_FOLDER = FilePath("/etc/boxbridge")
 
+_Value = TypeVar("_Value")
 _COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -68,18 +70,23 @@ class Source(Struct, frozen=True, kw_only=True):
     @property
     def plugins_dir(self) -> FilePath:
         """Where drop-in plugins lie. They bring types of outputs, so this key is read before all others."""
-        return self._folder("plugins_dir", PLUGINS_DIR)
+        return self._one(FilePath, "plugins_dir", PLUGINS_DIR)
 
     @property
     def data(self) -> FilePath:
         """The data folder, for commands that look for a running daemon and need nothing else to be right."""
-        return self._folder("data", defaults.data(self.environment))
+        return self._one(FilePath, "data", defaults.data(self.environment))
 
-    def _folder(self, name: str, default: FilePath) -> FilePath:
-        """One folder by itself; what is wrong with it is for `settings` to say."""
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The time zone, for commands that need nothing else to be right."""
+        return self._one(ZoneInfo, "timezone", defaults.timezone(self.environment))
+
+    def _one(self, kind: type[_Value], name: str, default: _Value) -> _Value:
+        """One value by itself; what is wrong with it is for `settings` to say."""
         conversion = Conversion(self.file, self.places, self.environment)
-        folder = conversion.convert(FilePath, self.tables[name], (name,)) if name in self.tables else default
-        return folder if isinstance(folder, FilePath) else default
+        value = conversion.convert(kind, self.tables[name], (name,)) if name in self.tables else default
+        return value if isinstance(value, kind) else default
 
     def settings(self, outputs: Mapping[str, type[Output]], broken: Sequence[str] = ()) -> Settings:
         """The settings; raises ConfigError.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from bridge.journal.record import Kind
 from bridge.testing import sample_push
 from tests.end_to_end.installation import COMMAND, Installation
 from tests.journal.journals import damage, newest_segment, records, running, store
+from tests.rooms import opened
 
 pytestmark = pytest.mark.anyio
 ARCHIVE = '[output.local]\ntype = "archive"\n'
@@ -119,3 +122,86 @@ async def test_an_index_that_can_not_be_written_is_one_sentence(tmp_path: Path) 
     said = journal("rebuild", "--folder", folder, code=74).stderr.splitlines()[-1]
     assert said.startswith(f"the index in {folder} can't be made: ")
     assert said.endswith("Is a directory: '" + str(folder / "index.sqlite-wal") + "'; the next start tries again")
+
+
+async def pushed(folder: Path) -> tuple[Path, list[bytes]]:
+    """A stopped journal with four real pushes of two devices; and their bodies."""
+    bodies = [sample_push(small=True, device=f"gate-{n % 2}") for n in range(4)]
+    async with opened(folder) as rooms:
+        for body in bodies:
+            await rooms.push(body)
+    return folder / "journal", bodies
+
+
+async def test_export_takes_documents_pictures_and_requests(tmp_path: Path) -> None:
+    folder, bodies = await pushed(tmp_path)
+    out = tmp_path / "out"
+    said = journal("export", out, "--original", "--folder", folder).stdout
+    assert said == f"4 events and 4 pictures are in {out}.\n"
+    (day,) = out.iterdir()
+    documents = [msgspec.json.decode(path.read_bytes()) for path in sorted(day.glob("*.json"))]
+    for document, body in zip(documents, bodies, strict=True):
+        (picture,) = document["data"]["pictures"]
+        assert sha256((day / f"{document['id']}.picture0.jpg").read_bytes()).hexdigest() == picture["sha256"]
+        assert (day / f"{document['id']}.original").read_bytes() == body
+    assert not out.with_name("out.part").exists()
+
+
+async def test_export_into_an_archive_is_the_same(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    journal("export", tmp_path / "out", "--folder", folder)
+    journal("export", tmp_path / "out.tar", "--folder", folder)
+    expected = {str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").glob("*/*")}
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        members = {member.name: tar.extractfile(member) for member in tar}
+        assert {name: file.read() for name, file in members.items() if file} == expected
+    assert len(expected) == 8
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        (["--device", "gate-1"], 2),
+        (["--device", "gate-7"], 0),
+        (["--kind", "pre_offvehicle"], 4),
+        (["--kind", "fire"], 0),
+        (["--since", "1h"], 4),
+        (["--until", "1h"], 0),
+        (["--since", "2001-01-01", "--until", "2001-01-02"], 0),
+    ],
+)
+async def test_export_takes_what_is_asked_for(tmp_path: Path, filters: list[str], count: int) -> None:
+    folder, _ = await pushed(tmp_path)
+    said = journal("export", tmp_path / "out", *filters, "--folder", folder).stdout
+    assert said.startswith(f"{count} events and {count} pictures")
+
+
+async def test_export_names_what_is_damaged_and_passes_it_over(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    path = newest_segment(folder)
+    _, second, third, _ = records(path, Kind.PUSH)
+    damage(path, second.offset + 60)
+    damage(path, third.offset + third.prefix.fixed_size + 9)
+    ended = journal("export", tmp_path / "out", "--folder", folder, code=65)
+    assert ended.stdout == f"3 events and 2 pictures are in {tmp_path / 'out'}.\n"
+    first, other, last = ended.stderr.splitlines()
+    assert first == f"{path.name}: event 2 is damaged or missing: passed over"
+    assert "is damaged on disk" in other
+    assert other.endswith("taken without it")
+    assert last == "2 are damaged and not in it: see above"
+
+
+def test_export_works_beside_a_daemon_and_leaves_no_mark(tmp_path: Path) -> None:
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        assert b"1 events and 1 pictures are in" in bridge.command("journal", "export", tmp_path / "out.tar")
+        again = bridge.command("journal", "export", tmp_path / "out.tar", code=74).decode()
+        assert again == f"{tmp_path / 'out.tar'} is there already: move it away, or name another\n"
+
+
+async def test_export_to_where_there_is_no_room_keeps_nothing(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    said = journal("export", tmp_path / "no" / "out", "--folder", folder, code=74).stderr
+    assert said == f"{tmp_path / 'no' / 'out.part'}: No such file or directory; nothing was kept of it\n"
+    said = journal("export", "out", "--since", "soon", "--folder", folder, code=2).stderr
+    assert said.startswith('"soon" is no time: give one such as "20:15"')
