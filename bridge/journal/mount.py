@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -40,17 +39,19 @@ class Mount(Struct, frozen=True):
         return "nobarrier" in self.options or "barrier=0" in self.options
 
 
-def mount_of(folder: Path, mounts: str | None = None) -> Mount:
-    """The mount that a folder lies on; `mounts`: what else than /proc/self/mountinfo is read. Raises OSError."""
-    number = folder.stat().st_dev
-    wanted = f"{os.major(number)}:{os.minor(number)}"
-    found = Mount("unknown", "unknown", (), turns=False)
-    for line in (mounts or Path("/proc/self/mountinfo").read_text()).splitlines():
+def mount_of(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> Mount:
+    """The mount that a folder lies on; raises OSError."""
+    place = folder.resolve(strict=True)
+    found, depth = Mount("unknown", "unknown", (), turns=False), 0
+    for line in mountinfo.read_text().splitlines():
         where, _, what = line.partition(" - ")
-        if where.split()[2] == wanted:
-            file_system, device, options = what.split()[:3]
-            both = (*where.split()[5].split(","), *options.split(","))
-            found = Mount(_unescaped(device), file_system, both, _turns(device, wanted))
+        _, _, number, _, point, options = where.split()[:6]
+        mounted = Path(_unescaped(point))
+        # Of two at the same place the later one hides the other.
+        if place.is_relative_to(mounted) and len(mounted.parts) >= depth:
+            file_system, device, more = what.split()[:3]
+            both = (*options.split(","), *more.split(","))
+            found, depth = Mount(_unescaped(device), file_system, both, _turns(device, number)), len(mounted.parts)
     return found
 
 
