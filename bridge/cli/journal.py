@@ -23,6 +23,7 @@ from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError
 from bridge.event import utc_now
+from bridge.journal.access import denied, left_to_owner
 from bridge.journal.export import Export, Wanted
 from bridge.journal.export import target as into
 from bridge.journal.folder import INDEX
@@ -109,7 +110,7 @@ def rebuild_command(folder: Path | None, config: Path | None) -> None:
     folder = journal_folder(folder, config)
     log.configure("text", "info")
     began = time.monotonic()
-    with locked(folder), trouble_in(folder):
+    with locked(folder), left_to_owner(folder), trouble_in(folder):
         try:
             count = rebuild(folder)
         except (sqlite3.Error, OSError) as error:
@@ -177,7 +178,11 @@ def _when(text: str | None, zone: ZoneInfo) -> int:
 def journal_folder(folder: Path | None, config: Path | None) -> Path:
     """The journal that is meant; raises FileTrouble where there is none."""
     folder = folder or data_folder(config) / "journal"
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except PermissionError as error:
+        raise denied(folder, folder) from error
+    if not there:
         what = "is no folder" if folder.exists() else "is not there"
         raise FileTrouble(f"{folder} {what}: the first `boxbridge run` makes a journal, or name one with --folder")
     return folder
@@ -191,9 +196,7 @@ def trouble_in(folder: Path) -> Iterator[None]:
     except NewerFormat as error:
         raise BadData(f"{error}. Nothing was touched: use the newer version") from error
     except PermissionError as error:
-        raise FileTrouble(
-            f"{error.filename or folder} may not be read: run this as the daemon's user, or root"
-        ) from error
+        raise denied(Path(error.filename or folder), folder) from error
     except OSError as error:
         raise FileTrouble(f"the journal in {folder} can't be read: {error}") from error
 

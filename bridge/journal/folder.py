@@ -11,7 +11,9 @@ from msgspec import Struct
 from bridge.journal.segment import Header, NotASegment, file_name, read_header
 
 INDEX: Final = "index.sqlite"
-"""The index, beside the segments."""
+"""The index, beside the segments,"""
+LOCK: Final = "lock"
+"""and what a process holds that uses them."""
 
 
 class Stray(Struct, frozen=True):

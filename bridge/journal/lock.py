@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.errors import FileTrouble
+from bridge.journal.access import check_access, denied
 from bridge.journal.failpoint import failpoint
+from bridge.journal.folder import LOCK
 from bridge.journal.tail import sync_folder
 
 
@@ -18,7 +20,10 @@ def lock_folder(folder: Path) -> int:
     """Make the folder if need be and lock it for this process; raises FileTrouble, naming who has it."""
     try:
         _make_folder(folder)
-        fd = _open_lock(folder / "lock")
+        check_access(folder)
+        fd = _open_lock(folder / LOCK)
+    except PermissionError as error:
+        raise denied(Path(error.filename or folder), folder) from error
     except OSError as error:
         remedy = "make it, or give the user who runs boxbridge the right to write there"
         raise FileTrouble(f"{error.filename or folder}: {error.strerror}; {remedy}") from error
