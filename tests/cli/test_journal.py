@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import tarfile
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from bridge.journal import segment
+from bridge.journal.inspect import What
 from bridge.journal.record import Kind
 from bridge.testing import sample_push
 from tests.end_to_end.installation import COMMAND, Installation
@@ -206,3 +208,22 @@ async def test_export_to_where_there_is_no_room_keeps_nothing(tmp_path: Path) ->
     assert said == f"{tmp_path / 'no' / 'out.part'}: No such file or directory; nothing was kept of it\n"
     said = journal("export", "out", "--since", "soon", "--folder", folder, code=2).stderr
     assert said.startswith('"soon" is no time: give one such as "20:15"')
+
+
+def test_the_commands_of_the_manual_work_as_they_stand_there(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    section = page.partition("## Is the journal whole, and is the disk fit for it?")[2].partition("\n## ")[0]
+    shown = re.findall(r"^boxbridge (.*?)(?:  +#.*)?$", section, re.MULTILINE)
+    assert len(shown) == 6
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        bridge.stop()
+        for line in shown:
+            bridge.command(*line.replace("/mnt/usb", str(tmp_path)).split())
+
+
+def test_the_manual_has_all_that_check_can_find() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    table = page.partition("| `what`, with `--json` |")[2].partition("\n\n")[0]
+    named = [what for line in table.splitlines()[2:] for what in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert sorted(named) == sorted(get_args(What))
