@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 
@@ -20,9 +21,6 @@ LIVE, DEAD, LATE = "broker", "dead", "late"
 """Outputs that the journal knows: one that has taken all of it, and two that have taken nothing."""
 _GROUP = 500
 _GROUP_BYTES = 8_000_000
-_MSG_ID = "b0c5be00-0000-4000-8000-%012d"
-_FIRST = 500_000_000_000
-"""No number of the load's own pushes."""
 
 
 def fill(folder: Path, more: Callable[[int, int], bool]) -> int:
@@ -39,7 +37,7 @@ def fill(folder: Path, more: Callable[[int, int], bool]) -> int:
             number = seed(proven.uuid, log.segments[-1].number)
         buffers: list[bytes] = []
         while len(buffers) < 2 * _GROUP and sum(map(len, buffers[-2:])) * len(buffers) / 2 < _GROUP_BYTES:
-            record = pack(_renamed(blob, count))
+            record = pack(_renamed(blob))
             buffers += [fixed_part(Kind.PUSH, log.next, 1, record, len(pictures), number), pictures]
             log.next += 1
             count += 1
@@ -61,9 +59,9 @@ def _first_push(log: Log) -> tuple[PushBlob, bytes]:
     raise RuntimeError(f"{log.folder} holds no push")
 
 
-def _renamed(blob: PushBlob, count: int) -> PushBlob:
+def _renamed(blob: PushBlob) -> PushBlob:
     (event,) = blob.events
-    msg_id, id_ = _MSG_ID % (_FIRST + count), new_id(utc_now())
+    msg_id, id_ = str(uuid4()), new_id(utc_now())
     document = event.document.replace(event.id.encode(), id_.encode()).replace(blob.msg_id.encode(), msg_id.encode())
     event = msgspec.structs.replace(event, id=id_, document=document)
     return msgspec.structs.replace(blob, received=now_ms(), msg_id=msg_id, events=(event,))

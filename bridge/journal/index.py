@@ -19,20 +19,16 @@ from bridge.journal.record import ChangesBlob, Key, PushBlob
 _SCHEMA_VERSION: Final = 2
 _CHECKPOINT_BYTES: Final = 4_000_000
 _TOO_LARGE_BYTES: Final = 64_000_000
-_SCHEMA: Final = """
+_TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE push (
     sequence INTEGER PRIMARY KEY, count INTEGER NOT NULL, device TEXT NOT NULL, msg_id TEXT NOT NULL,
     digest BLOB NOT NULL, pictures BLOB NOT NULL
 );
-CREATE INDEX push_msg_id ON push (msg_id);
 CREATE TABLE event (
     sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL, channel TEXT NOT NULL,
     occurred INTEGER NOT NULL, received INTEGER NOT NULL
 );
-CREATE INDEX event_id ON event (id);
-CREATE INDEX event_received ON event (received);
-CREATE INDEX event_device ON event (device, received);
 CREATE TABLE trouble (
     sequence INTEGER, output INTEGER, at INTEGER, outcome TEXT, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
     until INTEGER NOT NULL, PRIMARY KEY (sequence, output, at, outcome)
@@ -44,8 +40,14 @@ CREATE TABLE turned_away (
     first INTEGER, last INTEGER NOT NULL, count INTEGER NOT NULL, outcome TEXT, device TEXT, peer TEXT, reason TEXT,
     sequence INTEGER, PRIMARY KEY (first, outcome, device, peer, reason, sequence)
 ) WITHOUT ROWID;
-CREATE INDEX turned_away_sequence ON turned_away (sequence) WHERE sequence > 0;
 """
+_ORDERS: Final = (
+    "CREATE INDEX IF NOT EXISTS push_msg_id ON push (msg_id)",
+    "CREATE INDEX IF NOT EXISTS event_id ON event (id)",
+    "CREATE INDEX IF NOT EXISTS event_received ON event (received)",
+    "CREATE INDEX IF NOT EXISTS event_device ON event (device, received)",
+    "CREATE INDEX IF NOT EXISTS turned_away_sequence ON turned_away (sequence) WHERE sequence > 0",
+)
 _UNTROUBLED: Final = ("delivered", "none")
 DIGEST_BYTES: Final = 8
 """How much of each picture's digest `push.pictures` has: it costs no index, and the record proves the rest."""
@@ -133,7 +135,7 @@ class Index:
 
     def _make(self, connection: sqlite3.Connection) -> None:
         with _transaction(connection):
-            for statement in _SCHEMA.split(";"):
+            for statement in _TABLES.split(";"):
                 connection.execute(statement)
             values = [("version", _SCHEMA_VERSION), ("uuid", self.uuid), ("through", 1)]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
@@ -161,6 +163,16 @@ class Index:
             failpoint("rows to be committed")
         failpoint("rows in the index")
         self.through = through
+
+    def order(self) -> None:
+        """Make the trees that questions go by, where they are missing: raises sqlite3.Error, Foreign, OSError.
+
+        A new index gets them when all of the log is in it. Filling them row by row takes most of the time, for ids that
+        come in no order: of a million events 25 of 45 s.
+        """
+        for statement in _ORDERS:
+            self._opened().execute(statement)
+            self.checkpoint_when_large()
 
     def find(self, keys: Iterable[Key]) -> dict[Key, list[int]]:
         """Sequences of pushes with these keys, the newest last; raises sqlite3.Error."""

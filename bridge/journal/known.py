@@ -200,3 +200,4 @@ class Known:
                 told = time.monotonic()
                 log.info("reading events into the index", reached=record.sequence, of=self._log.next)
         self._index.add(rows, self._log.next)
+        self._index.order()

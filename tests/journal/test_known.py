@@ -47,6 +47,13 @@ async def filled(folder: Path) -> None:
         await store(journal, "pair", events=2)
 
 
+def trees(folder: Path) -> list[str]:
+    """What the index's questions go by."""
+    with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        named = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+        return [name for (name,) in connection.execute(named)]
+
+
 async def still_knows_all(folder: Path) -> None:
     """All pushes are found, are duplicates when pushed again, and a new one is none."""
     async with running(folder) as journal:
@@ -282,3 +289,13 @@ async def test_a_rebuild_says_how_far_it_is(
     (tmp_path / "index.sqlite").unlink()
     async with running(tmp_path):
         assert "reading events into the index" in capsys.readouterr().out
+
+
+async def test_an_index_whose_making_was_cut_short_is_completed(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    whole = trees(tmp_path)
+    assert "push_msg_id" in whole
+    spoil(tmp_path, *(f"DROP INDEX {name}" for name in whole), "DELETE FROM push WHERE sequence > 9",
+          "DELETE FROM event WHERE sequence > 9", "UPDATE meta SET value = 10 WHERE name = 'through'")  # fmt: skip
+    await still_knows_all(tmp_path)
+    assert trees(tmp_path) == whole
