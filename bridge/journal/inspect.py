@@ -64,6 +64,7 @@ class Inspection:
         self.segments = [segment for path, header in found.segments if (segment := _segment(path, header))]
         for segment, following in zip(self.segments, self.segments[1:], strict=False):
             segment.end = following.base
+        self._files = {segment.number: _identity(segment.path) for segment in self.segments}
         self._strays = found.strays
         self._fast = fast
         self.pushes = self.events = self.pictures = 0
@@ -86,20 +87,22 @@ class Inspection:
     def findings(self, progress: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
         """Go through all of it; `progress` is told of bytes that are done. Raises OSError for trouble with the disk."""
         for segment in self.segments:
-            yield from _header_copies(segment)
+            yield from self._unless_gone(segment, _header_copies(segment))
         for segment in self.read_through:
             self.next = max(self.next, segment.base) if self._fast else self.next
-            found = list(self._segment(segment))
-            if segment.path.exists():  # else every output was done with it meanwhile
-                yield from found
-            else:
-                self.next = segment.end or self.next
+            yield from self._unless_gone(segment, self._segment(segment))
+            self.next = segment.end or self.next
             segment.rest()
             progress(segment.size)
         yield from self._index()
         yield from self._other_files()
 
     # --- Segments
+
+    def _unless_gone(self, segment: Segment, findings: Iterator[Finding]) -> list[Finding]:
+        """What was found in a segment, unless a daemon let go of it meanwhile, or made it anew."""
+        found = list(findings)
+        return found if _identity(segment.path) == self._files[segment.number] else []
 
     def _segment(self, segment: Segment) -> Iterator[Finding]:
         _drop_cache(segment)
@@ -209,6 +212,15 @@ class Inspection:
             yield Finding(what="aside", file=path.name, sentence=sentence, harm=False)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _segment(path: Path, header: Header) -> Segment | None:
     try:
         return Segment(path, header)
@@ -225,7 +237,7 @@ def _header_copies(segment: Segment) -> Iterator[Finding]:
         head = segment.read(0, FIRST_RECORD, wait=True)
     finally:
         segment.close()
-    if head != encode_header(segment.header) and segment.path.exists():
+    if head != encode_header(segment.header):
         sentence = "one of the two copies of its header is damaged; the other does"
         yield _at(segment, 0, FIRST_RECORD, what="header", sentence=sentence)
 

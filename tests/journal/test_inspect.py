@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bridge.journal.inspect import Finding, Inspection
 from bridge.journal.record import Kind
-from bridge.journal.segment import FIRST_RECORD
+from bridge.journal.segment import FIRST_RECORD, encode_header, read_header
 from tests.journal.journals import (
     TINY,
     crash_image,
@@ -46,6 +48,10 @@ def inspected(folder: Path, *, fast: bool = False) -> list[Finding]:
 
 def harmful(folder: Path, *, fast: bool = False) -> list[Finding]:
     return [finding for finding in inspected(folder, fast=fast) if finding.harm]
+
+
+def inspected_often(folder: Path, times: int) -> list[Finding]:
+    return [finding for _ in range(times) for finding in harmful(folder)]
 
 
 def the_harm(folder: Path) -> Finding:
@@ -91,6 +97,15 @@ async def test_one_that_a_daemon_uses_is_read_beside_it(tmp_path: Path) -> None:
         assert inspected(tmp_path) == []
         assert files(tmp_path) == before
         await store(opened, "after")
+
+
+async def test_one_that_grows_meanwhile_is_never_called_damaged(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as opened:
+        inspecting = asyncio.create_task(asyncio.to_thread(inspected_often, tmp_path, 20))
+        for n in range(60):  # while it goes on, but not for ever: what is to be read grows
+            await asyncio.gather(*(store(opened, f"m{n}-{k}", pictures=(b"picture" * 300,)) for k in range(3)))
+        assert await inspecting == []
+        assert len(segment_files(tmp_path)) > 3
 
 
 async def test_one_whose_daemon_was_killed_is_read_without_a_write(tmp_path: Path) -> None:
@@ -244,6 +259,14 @@ async def test_fast_reads_all_headers_and_the_newest_segment(journal: Path) -> N
 async def test_a_segment_that_goes_meanwhile_is_no_damage(journal: Path) -> None:
     inspection = Inspection(journal)
     segment_files(journal)[0].unlink()
+    assert [finding for finding in inspection.findings() if finding.harm] == []
+
+
+async def test_a_segment_that_is_replaced_meanwhile_is_no_damage(journal: Path) -> None:
+    inspection = Inspection(journal)
+    path = segment_files(journal)[1]
+    path.with_suffix(".new").write_bytes(encode_header(msgspec.structs.replace(read_header(path), made=1)))
+    path.with_suffix(".new").rename(path)
     assert [finding for finding in inspection.findings() if finding.harm] == []
 
 
