@@ -51,7 +51,8 @@ def left_to_owner(folder: Path) -> Iterator[None]:
         owner = folder.stat()
         if os.geteuid() == 0 != owner.st_uid:
             for path in folder.iterdir():
-                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+                if path.lstat().st_uid == 0:
+                    os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _name(user: int) -> str:
