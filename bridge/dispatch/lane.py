@@ -221,7 +221,8 @@ class Lane:
         try:
             if verdict is DELIVERED:
                 self.door.passed()
-            self._note_trouble(self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began))
+            trouble = self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began)
+            self._note_trouble(trouble, under_way.sequence)
         except Exception as error:  # noqa: BLE001 - a fault of ours; what became of the event is not known
             self._order.again(under_way.sequence)
             self._failed_within(error)
@@ -249,11 +250,11 @@ class Lane:
 
     # --- Trouble
 
-    def _note_trouble(self, verdict: Verdict | None) -> None:
+    def _note_trouble(self, verdict: Verdict | None, *fell: int) -> None:
         if verdict is None:
             return
         if self.door.note(verdict) and self.door.state == "open":
-            self._order.trouble(self._under_way)
+            self._order.trouble([*fell, *self._under_way])
         self._wake.set()
 
     def _note_overdue(self) -> None:

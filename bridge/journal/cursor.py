@@ -97,16 +97,20 @@ class Cursor:
             settled = sequence < self.next and sequence not in self._open
             if not (settled if replay else sequence in self._dead):
                 return False
-            again = replay and sequence not in self._dead
+            change = self._note(sequence, "again" if sequence in self._dead else "replay")
             self._dead.pop(sequence, None)
-            self._open[sequence] = OpenEntry(sequence, replayed=again)
-            self._note(sequence, "replay" if again else "again")
+            self._open[sequence] = _opened(change)
             return True
 
     def is_replayed(self, sequence: int) -> bool:
         """Whether an open sequence was settled before."""
         entry = self._open.get(sequence)
         return entry is not None and entry.replayed
+
+    def is_asked_for(self, sequence: int) -> bool:
+        """Whether an open sequence was settled or dead before, and a person asked for it anew."""
+        entry = self._open.get(sequence)
+        return entry is not None and (entry.replayed or entry.retried)
 
     def _note(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "", until: int = 0) -> Change:
         change = Change(self.number, sequence, outcome, now_ms(), attempts, reason, until)
@@ -221,7 +225,13 @@ def after(entry: OpenEntry, change: Change) -> OpenEntry:
         change.when if change.outcome == "dead" else entry.dead_since,
         change.reason,
         entry.replayed,
+        entry.retried,
     )
+
+
+def _opened(change: Change) -> OpenEntry:
+    """A sequence that a person had opened anew."""
+    return OpenEntry(change.sequence, replayed=change.outcome == "replay", retried=change.outcome == "again")
 
 
 class State:
@@ -247,7 +257,7 @@ class State:
             if change.outcome in _CLOSING:
                 open_.pop(change.sequence, None)
             elif change.outcome in _OPENING:
-                open_[change.sequence] = OpenEntry(change.sequence, replayed=change.outcome == "replay")
+                open_[change.sequence] = _opened(change)
             elif change.sequence in open_:
                 open_[change.sequence] = after(open_[change.sequence], change)
 

@@ -833,3 +833,80 @@ async def test_attempts_and_dead_letters_survive_a_restart(tmp_path: Path, far: 
         assert rooms.report().dead == 1
     assert again.ids() == [ids[0]]
     assert again.given[0].attempt == far.given[-1].attempt + 1
+
+
+# --- What a person asked for anew
+
+
+async def push_and_see(rooms: Rooms, far: Far) -> None:
+    """Push an event that must get out soon, whatever else there is."""
+    (fresh,) = await rooms.push_some(1)
+    await until(lambda: fresh in far.ids(), within=5)
+
+
+async def test_what_is_asked_for_anew_never_holds_up_what_has_just_come_even_after_a_restart(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given many dead letters that are tried again and fail again: what comes meanwhile is delivered at once."""
+    monkeypatch.setattr(policy, "EVENT_CAP", 1.0)
+    bad: set[str] = set()
+
+    def reject(_: Delivery) -> None:
+        raise Rejected("unknown plate")
+
+    def fail_the_bad(delivery: Delivery) -> None:
+        if delivery.event.id in bad:
+            raise Retry("HTTP 500")
+
+    far.answer = reject
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        bad.update(await rooms.push_some(40))
+        cursor = rooms.lane().cursor
+        await until(lambda: cursor.dead == 40)
+        far.answer = fail_the_bad
+        for letter in cursor.dead_letters():
+            assert rooms.dispatcher.again("sink", letter.sequence)
+        for _ in range(5):
+            await push_and_see(rooms, far)
+        await until(lambda: {delivery.event.id for delivery in far.given[40:]} >= bad)
+        assert ("sink", "waiting") not in rooms.heard.states
+    far.given.clear()
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        for _ in range(5):
+            await push_and_see(rooms, far)
+        assert ("sink", "waiting") not in rooms.heard.states
+
+
+async def test_what_is_asked_for_anew_comes_after_what_waits_and_in_its_order(tmp_path: Path, far: Far) -> None:
+    gate = Gate()
+    async with opened(tmp_path, async_output("sink", far), in_flight=1) as rooms:
+        old = await rooms.push_some(5)
+        await until(rooms.is_settled)
+        far.answer = gate.wait
+        ids = await rooms.push_some(1)
+        await until(lambda: rooms.report().under_way)
+        for sequence in (3, 1, 2):
+            assert rooms.dispatcher.again("sink", sequence, replay=True)
+        ids += await rooms.push_some(3)
+        gate.open()
+        await until(rooms.is_settled)
+    assert far.ids() == [*old, *ids, *old[:3]]
+    assert [delivery.replayed for delivery in far.given] == [False] * 9 + [True] * 3
+
+
+@pytest.mark.parametrize("place", [0, 2])
+async def test_a_replayed_event_that_makes_the_far_side_fall_holds_neither_others_nor_what_comes(
+    tmp_path: Path, far: Far, place: int, impatient: None
+) -> None:
+    async with opened(tmp_path, async_output("sink", far), retry_for=Duration("300ms")) as rooms:
+        old = await rooms.push_some(5)
+        await until(rooms.is_settled)
+        Poison(far, lambda: rooms, place)
+        for sequence in range(1, 6):
+            assert rooms.dispatcher.again("sink", sequence, replay=True)
+        healthy = {*old} - {old[place]}
+        await until(lambda: set(far.ids()[5:]) >= healthy)
+        while not rooms.report().dead:
+            await push_and_see(rooms, far)
+        assert [event for _, event, _ in rooms.heard.dead] == [old[place]]
+        await until(rooms.is_settled)
