@@ -130,14 +130,15 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
     if new in house.journal.cursors and new not in house.settings.output:
         raise Refusal(f"{new} is the name of another output that is no longer configured: forget that one first")
     async with house.dispatcher.apart(new, house.settings):
+        if new in house.journal.cursors:
+            await house.replays.cancel_of(house.journal.cursors[new])
         await house.journal.rename_output(old, new)
     waiting = cursor.waiting(house.journal.next)
     return f"output {old} is called {new} now, and goes on where {old} stood: {waiting} events wait, {cursor.dead} dead"
 
 
 async def _forget(house: House, cursor: Cursor) -> str:
-    for replay in [replay for replay in house.journal.places.replays if replay.output == cursor.number]:
-        await house.replays.cancel(replay)
+    await house.replays.cancel_of(cursor)
     await house.journal.forget_output(cursor.name)
     waiting = cursor.waiting(house.journal.next)
     return f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
