@@ -119,10 +119,12 @@ class Cursor:
 
     def expire(self, before: int) -> int:
         """Drop dead letters that died before a time (ms); returns how many."""
-        old = [entry for entry in self.dead_letters() if entry.dead_since < before]
-        for entry in old:
-            self.settle(entry.sequence, "expired", entry.attempts, entry.reason)
-        return len(old)
+        with self._lock:
+            old = [entry for entry in self._dead.values() if entry.dead_since < before]
+            for entry in old:
+                del self._dead[entry.sequence]
+                self._note(entry.sequence, "expired", entry.attempts, entry.reason)
+            return len(old)
 
     def skip_to(self, sequence: int) -> int:
         """Give up all below a sequence that is not settled, dead letters excepted; returns how many that were."""

@@ -295,6 +295,23 @@ def test_a_thread_switch_inside_it_loses_nothing(method: str) -> None:
         assert replayed(head, *blobs) == replayed(segment, blobs[-1]) == cursor.entry()
 
 
+def test_a_dead_letter_that_is_retried_while_others_expire_is_not_lost() -> None:
+    """The loop has it tried again between any two steps of the writer's thread: it is open, or it has expired."""
+    for step in range(60):
+        cursor = a_cursor()
+        cursor.take(4)
+        for sequence in (1, 2, 3):
+            cursor.bury(sequence, 1, "no")
+        retried: list[int] = []
+
+        def retry(cursor: Cursor = cursor, retried: list[int] = retried) -> None:
+            retried += [sequence for sequence in (3, 2, 1) if cursor.reopen(sequence, replay=False)]
+
+        with switching("expire", step, retry):
+            cursor.expire(before=2**60)
+        assert [entry.sequence for entry in cursor.open_entries()] == sorted(retried)
+
+
 def open_in(entry: OutputEntry) -> set[int]:
     return {one.sequence for one in entry.open}
 
