@@ -84,6 +84,9 @@ class Ledger:
         attempts = self._attempts.get(sequence, 1)
         retries = self._retries[sequence] = self._retries.get(sequence, 0) + 1
         entry = self._cursor.failed(sequence, attempts, verdict.reason)
+        if entry is None:
+            self._forget(sequence)
+            return
         self._journal.moved()
         if now_ms() - entry.failing_since >= self._settings.retry_for * 1000:
             self.bury(sequence, delivery, f"tried for {self._settings.retry_for}: {verdict.reason}")

@@ -72,11 +72,14 @@ class Cursor:
             if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None) is not None:
                 self._note(sequence, outcome, attempts, reason)
 
-    def failed(self, sequence: int, attempts: int, reason: str) -> OpenEntry:
-        """Note that an open event failed as an event of its own: it stays open, to be tried again."""
+    def failed(self, sequence: int, attempts: int, reason: str) -> OpenEntry | None:
+        """Note that an open event failed as an event of its own: it stays open, to be tried again.
+
+        None where it is not open any more: given up, or settled by who was left behind.
+        """
         with self._lock:
-            if sequence not in self._open:  # given up meanwhile
-                return OpenEntry(sequence, attempts, now_ms())
+            if sequence not in self._open:
+                return None
             change = self._note(sequence, "retry", attempts, reason)
             entry = self._open[sequence] = after(self._open[sequence] or OpenEntry(sequence), change)
             return entry

@@ -293,6 +293,26 @@ async def test_the_same_failure_of_three_events_in_a_row_means_that_the_output_i
     assert ids[0] in far.ids()
 
 
+async def test_an_event_that_was_settled_elsewhere_is_tried_no_more(tmp_path: Path, far: Far, impatient: None) -> None:
+    """Given an event that fails, and a thread of a lane that was left behind which delivers it after all."""
+
+    def fail(_: Delivery) -> None:
+        raise Retry("no")
+
+    far.answer = fail
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: len(far.given) > 2)
+        lane = rooms.lane()
+        lane.cursor.settle(1, "delivered", 1)
+        await until(lambda: not lane.ledger._attempts and lane.retry_in(1) is None)
+        tried = len(far.given)
+        far.answer = lambda _: None
+        ids = await rooms.push_some(1)
+        await until(lambda: far.ids() == ids)
+        assert len(far.given) == tried + 1
+
+
 async def test_a_rejected_event_is_a_dead_letter_at_once(tmp_path: Path, far: Far) -> None:
     def reject_first(delivery: Delivery) -> None:
         if delivery.event.id == rooms.heard.ids()[0]:

@@ -80,7 +80,9 @@ class CursorAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(pick=picks, attempts=st.integers(1, 9))
     def fail(self, pick: int, attempts: int) -> None:
-        assert self.cursor.failed(self.an_open(pick), attempts, "why").attempts == attempts
+        entry = self.cursor.failed(self.an_open(pick), attempts, "why")
+        assert entry is not None
+        assert entry.attempts == attempts
 
     @precondition(lambda self: self.open)
     @rule(pick=picks)
