@@ -6,7 +6,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.routing import Route
 
-from bridge.control.answers import Missing, Refusal, Wrong, answering, body, writable
+from bridge.control.answers import Missing, Refusal, Wrong, answering, body, kept, writable
 from bridge.control.house import House
 from bridge.journal.cursor import Cursor, now_ms
 
@@ -54,23 +54,26 @@ def routes(house: House) -> list[Route]:
         name, action = request.path_params["name"], request.path_params["action"]
         asked = await body(request, NewName)
         writable(house)
-        match action:
-            case "pause":
-                done = await _pause(house, _configured(house, name))
-            case "resume":
-                done = await _resume(house, _configured(house, name))
-            case "rename":
-                done = await _rename(house, _parked(house, name), asked.to)
-            case "forget":
-                done = await _forget(house, _parked(house, name))
-            case _:
-                raise Missing(f"an output can't be asked to {action}: pause, resume, rename or forget it")
-        return Changed(done)
+        with kept():
+            return Changed(await _act(house, name, action, asked))
 
     return [
         Route("/api/v1/outputs", answering(listed)),
         Route("/api/v1/outputs/{name}/{action}", answering(act), methods=["POST"]),
     ]
+
+
+async def _act(house: House, name: str, action: str, asked: NewName) -> str:
+    match action:
+        case "pause":
+            return await _pause(house, _configured(house, name))
+        case "resume":
+            return await _resume(house, _configured(house, name))
+        case "rename":
+            return await _rename(house, _parked(house, name), asked.to)
+        case "forget":
+            return await _forget(house, _parked(house, name))
+    raise Missing(f"an output can't be asked to {action}: pause, resume, rename or forget it")
 
 
 def reports(house: House) -> list[OutputReport]:

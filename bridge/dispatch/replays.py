@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.dispatch.dispatcher import Dispatcher
-from bridge.journal.journal import Cursor, Journal, Record
+from bridge.journal.journal import Cursor, Journal, JournalUnavailable, Record
 from bridge.journal.record import ReplayEntry
 from bridge.journal.replay import Replay
 
@@ -47,10 +47,14 @@ class Replays:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def add(self, entry: ReplayEntry) -> Replay:
-        """Begin one, once it is on disk, so that a restart goes on with it."""
+        """Begin one, once it is on disk, so that a restart goes on with it; raises JournalUnavailable."""
         replay = Replay(entry)
         self._journal.places.replays = [*self._journal.places.replays, replay]
-        await self._journal.write_state()
+        try:
+            await self._journal.write_state()
+        except JournalUnavailable:
+            self._drop(replay)
+            raise
         self._begin(replay)
         return replay
 
@@ -87,6 +91,9 @@ class Replays:
         while not replay.over_on_disk:
             self._journal.moved()
             await asyncio.sleep(_LOG_SECONDS)
+        self._drop(replay)
+
+    def _drop(self, replay: Replay) -> None:
         self._journal.places.replays = [other for other in self._journal.places.replays if other is not replay]
 
     async def _walk(self, replay: Replay, cursor: Cursor) -> None:

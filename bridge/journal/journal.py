@@ -132,16 +132,30 @@ class Journal:
         """
         if name not in self.cursors:
             self._new_cursor(name, from_)
-            await self.write_state()
+            await self._begin_segment()
         return self.cursors[name]
 
     async def write_state(self) -> None:
-        """Bring it to disk which outputs and replays there are and where they stand, as `place_output` does."""
+        """Bring it to disk which outputs and replays there are and where they stand.
+
+        Raises JournalUnavailable; then it is still in force, and the journal takes no push until it is on disk.
+        """
+        await self._begin_segment()
+        self._see_it_written()
+
+    async def _begin_segment(self) -> None:
         self.places.outputs = list(self.cursors.values())
         await self._in_writer(self._writer.open_intake)
 
+    def _see_it_written(self) -> None:
+        if self.closed_because is not None:
+            raise JournalUnavailable(self.closed_because)
+
     async def rename_output(self, old: str, new: str) -> None:
-        """Give the place of an output to another name; one that has a place already gives it up."""
+        """Give the place of an output to another name; one that has a place already gives it up.
+
+        Raises JournalUnavailable as `write_state` does.
+        """
         cursor = self.cursors.pop(old)
         cursor.name = new
         self.parked = [parked for parked in self.parked if parked is not cursor]
@@ -149,7 +163,7 @@ class Journal:
         await self.write_state()
 
     async def forget_output(self, name: str) -> None:
-        """Let go of an output that is no longer configured, and of all that is kept for it."""
+        """Let go of an output that is no longer configured, and of all that is kept for it; raises as `write_state`."""
         cursor = self.cursors.pop(name)
         self.parked = [parked for parked in self.parked if parked is not cursor]
         await self.write_state()
@@ -204,12 +218,13 @@ class Journal:
         return await self.log.read(sequence)
 
     async def write_all(self) -> None:
-        """Bring to disk, and into the index, what is only known in memory."""
+        """Bring to disk, and into the index, what is only known in memory; raises JournalUnavailable."""
         await self._in_writer(self._writer.write_all)
+        self._see_it_written()
 
     async def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         """Put one of the `questions` to the index; raises sqlite3.Error."""
-        await self.write_all()  # it lags behind
+        await self._in_writer(self._writer.write_all)  # it lags behind
         return await asyncio.to_thread(ask, self._index, question)
 
     async def find(self, what: str) -> list[EventRow]:

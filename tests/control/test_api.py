@@ -257,7 +257,7 @@ async def test_an_index_that_can_not_be_asked_now_is_said(tmp_path: Path) -> Non
         await push(running, msg_id="m-1")
         await asyncio.to_thread(running.daemon.journal._writer.stop)
         said = await get(running, "/api/v1/events/m-1", 503)
-    assert said == {"error": "the index can't be asked now: boxbridge is stopping", "exit_code": 74}
+    assert said == {"error": "the journal takes nothing now: boxbridge is stopping", "exit_code": 74}
 
 
 async def test_a_story_that_the_disk_does_not_give_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
