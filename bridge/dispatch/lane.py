@@ -20,6 +20,7 @@ from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
 from bridge.output import Delivery, Output
 from bridge.plugins import Plugins
+from bridge.threads import Threads
 
 ASYNC_IN_FLIGHT = 64
 PLAIN_IN_FLIGHT = 1
@@ -76,6 +77,8 @@ class Lane:
         self._plain = is_plain(output.deliver)
         self._in_flight = settings.in_flight or (PLAIN_IN_FLIGHT if self._plain else ASYNC_IN_FLIGHT)
         self._caller = Caller(self.name, self._in_flight, self._held_the_loop)
+        self._questions = Threads(f"output-{self.name}-where", 1)
+        """Of their own: a far side that answers people slowly must not hold up deliveries."""
         self._log = structlog.get_logger("boxbridge.dispatch").bind(output=self.name)
         self._wake = asyncio.Event()
         self._under_way: dict[int, UnderWay] = {}
@@ -107,6 +110,7 @@ class Lane:
                 self._task.cancel()
         self._journal.on_append.remove(self._wake.set)
         self._caller.close()
+        self._questions.close()
 
     def lost(self, reason: BaseException) -> None:
         """The output says, from any thread, that its far side went away between deliveries."""
@@ -283,9 +287,7 @@ class Lane:
     async def where(self, delivered: Delivery, when: datetime) -> str:
         """Where the output says that it put an event at that time, for people; raises what the output raises."""
         told = replace(delivered, late=self._is_late(delivered.event, when))
-        limit = self.settings.timeout
-        where: str = await self._caller.call(lambda: self.output.where(told), limit, lambda: None, plain=True)
-        return where
+        return await self._questions.run(lambda: self.output.where(told))
 
     def report(self) -> LaneReport:
         """How the output stands now."""

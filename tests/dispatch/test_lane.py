@@ -217,6 +217,31 @@ async def test_the_far_side_may_ask_for_patience(tmp_path: Path, far: Far, impat
 
 
 @BOTH
+async def test_a_question_that_takes_long_holds_up_no_delivery(tmp_path: Path, far: Far, make: Make) -> None:
+    gate = Gate()
+    asked = threading.Event()
+
+    def look(*_: object) -> str:
+        asked.set()
+        gate.wait_blocking(None)
+        return "there"
+
+    output = make("sink", far)
+    output.where = look  # type: ignore[assignment]
+    async with opened(tmp_path, output, timeout=Duration("100ms")) as rooms:
+        await rooms.push_some(1)
+        await until(rooms.is_settled)
+        question = asyncio.create_task(rooms.lane().where(far.taken[0], utc_now()))
+        await until(asked.is_set)
+        ids = await rooms.push_some(3)
+        await until(lambda: far.ids()[1:] == ids)
+        await asyncio.sleep(0.2)  # longer than a delivery may take
+        assert rooms.report().state == "open"
+        gate.open()
+        assert await question == "there"
+
+
+@BOTH
 async def test_an_event_that_failed_is_tried_again_while_others_go_on(
     tmp_path: Path, far: Far, make: Make, impatient: None
 ) -> None:
