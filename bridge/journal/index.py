@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import astuple
 
@@ -75,7 +75,9 @@ class Rows:
     def __init__(self) -> None:
         self.pushes: list[tuple[int, int, str, str, bytes, bytes]] = []
         self.events: list[tuple[int, str, str, str, str, int, int]] = []
-        self.history: list[ChangesBlob] = []
+        self.troubles: list[tuple[Any, ...]] = []
+        self.notes: list[tuple[Any, ...]] = []
+        self.turned_away: list[tuple[Any, ...]] = []
 
     def add(self, sequence: int, blob: PushBlob) -> None:
         """A push that begins at this sequence."""
@@ -87,18 +89,25 @@ class Rows:
             )
 
     def add_history(self, blob: ChangesBlob) -> None:
-        """What a CHANGES record says, if it is more than that deliveries went well."""
-        if blob.outputs or blob.turned_away or any(change.outcome not in _UNTROUBLED for change in blob.changes):
-            self.history.append(blob)
+        """What a CHANGES record says, but for deliveries that went well."""
+        self.troubles += [
+            (change.sequence, change.output, change.when, change.outcome, change.attempts, change.reason, change.until)
+            for change in blob.changes
+            if change.outcome not in _UNTROUBLED
+        ]
+        self.notes += [(note.output, note.when, note.state, note.reason) for note in blob.outputs]
+        self.turned_away += [astuple(sum_) for sum_ in blob.turned_away]
 
-    def __bool__(self) -> bool:
-        return bool(self.pushes or self.history)
+    def __len__(self) -> int:
+        return len(self.pushes) + len(self.events) + len(self.troubles) + len(self.notes) + len(self.turned_away)
 
     def clear(self) -> None:
         """The index has them."""
         self.pushes.clear()
         self.events.clear()
-        self.history.clear()
+        self.troubles.clear()
+        self.notes.clear()
+        self.turned_away.clear()
 
 
 class Index:
@@ -157,8 +166,12 @@ class Index:
         with _transaction(connection):
             connection.executemany("INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?, ?)", rows.pushes)
             connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows.events)
-            for blob in rows.history:
-                _add_history(connection, blob)
+            # Of the history any row may come a second time.
+            connection.executemany("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?, ?, ?, ?, ?)", rows.troubles)
+            connection.executemany("INSERT OR REPLACE INTO output_note VALUES (?, ?, ?, ?)", rows.notes)
+            connection.executemany(
+                "INSERT OR REPLACE INTO turned_away VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.turned_away
+            )
             connection.execute("UPDATE meta SET value = ? WHERE name = 'through'", (through,))
             failpoint("rows to be committed")
         failpoint("rows in the index")
@@ -220,20 +233,6 @@ class Index:
         for suffix in ("", "-wal", "-shm"):
             failpoint("index file to be removed")
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-
-
-def _add_history(connection: sqlite3.Connection, blob: ChangesBlob) -> None:
-    """Take in one CHANGES record; a second time it changes nothing."""
-    troubles = [
-        (change.sequence, change.output, change.when, change.outcome, change.attempts, change.reason, change.until)
-        for change in blob.changes
-        if change.outcome not in _UNTROUBLED
-    ]
-    connection.executemany("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?, ?, ?, ?, ?)", troubles)
-    notes = [(note.output, note.when, note.state, note.reason) for note in blob.outputs]
-    connection.executemany("INSERT OR REPLACE INTO output_note VALUES (?, ?, ?, ?)", notes)
-    sums = [astuple(sum_) for sum_ in blob.turned_away]
-    connection.executemany("INSERT OR REPLACE INTO turned_away VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sums)
 
 
 def is_of(meta: Mapping[str, object], uuid: bytes | None) -> bool:
