@@ -208,7 +208,9 @@ class Index:
             connection.execute("DELETE FROM event WHERE sequence < ?", (below,))
             connection.execute("DELETE FROM trouble WHERE sequence < ? AND until <= ?", (below, below))
             oldest = "(SELECT received FROM event ORDER BY sequence LIMIT 1)"
-            connection.execute(f"DELETE FROM output_note WHERE at < {oldest}")  # noqa: S608 - no text of anyone
+            # All but the last of each output, which is how it stood when the oldest event came.
+            last = f"(SELECT max(at) FROM output_note last WHERE last.output = output_note.output AND at <= {oldest})"  # noqa: S608 - no text of anyone
+            connection.execute(f"DELETE FROM output_note WHERE at < {last}")  # noqa: S608 - as above
             connection.execute(f"DELETE FROM turned_away WHERE last < {oldest}")  # noqa: S608 - as above
 
     def checkpoint_when_large(self) -> None:
