@@ -60,10 +60,9 @@ class Journal:
         """By the output's name; those of outputs that are no longer configured too."""
         self.places = Places()
         """All that the log tells of outputs, and where to note what it shall tell."""
-        self.parked: list[Cursor] = []
-        """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
+        self._configured: set[str] = set()
         self._index = folder / INDEX
         self._writer: Writer
         self._lock = -1
@@ -122,8 +121,12 @@ class Journal:
 
     def configure(self, outputs: Iterable[str]) -> None:
         """Say which outputs are configured now; the rest are parked."""
-        names = set(outputs)
-        self.parked = [cursor for cursor in self.cursors.values() if cursor.name not in names]
+        self._configured = set(outputs)
+
+    @property
+    def parked(self) -> list[Cursor]:
+        """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
+        return [cursor for cursor in list(self.cursors.values()) if cursor.name not in self._configured]
 
     async def place_output(self, name: str, from_: From) -> Cursor:
         """The cursor of an output, made where it is new, as after a reload.
@@ -158,14 +161,12 @@ class Journal:
         """
         cursor = self.cursors.pop(old)
         cursor.name = new
-        self.parked = [parked for parked in self.parked if parked is not cursor]
         self.cursors[new] = cursor
         await self.write_state()
 
     async def forget_output(self, name: str) -> None:
         """Let go of an output that is no longer configured, and of all that is kept for it; raises as `write_state`."""
-        cursor = self.cursors.pop(name)
-        self.parked = [parked for parked in self.parked if parked is not cursor]
+        del self.cursors[name]
         await self.write_state()
 
     async def _in_writer(self, function: Callable[[], None]) -> None:

@@ -314,3 +314,12 @@ async def test_a_newer_format_is_left_untouched(tmp_path: Path, monkeypatch: pyt
     assert {path.name: path.read_bytes() for path in segment_files(tmp_path)} == before
     monkeypatch.setattr("bridge.journal.segment.FORMAT_VERSION", 2)
     assert await contents_of(tmp_path) == {"a"}  # and the lock was given back
+
+
+async def test_an_output_that_is_renamed_to_what_is_not_configured_stays_parked(tmp_path: Path) -> None:
+    async with running(tmp_path, {"a": "oldest", "b": "oldest"}) as journal:
+        journal.configure(["a"])
+        await journal.rename_output("b", "c")
+        assert [cursor.name for cursor in journal.parked] == ["c"]
+        await journal.rename_output("c", "a")
+        assert journal.parked == []
