@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option, local
+from bridge.cli.screen import show, show_json
 from bridge.errors import BadData, UsageError
 
 _output_option = click.option("--output", metavar="NAME", help="Of this output only.")
@@ -31,7 +31,10 @@ def list_command(output: str | None, limit: int, as_json: bool, config: Path | N
     answer = Client(config).get("/api/v1/dead", output=output, limit=str(limit)).json()
     zone = ZoneInfo(answer["timezone"])
     for letter in answer["letters"]:
-        print(json.dumps(letter, ensure_ascii=False) if as_json else _line(letter, zone))
+        if as_json:
+            show_json(letter)
+        else:
+            show(_line(letter, zone))
     if len(answer["letters"]) < answer["total"]:
         click.echo(f"{answer['total']} in all: see --limit.", err=True)
 
@@ -48,7 +51,10 @@ def show_command(event: str, output: str | None, as_json: bool, config: Path | N
         raise BadData(f"{event} is no dead letter; its story: boxbridge why {event}")
     zone = ZoneInfo(answer["timezone"])
     for letter in answer["letters"]:
-        print(json.dumps(letter, ensure_ascii=False) if as_json else "\n".join(_page(letter, zone)))
+        if as_json:
+            show_json(letter)
+        else:
+            show(*_page(letter, zone))
 
 
 @dead_command.command("retry")

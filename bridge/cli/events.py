@@ -13,7 +13,9 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, filter_options, json_option, local
+from bridge.cli.screen import show, show_json
 from bridge.errors import FileTrouble, UsageError
+from bridge.log import escaped_json
 
 
 @click.command("events")
@@ -29,7 +31,10 @@ def events_command(limit: int, as_json: bool, config: Path | None, **asked: str 
     while left:
         part = client.get("/api/v1/events", **asked, after=after, limit=str(min(left, _PAGE))).json()
         for event in part["events"]:
-            print(json.dumps(event, ensure_ascii=False) if as_json else _line(event, ZoneInfo(part["timezone"])))
+            if as_json:
+                show_json(event)
+            else:
+                show(_line(event, ZoneInfo(part["timezone"])))
         left -= len(part["events"])
         after = part["after"]
         if after is None:
@@ -62,7 +67,7 @@ def get_command(event: str, original: bool, picture: int | None, output: Path | 
         raise UsageError("a picture is no text: give a file with -o, or redirect the output")
     content = Client(config).get(f"/api/v1/events/{quote(event, safe='')}{part}").content
     if not part:
-        content = json.dumps(json.loads(content), ensure_ascii=False, indent=2).encode() + b"\n"
+        content = escaped_json(json.dumps(json.loads(content), ensure_ascii=False, indent=2)).encode() + b"\n"
     if output is not None:
         try:
             output.write_bytes(content)

@@ -15,6 +15,7 @@ import structlog
 
 from bridge import __version__
 from bridge.errors import BridgeError, FileTrouble
+from bridge.log import escaped
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 INTERRUPTED = 130
@@ -120,7 +121,7 @@ def _run() -> int:
 
 
 def _fail(sentence: str, exit_code: int) -> int:
-    print(sentence, file=sys.stderr)
+    print(*map(escaped, sentence.split("\n")), sep="\n", file=sys.stderr)
     return exit_code
 
 

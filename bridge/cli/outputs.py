@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +10,7 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option
+from bridge.cli.screen import show, show_json
 
 _STATES = {
     "open": "ok",
@@ -30,7 +30,10 @@ def outputs_command(context: click.Context, as_json: bool, config: Path | None) 
     if context.invoked_subcommand is not None:
         return
     for output in Client(config).get("/api/v1/outputs").json():
-        print(json.dumps(output, ensure_ascii=False) if as_json else _line(output))
+        if as_json:
+            show_json(output)
+        else:
+            show(_line(output))
 
 
 @outputs_command.command("pause")
@@ -70,7 +73,7 @@ def forget_command(name: str, config: Path | None) -> None:
 
 
 def _act(config: Path | None, name: str, action: str, **asked: str) -> None:
-    print(Client(config).post(f"/api/v1/outputs/{quote(name, safe='')}/{action}", **asked).json()["done"])
+    show(Client(config).post(f"/api/v1/outputs/{quote(name, safe='')}/{action}", **asked).json()["done"])
 
 
 def _line(output: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, filter_options, json_option
+from bridge.cli.screen import show, show_json
 from bridge.errors import UsageError
 
 
@@ -46,11 +46,17 @@ def replay_command(
     else:
         asked = {name: value for name, value in wish.items() if value is not None}
         answer = client.post("/api/v1/replays", output=output, **asked).json()
-        print(json.dumps(answer, ensure_ascii=False) if as_json else _begun(answer))
+        if as_json:
+            show_json(answer)
+        else:
+            show(_begun(answer))
         return
     for replay in found:
         cancelled = "cancelled: " if cancel is not None else ""
-        print(json.dumps(replay, ensure_ascii=False) if as_json else cancelled + replay_line(replay))
+        if as_json:
+            show_json(replay)
+        else:
+            show(cancelled + replay_line(replay))
 
 
 def replay_line(replay: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import click
 from bridge.cli.client import Client
 from bridge.cli.options import config_option
 from bridge.cli.replay import replay_line
+from bridge.cli.screen import show, show_json
 
 
 @click.command("status")
@@ -20,7 +21,10 @@ from bridge.cli.replay import replay_line
 def status_command(as_json: bool, config: Path | None) -> None:
     """Show how the daemon stands: outputs, what waits, devices, what was refused."""
     answer = Client(config).get("/api/v1/status")
-    print(answer.text if as_json else _page(answer.json()))
+    if as_json:
+        show_json(answer.json())
+    else:
+        show(*_page(answer.json()))
 
 
 @click.command("reload")
@@ -35,9 +39,9 @@ def reload_command(config: Path | None) -> None:
         print(f"but it has no output {name} any more: it is stopped, and what waits for it is kept for keep_dead")
 
 
-def _page(status: dict[str, Any]) -> str:
+def _page(status: dict[str, Any]) -> list[str]:
     journal = status["journal"]
-    lines = [
+    return [
         f"boxbridge {status['version']}   {status['config']}   site {status['site']}   up {_span(status['started'])}",
         f"  devices     listening on {status['devices_listen']}",
         *(f"              {name}   last push {_ago(seen)}" for name, seen in status["devices"].items()),
@@ -55,7 +59,6 @@ def _page(status: dict[str, Any]) -> str:
             for name, count in journal["parked"].items()
         ),
     ]
-    return "\n".join(lines)
 
 
 def _output(lane: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option, local
+from bridge.cli.screen import show, show_json
 from bridge.cli.words import lang_option, language, say
 from bridge.errors import UsageError
 
@@ -40,7 +41,10 @@ def why_command(
     else:
         answer = client.get(f"/api/v1/why/{quote(event, safe='')}")
     teller = Teller(answer.json(), language(lang))
-    print(answer.text if as_json else "\n".join(teller.around() if event is None else teller.event()))
+    if as_json:
+        show_json(answer.json())
+    else:
+        show(*(teller.around() if event is None else teller.event()))
 
 
 class Teller:
