@@ -59,7 +59,7 @@ class Replays:
         return replay
 
     async def cancel(self, replay: Replay) -> None:
-        """Open nothing more; what it opened is delivered."""
+        """Open nothing more; what it opened is delivered. On disk with what is logged next."""
         if replay.number in self._tasks:
             task = self._tasks[replay.number]
             task.cancel()
