@@ -133,6 +133,7 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
     if new in house.journal.cursors and new not in house.settings.output:
         raise Refusal(f"{new} is the name of another output that is no longer configured: forget that one first")
     async with house.dispatcher.apart(new, house.settings):
+        _parked(house, old)  # a reload may have been quicker
         if new in house.journal.cursors:
             await house.replays.cancel_of(house.journal.cursors[new])
         await house.journal.rename_output(old, new)
@@ -141,8 +142,10 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
 
 
 async def _forget(house: House, cursor: Cursor) -> str:
-    await house.replays.cancel_of(cursor)
-    await house.journal.forget_output(cursor.name)
+    async with house.dispatcher.apart(cursor.name, house.settings):
+        _parked(house, cursor.name)  # a reload may have been quicker
+        await house.replays.cancel_of(cursor)
+        await house.journal.forget_output(cursor.name)
     waiting = cursor.waiting(house.journal.next)
     return f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
 

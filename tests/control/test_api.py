@@ -273,6 +273,14 @@ async def test_a_story_that_the_disk_does_not_give_is_said(tmp_path: Path, monke
     assert said == {"error": "the journal can't be read now: [Errno 24] Too many open files", "exit_code": 74}
 
 
+@pytest.mark.parametrize(
+    "asked", [f"after={2**63},1", f"after=1,{2**63}", "after=" + "1" * 5000 + ",1", "limit=" + "1" * 5000]
+)
+async def test_a_number_that_is_too_large_is_asked_wrongly(tmp_path: Path, asked: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        assert (await get(running, f"/api/v1/events?{asked}", 400))["exit_code"] == 2
+
+
 @pytest.mark.parametrize("msg_id", ["a/original", "50%2F", "东/门 ?#"])
 async def test_a_msg_id_may_have_any_characters(tmp_path: Path, msg_id: str) -> None:
     async with bridge_with(tmp_path) as running:
