@@ -167,6 +167,7 @@ async def test_a_picture_that_the_disk_does_not_give_is_lost_only_after_a_while(
             with pytest.raises(PictureLost):
                 await event.pictures[0].read()
         assert await event.pictures[0].read() == PICTURE
+        assert journal.log.segments[0]._unread_since == {}  # the next trouble is another one, with patience of its own
 
 
 async def test_a_push_whose_picture_was_damaged_is_taken_again(tmp_path: Path) -> None:
