@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -95,19 +96,7 @@ def _report(house: House, name: str) -> OutputReport:
             waiting=cursor.waiting(house.journal.next),
             dead=cursor.dead,
         )
-    report = lane.report()
-    return OutputReport(
-        name=name,
-        type=report.type,
-        state=report.state,
-        reason=report.reason,
-        since=report.since,
-        retry_in=report.retry_in,
-        waiting=report.waiting,
-        under_way=report.under_way,
-        dead=report.dead,
-        delivered=report.delivered,
-    )
+    return OutputReport(**asdict(lane.report()))
 
 
 async def _pause(house: House, cursor: Cursor) -> str:

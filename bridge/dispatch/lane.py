@@ -275,14 +275,10 @@ class Lane:
         """Seconds until an event that failed is tried again; None where it is not one."""
         return self._order.seconds_until(sequence)
 
-    def again(self, sequence: int, *, replay: bool = False) -> bool:
-        """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
-        if not self.cursor.reopen(sequence, replay=replay):
-            return False
+    def again(self, sequence: int) -> None:
+        """Deliver what was opened anew."""
         self._order.again(sequence)
-        self._journal.moved()
         self._wake.set()
-        return True
 
     async def where(self, delivered: Delivery, when: datetime) -> str:
         """Where the output says that it put an event at that time, for people; raises what the output raises."""
