@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -60,6 +61,16 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"bridge.cli.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that is named; what goes wrong is said in the language that its user reads."""
+        try:
+            return super().invoke(ctx)
+        except BridgeError as error:
+            from bridge.cli.words import told_in, translated
+
+            error.args = (translated(told_in(ctx), str(error)),)
+            raise
 
     @cached_property
     def _of_plugins(self) -> Mapping[str, click.Command]:

@@ -10,6 +10,7 @@ import click
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, filter_options, json_option
 from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, say
 from bridge.errors import UsageError
 
 
@@ -26,10 +27,11 @@ from bridge.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Only say how many events it is about.")
 @click.option("--list", "list_", is_flag=True, help="List the replays under way.")
 @click.option("--cancel", type=int, metavar="NUMBER", help="Stop the replay of this number.")
+@lang_option
 @json_option
 @config_option
 def replay_command(
-    list_: bool, cancel: int | None, as_json: bool, config: Path | None, output: str | None, **wish: Any
+    list_: bool, cancel: int | None, lang: str, as_json: bool, config: Path | None, output: str | None, **wish: Any
 ) -> None:
     """Have an output deliver events again, from --since on. What it gets is marked as replayed.
 
@@ -49,27 +51,27 @@ def replay_command(
         if as_json:
             show_json(answer)
         else:
-            show(_begun(answer))
+            show(_begun(answer, lang))
         return
     for replay in found:
-        cancelled = "cancelled: " if cancel is not None else ""
         if as_json:
             show_json(replay)
         else:
-            show(cancelled + replay_line(replay))
+            show(_listed(replay, lang, cancelled=cancel is not None))
 
 
-def replay_line(replay: dict[str, Any]) -> str:
+def replay_line(replay: dict[str, Any], lang: str) -> str:
     """How a replay stands."""
-    return (
-        f"{replay['number']}   to {replay['output']}, {replay['opened']} delivered again, {replay['left']} to look at, "
-        f"{replay['rate']:g} a second"
-    )
+    return say(lang, "replay stands", **replay)
 
 
-def _begun(answer: dict[str, Any]) -> str:
-    waiting = f", of which {answer['waiting']} wait for it anyway" if answer["waiting"] else ""
-    what = f"{answer['events']} events{waiting}, in {answer['seconds']:.0f} s at least"
+def _listed(replay: dict[str, Any], lang: str, *, cancelled: bool) -> str:
+    line = replay_line(replay, lang)
+    return say(lang, "replay cancelled", replay=line) if cancelled else line
+
+
+def _begun(answer: dict[str, Any], lang: str) -> str:
+    what = say(lang, "replay waiting" if answer["waiting"] else "replay events", **answer)
     if answer["number"] is None:
-        return f"{answer['output']} would get {what}" if answer["events"] else "there are no such events"
-    return f"{answer['output']} gets {what}; to stop it: boxbridge replay --cancel {answer['number']}"
+        return say(lang, "replay would" if answer["events"] else "replay nothing", what=what, **answer)
+    return say(lang, "replay begun", what=what, **answer)
