@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
@@ -14,6 +16,8 @@ from bridge.cli.words.stories import STORIES
 from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
 from bridge.normalizer import Outcome
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_no_two_sentences_have_one_name() -> None:
@@ -59,6 +63,33 @@ def test_a_pattern_knows_its_own_english_and_invents_no_facts(pattern: str) -> N
     slots = re.findall(r"{(\w+)}", pattern)
     assert set(re.findall(r"{(\w+)}", PATTERNS[pattern])) <= set(slots)
     assert len(slots) == len(set(slots))
+
+
+def literals() -> list[str]:
+    """All texts of the program but its words themselves; what is put into one stands as `{}`."""
+    files = [*(ROOT / "bridge").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    nodes = [
+        node
+        for file in files
+        if "words" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+    ]
+    parts = [node.values if isinstance(node, ast.JoinedStr) else [node] for node in nodes]
+    return ["".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in part) for part in parts]
+
+
+MADE_OF_TWO_TEXTS = {
+    "a table is not {WANTED}",
+    "a list is not {WANTED}",
+    "{event} is no dead letter of output {output}: {command}",
+}
+
+
+def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
+    said = "\n".join(literals())
+    longest = {pattern: max(re.split(r"{\w+}|[.,;:']", pattern), key=len).strip() for pattern in PATTERNS}
+    assert {pattern for pattern, part in longest.items() if part not in said} == MADE_OF_TWO_TEXTS
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,18 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     "the journal takes nothing now: {reason}": "事件日志已停止写入：{reason}",
     "the index can't be asked now: {reason}": "索引暂时无法查询：{reason}",
+    "{folder} is in use by process {owner}: stop it first, or set another `data`": (
+        "{folder} 正被进程 {owner} 使用：请先停止该进程，或另设 `data`"
+    ),
+    "can't listen on {address}: {error}; {REMEDY}": "无法监听 {address}：{error}；{REMEDY}",
+    "another program has port {port}: stop it, or set another `listen`": (
+        "端口 {port} 已被其他程序占用：请停止该程序，或另设 `listen`"
+    ),
+    "ports below 1024 need a right of their own: set a higher port in `listen`": (
+        "1024 以下的端口需要专门的权限：请在 `listen` 中改用更高的端口"
+    ),
+    "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
+    "check who owns the folder": "请检查目录的属主",
     # --- Outputs, as people handle them
     "output {name} is paused; its events wait until: {command}": "输出 {name} 已暂停；事件等待中，恢复：{command}",
     "output {name} goes on; {n} events wait for it": "输出 {name} 已恢复；{n} 个事件等待中",
@@ -188,6 +200,9 @@ PATTERNS: Final[Mapping[str, str]] = {
     "more than one event is meant by {what}: give the whole id, such as {id}": (
         "{what} 对应多个事件：请给出完整 id，例如 {id}"
     ),
+    "the record of event {event} can't be read now: {error}": "事件 {event} 的记录暂时无法读取：{error}",
+    "the record of event {event} is damaged on disk": "事件 {event} 的记录在磁盘上已损坏",
+    "the record of event {event} holds no event": "事件 {event} 的记录中没有事件",
     'there is no state "{state}": give one of {states}': '没有状态 "{state}"：可用 {states}',
     '"{text}" is no time: give one such as {examples}, or how long ago: {spans}': (
         '"{text}" 不是时间：可写 {examples}，或多久之前：{spans}'
