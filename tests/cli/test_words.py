@@ -128,6 +128,12 @@ def test_what_no_pattern_knows_stays_as_it_is(sentence: str) -> None:
     assert translated("zh", sentence) == sentence
 
 
+@pytest.mark.parametrize("part", ["a, such as b", "x is not ", "a list or ", "k: ", "  ", '"'])
+def test_what_somebody_makes_up_to_have_very_many_parts_stays_as_it_is(part: str) -> None:
+    made_up = part * 2000 + "!"
+    assert translated("zh", made_up) == made_up
+
+
 def test_columns_are_counted_in_cells() -> None:
     assert [cells(text) for text in ("", "abc", "事件", "（a）", "é")] == [0, 3, 4, 5, 1]
     assert padded("输出", 6) + "|" == "输出  |"

@@ -24,16 +24,22 @@ _SHAPES: Final = {
 """What some facts look like; any other is as short as it can be, and a part as long as it can be."""
 
 
-def chinese(english: str) -> str | None:
+_DEEPEST: Final = 12
+"""So many parts may stand in each other: more than any sentence has, and a bound for what somebody makes up."""
+
+
+@cache
+def chinese(english: str, deep: int = 0) -> str | None:
     """A line in Chinese; None where no pattern fits."""
-    return next((told for pattern in PATTERNS if (told := _fitted(pattern, english)) is not None), None)
+    return next((told for pattern in PATTERNS if (told := _fitted(pattern, english, deep)) is not None), None)
 
 
-def _fitted(pattern: str, english: str) -> str | None:
+def _fitted(pattern: str, english: str, deep: int) -> str | None:
     match = _expression(pattern).fullmatch(english)
-    if match is None:
+    if match is None or deep == _DEEPEST:
         return None
-    said = {name: chinese(part) if name.isupper() else part for name, part in match.groupdict().items()}
+    parts = match.groupdict().items()
+    said = {name: chinese(part, deep + 1) if name.isupper() else part for name, part in parts}
     return None if None in said.values() else _SLOT.sub(lambda slot: str(said[slot[1]]), PATTERNS[pattern])
 
 
@@ -59,6 +65,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "{n} of {all} outputs can't be reached.": "{all} 个输出中有 {n} 个无法连接。",
     # --- Files
     "this is not UTF-8 text": "不是 UTF-8 文本",
+    "holds a NUL character, which no path, name or text may have": "含有 NUL 字符：路径、名称和文本中都不允许",
     "not TOML: {error}": "不是有效的 TOML：{error}",
     "can't be read: {error}": "无法读取：{error}",
     "can't read {file}: {error}": "无法读取 {file}：{error}",
