@@ -24,7 +24,7 @@ from tests.journal.journals import TINY, a_push
 
 KEEP_ALL = Keep(settled=1e9, dead=1e9)
 KEEP_NOTHING = Keep(settled=-1, dead=1e9)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 Job = dict[str, Any]
 Mend = Callable[[], None]

@@ -13,6 +13,8 @@ from tests.faults.disk import FAIL, KILL, SHORT, Fault
 from tests.faults.forks import Forks
 from tests.faults.past import Past, Round
 
+pytestmark = pytest.mark.timeout(300)
+
 CHANGING = ("write", "fsync", "fdatasync", "ftruncate", "rename", "unlink", "mkdir")
 
 
