@@ -80,20 +80,19 @@ class LeanClient(Client):
         if cmd == "PUBCOMP" or len(packet) < 2:
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         try:
-            refused = _refusal(packet[2:])
+            told = _told(packet[2:]) if len(packet) > 2 else None
         except Exception:  # noqa: BLE001 - paho's reading of what makes no sense raises anything
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        refused = refusal.of_message(*told) if told and told[0].is_failure else None
         self.on_acknowledged(int.from_bytes(packet[:2], "big"), refused)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 
-def _refusal(told: bytes) -> BaseException | None:
-    """What a PUBACK says after the message id means; nothing at all is success."""
-    if not told:
-        return None
+def _told(told: bytes) -> tuple[ReasonCode, Properties]:
+    """What a PUBACK says after the message id; nothing at all would be success."""
     reason = ReasonCode(PacketTypes.PUBACK, "Success")
     reason.unpack(told)
     properties = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
     if len(told) > 1:
         properties.unpack(told[1:])  # type: ignore[no-untyped-call]
-    return refusal.of_message(reason, properties) if reason.is_failure else None
+    return reason, properties
