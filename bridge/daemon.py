@@ -199,4 +199,5 @@ class Daemon:
 
 
 def _keep(settings: Settings) -> Keep:
-    return Keep(settled=settings.journal.keep, dead=settings.journal.keep_dead)
+    journal = settings.journal
+    return Keep(settled=journal.keep, dead=journal.keep_dead, quota=journal.quota)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from bridge import __version__
-from bridge.options import Duration, Size
+from bridge.options import Duration, Share, Size
 from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
@@ -33,6 +33,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class JournalSettings(Struct, frozen=True, kw_only=True):
     """[journal]: what is kept on disk."""
 
+    quota: Annotated[
+        Annotated[Share, Meta(ge=0.01, le=1)] | Annotated[Size, Meta(ge=100_000_000)],
+        Meta(description='What it may take: of the disk, or a size as "20GB".'),
+    ] = Share("20%")
     keep: Annotated[
         Duration, Meta(description="How long events live on after every output has them.", ge=60, le=_YEARS)
     ] = Duration("7d")

@@ -20,6 +20,7 @@ from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
 from bridge.journal.log import FreshPictures, Log, Lost, Record
+from bridge.journal.quota import Room
 from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
 from bridge.journal.retention import Keep, retain
@@ -56,6 +57,8 @@ class Journal:
         """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
+        self.room: Room
+        """What it takes of its disk, once it is open."""
         self._index = folder / "index.sqlite"
         self._writer: Writer
         self._lock = -1
@@ -89,11 +92,14 @@ class Journal:
             raise FileTrouble(f"the journal in {self.folder} can't be read: {error}") from error
         known = Known(self.log, Index(self._index, proven.uuid))
         known.write_index()
-        self._writer = Writer(self.log, known, Tail(self.log, proven.uuid, self.limits, proven.unsynced))
+        tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
+        self.room = Room(self.log, tail.spare, self.limits.segment_bytes)
+        self._writer = Writer(self.log, known, tail, self.room)
         self._writer.answer = self._answer_soon
         self._writer.housekeeping = self._retain
         self._place_cursors(proven, outputs)
         self._writer.open_intake()
+        self._measure()
         log.info("journal open", segments=len(self.log.segments), next=self.log.next, seconds=_since(began))
 
     def _place_cursors(self, proven: Proven, outputs: Mapping[str, From]) -> None:
@@ -149,7 +155,9 @@ class Journal:
         """Bring a push to disk; returns once it surely is there. Raises JournalUnavailable when it can't be."""
         waiting = _Waiting(self._loop.create_future(), events)
         blob, pictures = _blob(push, parsed, events)
-        self._writer.submit(Entry(blob, pack(blob), pictures, waiting))
+        packed = pack(blob)
+        size = len(packed) + sum(map(len, pictures))
+        self._writer.submit(Entry(blob, packed, pictures, size, waiting))
         return await waiting.answer
 
     def _answer_soon(self, answers: list[tuple[Entry, Outcome]]) -> None:
@@ -195,7 +203,7 @@ class Journal:
     @property
     def closed_because(self) -> str | None:
         """Why no push is taken now; None while all is well."""
-        return self._writer.closed_because
+        return self._writer.closed_because or self.room.full_because
 
     @property
     def sync_seconds(self) -> Histogram:
@@ -203,12 +211,25 @@ class Journal:
         return self._writer.tail.sync_seconds
 
     def _retain(self) -> None:
-        cursors, written = list(self.cursors.values()), self._writer.tail.synced_at
-        closed = self._writer.closed_because is not None
-        deleted = retain(self.log, cursors, self.parked, self.keep, now=now_ms(), written=written, closed=closed)
+        self._measure()
+        deleted = retain(
+            self.log,
+            list(self.cursors.values()),
+            self.parked,
+            self.keep,
+            now=now_ms(),
+            written=self._writer.tail.synced_at,
+            closed=self._writer.closed_because is not None,
+            short=self.room.short,
+        )
         if deleted:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)
+            self._measure()
+
+    def _measure(self) -> None:
+        self.room.quota = self.keep.quota
+        self.room.measure()
 
 
 def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBlob, tuple[bytes, ...]]:
@@ -247,9 +268,8 @@ def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBl
 
 def _record(sequence: int, entry: Entry) -> Record:
     """The record of an entry that is on disk now."""
-    size = len(entry.packed) + sum(map(len, entry.pictures))
     pictures = FreshPictures(entry.blob.pictures, entry.pictures)
-    return Record(sequence, size, entry.blob, pictures, entry.waiting.events)
+    return Record(sequence, entry.size, entry.blob, pictures, entry.waiting.events)
 
 
 def _cut(

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
+from bridge.journal.quota import ALL
+from bridge.options import Share, Size
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -24,6 +26,8 @@ class Keep(Struct, frozen=True, kw_only=True):
     """Events that every output has."""
     dead: float
     """Dead letters, and what waits for an output that is no longer configured."""
+    quota: Share | Size = ALL
+    """What the journal's folder may take, not in seconds."""
 
 
 def retain(
@@ -35,23 +39,24 @@ def retain(
     now: int,
     written: int,
     closed: bool = False,
+    short: int = 0,
 ) -> int:
     """Delete segments that are done with; returns how many.
 
     Believes only what cursors have on disk: what is given up here is deleted by a later call. `now` and `written`,
     when something was last brought to disk, are in milliseconds. `closed`: nothing can be brought to disk, so that
-    this says nothing of the clock; then what every output has goes all the same, for it is what makes room.
+    this says nothing of the clock; then what every output has goes all the same, for it is what makes room. `short`: so
+    many bytes are wanted, for which what every output has goes however young it is, and whatever the clock says.
     """
     clock_is_sure = abs(now - written) <= _CLOCK_MS
-    if not clock_is_sure and not closed:
-        return 0
     if clock_is_sure:
         give_up(journal_log, cursors, parked, before=now - int(keep.dead * 1000))
     oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
     deleted = 0
     # A segment's events are at least as old as the segment after it.
     for segment, following in pairwise(journal_log.segments):
-        if following.header.made > now - keep.settled * 1000 or following.base > oldest:
+        is_old = (clock_is_sure or closed) and following.header.made <= now - keep.settled * 1000
+        if following.base > oldest or not (is_old or short > 0):
             break
         try:
             segment.path.unlink(missing_ok=True)
@@ -59,6 +64,7 @@ def retain(
             log.error("a segment can't be deleted", file=str(segment.path), error=str(error))
             break
         journal_log.drop(segment)
+        short -= segment.size
         deleted += 1
     return deleted
 

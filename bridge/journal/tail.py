@@ -16,6 +16,7 @@ from bridge.journal.cursor import now_ms
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
 from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
+from bridge.journal.spare import Spare, give_back
 
 _CACHED: Final = 12_000_000
 """Bytes at the end of the newest segment that stay in the kernel's cache, for outputs that lag a little."""
@@ -29,6 +30,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     segment_bytes: int = 64_000_000
     alignment: int = GROUP_ALIGNMENT
+    spare_bytes: int = 4_000_000
 
 
 class Unsynced(Struct, frozen=True):
@@ -50,6 +52,8 @@ class Tail:
         self.last_sync_seconds = 0.0
         self.synced_at = 0
         """When something was last brought to disk (ms)."""
+        self.spare = Spare(journal_log.folder, limits.spare_bytes)
+        """What the next segment is made of."""
         self._log = journal_log
         self._uuid = uuid
         self._limits = limits
@@ -80,24 +84,27 @@ class Tail:
         path = self._log.folder / file_name(number)
         header = Header(self._uuid, number, base, now_ms())
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._fd = self.spare.take()
             self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
             self._put([encode_header(header), head])
             places = self._copy_unsynced(seed(self._uuid, number))
             self._put([], pad=True)
             self._sync()
+            self.spare.path.rename(path)  # whole, or not at all: a name without a header would have to be explained
             sync_folder(self._log.folder)
             segment = Segment(path, header, places)
         except (FailedWrite, OSError) as error:
             self.close()
-            with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
-                path.unlink()
+            for left_over in (self.spare.path, path):  # nothing was answered from it: it would be dead
+                with contextlib.suppress(OSError):
+                    left_over.unlink()
             raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
         self._unsynced = None
         self._log.add(segment)
         self._drop_blank()
+        self.spare.make()
 
     def append(self, buffers: list[bytes]) -> None:
         """Write a group, padded, and sync it; raises FailedWrite, and then nothing more can be appended here."""
@@ -116,6 +123,8 @@ class Tail:
         """Append no more to this file."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            if self._offset < self.spare.size:
+                give_back(fd)
             with contextlib.suppress(OSError):  # what counts in it has been synced
                 os.close(fd)
 

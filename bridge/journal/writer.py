@@ -14,6 +14,7 @@ from msgspec import Struct
 from bridge.journal.cursor import Cursor, changes_blob
 from bridge.journal.known import Known
 from bridge.journal.log import Log
+from bridge.journal.quota import Room
 from bridge.journal.record import Kind, PushBlob, StateBlob, fixed_part, pack
 from bridge.journal.tail import FailedWrite, Tail
 
@@ -26,6 +27,8 @@ _PATIENCE: Final = 0.25
 _CURSOR_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _RETENTION_SECONDS: Final = 60.0
+_FULL_SECONDS: Final = 1.0
+"""While there is no room, how often it is looked for."""
 _NEVER: Final = float("inf")
 
 
@@ -50,6 +53,8 @@ class Entry(Struct, frozen=True):
     packed: bytes
     """The blob's bytes: packed by who submits it, so that one that can't be packed harms nobody else."""
     pictures: tuple[bytes, ...]
+    size: int
+    """Bytes of it all."""
     waiting: Any
     """Who waits; the writer only hands it back with the outcome."""
 
@@ -65,10 +70,11 @@ class Job(Struct, frozen=True):
 class Writer:
     """Appends groups to the log. All methods but the first few belong to its thread."""
 
-    def __init__(self, journal_log: Log, known: Known, tail: Tail) -> None:
+    def __init__(self, journal_log: Log, known: Known, tail: Tail, room: Room) -> None:
         self.log = journal_log
         self.known = known
         self.tail = tail
+        self.room = room
         self.cursors: list[Cursor] = []
         self.next_number = 1
         """The number of the next new output."""
@@ -78,6 +84,8 @@ class Writer:
         """Called from the thread once the outcome of a group is certain."""
         self.housekeeping: Callable[[], None] = lambda: None
         """Retention; called from the thread now and then, and before each try to take pushes again."""
+        self.held: Callable[[], str] = lambda: ""
+        """Who holds what is in the log, for a sentence that says that it is full."""
         self._queue: queue.SimpleQueue[Entry | Job | None] = queue.SimpleQueue()
         self._cursors_due = self._reopen_due = _NEVER
         self._retention_due = time.monotonic() + _RETENTION_SECONDS
@@ -160,7 +168,7 @@ class Writer:
             while isinstance(item, Entry):
                 group.append(item)
                 buffers += 1 + len(item.pictures)
-                size += len(item.packed) + sum(map(len, item.pictures))
+                size += item.size
                 if buffers >= _GROUP_BUFFERS or size >= _GROUP_BYTES:
                     break
                 item = self._next_of(group)
@@ -184,8 +192,8 @@ class Writer:
         if self._reopen_due <= now < _NEVER:
             self._reopen()
         if self._retention_due <= now < _NEVER:
-            self._retention_due = now + _RETENTION_SECONDS
             self.housekeeping()
+            self._retention_due = now + (_FULL_SECONDS if self.room.full_because else _RETENTION_SECONDS)
             self._note_moves()
         if self._cursors_due <= now:
             self._log_cursors()
@@ -232,17 +240,33 @@ class Writer:
             self.known.note(first, (entry.blob for entry in fresh))
         return outcomes
 
+    def _admit(self, entries: list[Entry]) -> None:
+        """Make sure that there is room for entries; raises JournalUnavailable."""
+        size = sum(entry.size for entry in entries)
+        if not size or self.room.has(size):
+            return
+        if self.room.full_because is None:
+            self.housekeeping()
+            if self.room.has(size):
+                return
+            self.room.refuse(size, self.held())
+            self._retention_due = time.monotonic() + _FULL_SECONDS
+        raise JournalUnavailable(self.room.full_because)
+
     def _write(self, entries: list[Entry]) -> None:
         """Bring entries and the cursors' progress to disk as one group; raises JournalUnavailable."""
         try:
             if self.tail.full:
                 self.begin_segment()
+                self._retention_due = 0.0
+            self._admit(entries)
             try:
                 self._write_group(entries)
             except FailedWrite as failure:
                 # What may or may not be in that file is dead by the rule: the next one begins at the same sequence.
                 log.error("writing to the journal failed; going on in a new segment", error=str(failure))
                 self.begin_segment()
+                self._admit(entries)
                 self._write_group(entries)
         except FailedWrite as failure:
             self.close_intake(str(failure))
@@ -251,6 +275,7 @@ class Writer:
     def _write_group(self, entries: list[Entry]) -> None:
         segment = self.log.segments[-1]
         sequence, offset = self.log.next, self.tail.offset
+        began = offset
         progress = [(cursor, cursor.progress()) for cursor in self.cursors if cursor.moved]
         buffers: list[bytes] = []
         if progress:
@@ -268,6 +293,7 @@ class Writer:
         for place in places:
             segment.note(*place)
         self.log.next = sequence
+        self.room.take(self.tail.offset - began)
         for cursor, made in progress:
             cursor.logged(made)
         self._note_moves()

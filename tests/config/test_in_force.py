@@ -43,6 +43,7 @@ listen = "0.0.0.0:8600"
 max_body = "16MB"
 
 [journal]
+quota = "20%"
 keep = "7d"
 keep_dead = "30d"
 

@@ -20,7 +20,7 @@ from bridge.normalizer import Cutout, Key, Parsed, Push
 from bridge.testing.sample import sample_event
 
 FOR_EVER = Keep(settled=1e9, dead=1e9)
-TINY = Limits(segment_bytes=24_576, alignment=4096)
+TINY = Limits(segment_bytes=24_576, alignment=4096, spare_bytes=65_536)
 ONE_OUTPUT: Mapping[str, From] = {"out": "oldest"}
 
 

@@ -1,0 +1,111 @@
+"""Room on the disk: how much more the journal may take, by its quota and by what the file system has left."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import structlog
+
+from bridge.journal.cursor import Cursor
+from bridge.journal.log import Log
+from bridge.journal.spare import Spare
+from bridge.options import Share, Size
+
+log = structlog.get_logger("boxbridge.journal")
+
+ALL: Final = Share("100%")
+_RESERVE_BYTES: Final = 256_000_000
+_RESERVE_SHARE: Final = 0.02
+"""What is left free for others on the disk, and for the index: this share of it, up to so many bytes."""
+_MARGIN_SHARE: Final = 0.05
+_DAY_MS: Final = 86_400_000
+
+
+class Room:
+    """What the journal has taken of its disk, and may still take. Belongs to the writer's thread; figures are free."""
+
+    def __init__(self, journal_log: Log, spare: Spare, segment_bytes: int) -> None:
+        self.quota: Share | Size = ALL
+        """What the folder may take: of the file system, or so many bytes."""
+        self.taken = 0
+        """Bytes in the folder."""
+        self.limit = 1
+        """Bytes that the folder may have now: the quota, or less where others have filled the disk."""
+        self.full_because: str | None = None
+        """Why no push is taken for want of room; None while there is some."""
+        self._log = journal_log
+        self._spare = spare
+        self._segment_bytes = segment_bytes
+        self._wanted = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still be taken; negative where it is over its limit."""
+        return self.limit - self.taken
+
+    @property
+    def _margin(self) -> int:
+        """So much should be left: pushes are taken again from there on."""
+        return min(self._segment_bytes, int(self.limit * _MARGIN_SHARE))
+
+    @property
+    def short(self) -> int:
+        """Bytes that should be freed, be it of what would be kept longer."""
+        return max(0, 2 * self._margin - self.left, self._wanted - self.left)
+
+    def measure(self) -> None:
+        """Look at the disk again, and see whether pushes can be taken."""
+        try:
+            with os.scandir(self._log.folder) as entries:
+                self.taken = sum(entry.stat().st_blocks * 512 for entry in entries)
+            disk = os.statvfs(self._log.folder)
+        except OSError as error:
+            log.error("the room on the disk can't be measured", folder=str(self._log.folder), error=str(error))
+            return
+        total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+        quota = int(total * self.quota) if isinstance(self.quota, Share) else int(self.quota)
+        self.limit = max(1, min(quota, self.taken + free - int(min(_RESERVE_BYTES, total * _RESERVE_SHARE))))
+        if not self._spare.is_there:
+            self._spare.make()
+        if self.full_because and self._spare.is_there and self.left >= max(self._margin, self._wanted):
+            log.info("there is room again: the journal takes pushes", left=self.left)
+            self.full_because = None
+            self._wanted = 0
+
+    def has(self, size: int) -> bool:
+        """Whether so many bytes may be taken, without looking again."""
+        return self.full_because is None and self._spare.is_there and size <= self.left
+
+    def take(self, size: int) -> None:
+        """So many bytes were written."""
+        self.taken += size
+
+    def refuse(self, size: int, held: str) -> None:
+        """Take no push until there is room again, for as much as this one; `held`: who holds what is there."""
+        self._wanted = size
+        self.full_because = f"the journal is full, {as_bytes(self.taken)} of {as_bytes(self.limit)}{held}"
+        log.error("the journal is full; devices are told to try again", taken=self.taken, limit=self.limit,
+                  held=held.strip(", ") or None)  # fmt: skip
+
+
+def as_bytes(size: float) -> str:
+    """A size for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def settled_bytes(journal_log: Log, cursors: list[Cursor]) -> int:
+    """Bytes at the log's beginning that every output is done with: they go where room is wanted."""
+    oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
+    return sum(segment.size for segment in journal_log.segments if segment.end is not None and segment.end <= oldest)
+
+
+def bytes_per_second(journal_log: Log, now: int) -> float:
+    """At what rate the log grew in the last day, or for as long as there is something of it; `now` in ms."""
+    lately = [segment for segment in journal_log.segments if segment.header.made > now - _DAY_MS]
+    if not lately:
+        return 0.0
+    return sum(segment.size for segment in lately) / max(60.0, (now - lately[0].header.made) / 1000)
