@@ -31,7 +31,7 @@ def reload_command(config: Path | None) -> None:
     for key in answer["after_restart"]:
         print(f"but a new {key} is taken over by a restart only")
     for name in answer["dropped"]:
-        print(f"but it has no output {name} any more: it is stopped, and what waits for it is kept for keep_dead")
+        print(f"but it has no output {name} any more: it is stopped, its backlog is kept")
 
 
 def _page(status: dict[str, Any]) -> str:

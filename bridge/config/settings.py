@@ -69,6 +69,10 @@ class OutputSettings(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
     from_: Annotated[
         Literal["now", "oldest"], Meta(description="Where a new output begins: with the next event, or the oldest.")
     ] = "now"
+    backlog: Annotated[
+        Annotated[Duration, Meta(ge=3600, le=_YEARS)] | Annotated[Size, Meta(ge=1_000_000)] | Literal["all"],
+        Meta(description='What it may hold back while it is away, also as "5GB" or "all"; the rest is skipped.'),
+    ] = Duration("30d")
     in_flight: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(description="Events under way at once; 64, or 1 for a plain `deliver`.", examples=[64]),

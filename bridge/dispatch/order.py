@@ -22,6 +22,7 @@ class Order:
 
     def __init__(self, cursor: Cursor, journal: Journal) -> None:
         self._cursor = cursor
+        self._given_up = cursor.given_up
         self._journal = journal
         self._again: list[int] = []
         """A heap of sequences that were taken before and are to be delivered as soon as may be."""
@@ -37,6 +38,8 @@ class Order:
 
     def next(self, failures: int) -> int | None:
         """Take the next sequence; None where nothing is due. `failures`: of the output, in a row."""
+        if self._cursor.given_up != self._given_up:
+            self._forget_given_up()
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             heapq.heappush(self._again, heapq.heappop(self._later)[1])
@@ -45,6 +48,12 @@ class Order:
         if self._again[0] == self._suspect and self._followers():
             return self._follower(failures)
         return heapq.heappop(self._again)
+
+    def _forget_given_up(self) -> None:
+        """Let go of what the cursor has no longer open: its backlog was more than it may be."""
+        self._given_up = self._cursor.given_up
+        self._again = sorted(filter(self._cursor.is_open, self._again))
+        self._later = sorted(entry for entry in self._later if self._cursor.is_open(entry[1]))
 
     def again(self, sequence: int) -> None:
         """Deliver it as soon as may be: nothing was wrong with it."""

@@ -15,6 +15,7 @@ from msgspec import Struct
 from bridge.errors import FileTrouble
 from bridge.event import Event, encode_document
 from bridge.figures import Histogram
+from bridge.journal.backlog import Holder, holder
 from bridge.journal.cursor import Cursor, now_ms
 from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
@@ -54,7 +55,7 @@ class Journal:
         self.cursors: dict[str, Cursor] = {}
         """By the output's name; those of outputs that are no longer configured too."""
         self.parked: list[Cursor] = []
-        """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
+        """Cursors of outputs that are no longer configured: they hold back what their `backlog` says."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
         self.room: Room
@@ -110,6 +111,7 @@ class Journal:
             if name not in self.cursors:
                 self._new_cursor(name, from_ if proven.all_outputs else "oldest")
         self._writer.cursors = list(self.cursors.values())
+        self._writer.held = self._held
         self.configure(outputs)
 
     def _new_cursor(self, name: str, from_: From) -> None:
@@ -118,9 +120,17 @@ class Journal:
         self._writer.next_number += 1
 
     def configure(self, outputs: Iterable[str]) -> None:
-        """Say which outputs are configured now; the rest are parked."""
+        """Say which outputs are configured now; the rest are parked. What each may hold back is taken from `keep`."""
         names = set(outputs)
         self.parked = [cursor for cursor in self.cursors.values() if cursor.name not in names]
+        changed = False
+        for cursor in self.cursors.values():
+            removed = 0 if cursor.name in names else cursor.removed or now_ms()
+            backlog = self.keep.backlog.get(cursor.name, cursor.backlog)
+            changed = changed or (removed, backlog) != (cursor.removed, cursor.backlog)
+            cursor.removed, cursor.backlog = removed, backlog
+        if changed and self._writer.is_running:
+            self._writer.submit(Job(self._writer.open_intake, lambda _: None))  # the next segment's state has it
 
     async def place_output(self, name: str, from_: From) -> Cursor:
         """The cursor of an output, made where it is new, as after a reload.
@@ -215,7 +225,6 @@ class Journal:
         deleted = retain(
             self.log,
             list(self.cursors.values()),
-            self.parked,
             self.keep,
             now=now_ms(),
             written=self._writer.tail.synced_at,
@@ -226,6 +235,14 @@ class Journal:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)
             self._measure()
+
+    def holder(self) -> Holder | None:
+        """Which output holds the oldest part of the log."""
+        return holder(self.log, list(self.cursors.values()))
+
+    def _held(self) -> str:
+        held_by = self.holder()
+        return f", held by {held_by}" if held_by else ""
 
     def _measure(self) -> None:
         self.room.quota = self.keep.quota

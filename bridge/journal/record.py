@@ -105,6 +105,18 @@ class OpenEntry(Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
+class SkippedEntry(Struct, frozen=True, array_like=True):
+    """A range in which an output was passed by for good."""
+
+    sequence: int
+    until: int
+    count: int
+    """How many events; fewer than the range has, where others in it were delivered."""
+    when: int
+    """When it last grew."""
+    reason: str
+
+
 class OutputEntry(Struct, frozen=True, array_like=True):
     """Where one output stands."""
 
@@ -116,6 +128,11 @@ class OutputEntry(Struct, frozen=True, array_like=True):
     next: int
     """The first sequence that it never took."""
     open: tuple[OpenEntry, ...] = ()
+    skipped: tuple[SkippedEntry, ...] = ()
+    removed: int = 0
+    """Since when it is no longer configured, or 0."""
+    backlog: str = "30d"
+    """What it may hold back, as the configuration has it: that of one that is removed is written nowhere else."""
 
 
 class StateBlob(Struct, frozen=True, array_like=True):

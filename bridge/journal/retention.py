@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
 import structlog
 from msgspec import Struct
 
+from bridge.journal.backlog import bound
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.journal.quota import ALL
@@ -25,15 +27,16 @@ class Keep(Struct, frozen=True, kw_only=True):
     settled: float
     """Events that every output has."""
     dead: float
-    """Dead letters, and what waits for an output that is no longer configured."""
+    """Dead letters."""
     quota: Share | Size = ALL
     """What the journal's folder may take, not in seconds."""
+    backlog: Mapping[str, str] = {}
+    """What each output may hold back, as the configuration has it."""
 
 
 def retain(
     journal_log: Log,
     cursors: list[Cursor],
-    parked: list[Cursor],
     keep: Keep,
     *,
     now: int,
@@ -49,8 +52,9 @@ def retain(
     many bytes are wanted, for which what every output has goes however young it is, and whatever the clock says.
     """
     clock_is_sure = abs(now - written) <= _CLOCK_MS
+    bound(journal_log, cursors, now=now, clock_is_sure=clock_is_sure)
     if clock_is_sure:
-        give_up(journal_log, cursors, parked, before=now - int(keep.dead * 1000))
+        _expire(cursors, now - int(keep.dead * 1000))
     oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
     deleted = 0
     # A segment's events are at least as old as the segment after it.
@@ -69,14 +73,9 @@ def retain(
     return deleted
 
 
-def give_up(journal_log: Log, cursors: list[Cursor], parked: list[Cursor], *, before: int) -> None:
-    """Let dead letters go that died before a time, and what removed outputs did not take that is older than it."""
+def _expire(cursors: list[Cursor], before: int) -> None:
+    """Let dead letters go that died before a time (ms)."""
     for cursor in cursors:
         expired = cursor.expire(before)
         if expired:
             log.warning("dead letters expired", output=cursor.name, count=expired)
-    old = max((following.base for following in journal_log.segments[1:] if following.header.made <= before), default=0)
-    for cursor in parked:
-        skipped = cursor.skip_to(old)
-        if skipped:
-            log.warning("events of a removed output were given up", output=cursor.name, count=skipped)

@@ -102,6 +102,11 @@ class Writer:
         """Begin taking entries."""
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes entries and jobs."""
+        return self._thread.is_alive()
+
     def submit(self, item: Entry | Job) -> None:
         """Hand over a push, or something to do; it is answered in any case."""
         self._queue.put(item)

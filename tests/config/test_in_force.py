@@ -54,6 +54,7 @@ listen = "127.0.0.1:8601"
 type = "hook"
 enabled = true
 from = "now"
+backlog = "30d"
 timeout = "30s"
 retry_for = "24h"
 key = "<secret>"

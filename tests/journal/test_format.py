@@ -99,7 +99,7 @@ def body_of(push: list[Any]) -> bytes:
 
 def open_sequences(reading: Reading, name: str) -> set[int]:
     """What an output has open, dead letters included, as state and changes say."""
-    which, _, _, next_, entries = next(output for output in reading.state[1] if output[1] == name)
+    which, _, _, next_, entries, *_ = next(output for output in reading.state[1] if output[1] == name)
     open_ = {entry[0] for entry in entries}
     for moves, changes in reading.changes:
         mine = [change for change in changes if change[0] == which]
@@ -143,7 +143,7 @@ async def test_it_knows_where_outputs_stand(tmp_path: Path) -> None:
         cursor.bury(3, 2, "refused")
         await store(journal, "group")
         cursor.settle(4, "none")
-        cursor.skip_to(9)
+        cursor.skip_to(9, "too much")
         cursor.take(10)
         expected = {entry.sequence for entry in [*cursor.open_entries(), *cursor.dead_letters()]}
     reading = read_folder(tmp_path)
@@ -174,6 +174,7 @@ async def test_it_takes_neither_the_dead_nor_the_damaged(tmp_path: Path, monkeyp
         record.StateBlob,
         record.OutputEntry,
         record.OpenEntry,
+        record.SkippedEntry,
         record.ChangesBlob,
         record.Change,
     ],

@@ -44,7 +44,7 @@ def run(journal: Journal, keep: Keep, *, in_days: float = 0.0, silent: bool = Fa
     """Retention as it would run some time from now."""
     now = now_ms() + int(in_days * DAY)
     written = now - (DAY if silent else 0)
-    return retain(journal.log, list(journal.cursors.values()), journal.parked, keep, now=now, written=written)
+    return retain(journal.log, list(journal.cursors.values()), keep, now=now, written=written)
 
 
 @pytest.fixture(autouse=True)
