@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,40 @@ def _page(status: dict[str, Any]) -> str:
         *(f"  odd field   {o['device']}   {o['field']}, {o['count']} times" for o in status["odd_fields"]),
         *(_output(lane) for lane in status["outputs"]),
         *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
-        f"  journal     {journal['bytes'] / 1e6:,.1f} MB in {journal['segments']} segments",
+        *_room(journal),
         *([f"              TAKES NOTHING: {journal['closed_because']}"] if journal["closed_because"] else []),
         *(
             f"              keeps {count} events for {name}, which is no longer configured"
             for name, count in journal["parked"].items()
         ),
+        *(f"              {name} {_missed(missed)}" for name, missed in journal["skipped"].items()),
     ]
     return "\n".join(lines)
+
+
+def _room(journal: dict[str, Any]) -> Iterator[str]:
+    """How full it is and who holds it, and for how long there is room."""
+    room, holder = journal["room"], journal["held_by"]
+    held = f", held by {_holder(holder)}" if holder else ""
+    yield f"  journal     {100 * room['held']:.0f} % full{held}"
+    hours = "" if room["hours_left"] is None else f", {room['hours_left']:,.0f} h of room at the last day's rate"
+    size = f"{room['taken'] / 1e6:,.1f} of {room['limit'] / 1e6:,.1f} MB"
+    yield f"              {size} in {journal['segments']} segments{hours}"
+
+
+def _holder(holder: dict[str, Any]) -> str:
+    name, events = holder["output"], f"{holder['events']:,} events"
+    if not holder["removed"]:
+        return f"{name}, {events}"
+    return f"{name} (removed {_day(holder['removed'])}), {events}: boxbridge outputs forget {name}"
+
+
+def _missed(missed: dict[str, Any]) -> str:
+    return f"missed {missed['count']:,} events, the last on {_day(missed['when'])}: {missed['reason']}"
+
+
+def _day(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000).astimezone():%Y-%m-%d}"
 
 
 def _output(lane: dict[str, Any]) -> str:

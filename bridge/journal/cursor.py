@@ -147,6 +147,11 @@ class Cursor:
         """How many dead letters there are."""
         return len(self._dead)
 
+    @property
+    def skipped_events(self) -> int:
+        """How many events it was passed by for good."""
+        return sum(one.count for one in self.skipped)
+
     def waiting(self, log_next: int) -> int:
         """How many events wait or are under way."""
         return max(0, log_next - self.next) + len(self._open)

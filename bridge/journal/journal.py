@@ -21,7 +21,7 @@ from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
 from bridge.journal.log import FreshPictures, Log, Lost, Record
-from bridge.journal.quota import Room
+from bridge.journal.quota import Outlook, Room
 from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
 from bridge.journal.retention import Keep, retain
@@ -235,6 +235,15 @@ class Journal:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)
             self._measure()
+
+    @property
+    def written(self) -> dict[str, int]:
+        """Bytes written since the start, to the log and to the index: what a card or disk wears by."""
+        return {"log": self._writer.tail.written, "index": self._writer.known.bytes_written}
+
+    def outlook(self) -> Outlook:
+        """How much room there is, and for how long."""
+        return self.room.outlook(list(self.cursors.values()), now_ms())
 
     def holder(self) -> Holder | None:
         """Which output holds the oldest part of the log."""

@@ -49,6 +49,11 @@ class Known:
         """Whether no more can be remembered until the index can be written."""
         return len(self._unindexed) >= _UNINDEXED_LIMIT
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes written to the index since the start."""
+        return self._index.written
+
     def find(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The sequences under which these very pushes lie in the log, whole; of the others there is nothing."""
         found: dict[Key, int] = {}

@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
@@ -20,6 +21,20 @@ _RESERVE_SHARE: Final = 0.02
 """What is left free for others on the disk, and for the index: this share of it, up to so many bytes."""
 _MARGIN_SHARE: Final = 0.05
 _DAY_MS: Final = 86_400_000
+_LEAST_SECONDS: Final = 600.0
+"""From less than that no rate is told: a start writes a little, and pushes come in bursts."""
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """How the journal's room stands, for people."""
+
+    taken: int
+    limit: int
+    """Bytes that the folder has, and may have."""
+    held: float
+    """Which part of that is held by what some output has not; from 0 to 1."""
+    hours_left: float | None
+    """How long there is room at the last day's rate if no output takes anything more; None where nothing came."""
 
 
 class Room:
@@ -53,6 +68,26 @@ class Room:
     def short(self) -> int:
         """Bytes that should be freed, be it of what would be kept longer."""
         return max(0, 2 * self._margin - self.left, self._wanted - self.left)
+
+    def outlook(self, cursors: list[Cursor], now: int) -> Outlook:
+        """How it stands; `now` in ms. What every output has is room as well: it yields."""
+        oldest = min((cursor.low for cursor in cursors), default=self._log.next)
+        before = (one for one in self._log.segments if one.end is not None and one.end <= oldest)
+        settled = sum(segment.size for segment in before)
+        rate = self._bytes_per_second(now)
+        return Outlook(
+            taken=self.taken,
+            limit=self.limit,
+            held=min(1.0, max(0, self.taken - settled) / self.limit),
+            hours_left=max(0, self.left + settled) / rate / 3600 if rate else None,
+        )
+
+    def _bytes_per_second(self, now: int) -> float:
+        """At what rate the log grew in the last day, or since there is something of it."""
+        lately = [segment for segment in self._log.segments if segment.header.made > now - _DAY_MS]
+        if not lately:
+            return 0.0
+        return sum(segment.size for segment in lately) / max(_LEAST_SECONDS, (now - lately[0].header.made) / 1000)
 
     def measure(self) -> None:
         """Look at the disk again, and see whether pushes can be taken."""
@@ -95,17 +130,3 @@ def as_bytes(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size:.0f} B"
-
-
-def settled_bytes(journal_log: Log, cursors: list[Cursor]) -> int:
-    """Bytes at the log's beginning that every output is done with: they go where room is wanted."""
-    oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
-    return sum(segment.size for segment in journal_log.segments if segment.end is not None and segment.end <= oldest)
-
-
-def bytes_per_second(journal_log: Log, now: int) -> float:
-    """At what rate the log grew in the last day, or for as long as there is something of it; `now` in ms."""
-    lately = [segment for segment in journal_log.segments if segment.header.made > now - _DAY_MS]
-    if not lately:
-        return 0.0
-    return sum(segment.size for segment in lately) / max(60.0, (now - lately[0].header.made) / 1000)

@@ -50,6 +50,8 @@ class Tail:
     def __init__(self, journal_log: Log, uuid: bytes, limits: Limits, unsynced: Unsynced | None) -> None:
         self.sync_seconds = Histogram()
         self.last_sync_seconds = 0.0
+        self.written = 0
+        """Bytes written since the start."""
         self.synced_at = 0
         """When something was last brought to disk (ms)."""
         self.spare = Spare(journal_log.folder, limits.spare_bytes)
@@ -140,6 +142,7 @@ class Tail:
             size = sum(map(len, part))
             written = os.writev(self._fd, part)
             self._offset += written
+            self.written += written
             if written != size:
                 with contextlib.suppress(OSError):  # all of it is dead; only the room is wanted back
                     os.ftruncate(self._fd, self._offset - written)

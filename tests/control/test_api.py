@@ -115,8 +115,12 @@ async def test_the_status_says_how_everything_stands(tmp_path: Path, far: Far) -
     assert list(status["devices"]) == ["DMB3160PWC21J00001"]
     ((refusal),) = status["refused"]
     assert (refusal["peer"], refusal["count"]) == ("127.0.0.1", 1)
+    room = status["journal"].pop("room")
+    assert 0 < room["taken"] < room["limit"]
+    assert 0 < room["held"] < 1
+    assert room["hours_left"] > 1
     assert status["journal"] | {"bytes": 0} == {
-        "bytes": 0, "segments": 1, "next": 2, "closed_because": None, "parked": {},
+        "bytes": 0, "segments": 1, "next": 2, "closed_because": None, "parked": {}, "held_by": None, "skipped": {},
     }  # fmt: skip
     assert status["journal"]["bytes"] > 4096
     (sink,) = status["outputs"]

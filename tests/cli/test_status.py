@@ -1,0 +1,36 @@
+"""The page of `boxbridge status`: how full the journal is, and who holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.cli.status import _missed, _room
+
+JOURNAL: dict[str, Any] = {
+    "segments": 52,
+    "room": {"taken": 3_300_000_000, "limit": 4_000_000_000, "held": 0.82, "hours_left": 41.3},
+    "held_by": {"output": "erp", "events": 71_204, "removed": 1_790_942_400_000},
+}
+
+
+def test_a_removed_output_that_holds_the_journal_is_named_with_what_to_do() -> None:
+    assert list(_room(JOURNAL)) == [
+        "  journal     82 % full, held by erp (removed 2026-10-02), 71,204 events: boxbridge outputs forget erp",
+        "              3,300.0 of 4,000.0 MB in 52 segments, 41 h of room at the last day's rate",
+    ]
+
+
+def test_one_that_is_there_is_only_named() -> None:
+    assert next(iter(_room(JOURNAL | {"held_by": {"output": "erp", "events": 3, "removed": 0}}))) == (
+        "  journal     82 % full, held by erp, 3 events"
+    )
+
+
+def test_without_pushes_there_is_no_rate() -> None:
+    lines = list(_room(JOURNAL | {"held_by": None, "room": JOURNAL["room"] | {"hours_left": None}}))
+    assert lines == ["  journal     82 % full", "              3,300.0 of 4,000.0 MB in 52 segments"]
+
+
+def test_what_was_missed_is_told_with_its_reason() -> None:
+    missed = {"count": 71_204, "when": 1_790_942_400_000, "reason": "more than its backlog of 30d waited"}
+    assert _missed(missed) == "missed 71,204 events, the last on 2026-10-02: more than its backlog of 30d waited"
