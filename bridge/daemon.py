@@ -200,7 +200,9 @@ def _keep(settings: Settings) -> Keep:
     journal = settings.journal
     return Keep(
         settled=journal.keep,
+        history=journal.history,
         dead=journal.keep_dead,
         quota=journal.quota,
+        when_full=journal.when_full,
         backlog={name: str(output.backlog) for name, output in settings.output.items()},
     )

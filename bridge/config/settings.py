@@ -37,9 +37,16 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
         Annotated[Share, Meta(ge=0.01, le=1)] | Annotated[Size, Meta(ge=100_000_000)],
         Meta(description='What it may take: of the disk, or a size as "20GB".'),
     ] = Share("20%")
+    when_full: Annotated[
+        Literal["refuse", "shed_pictures"],
+        Meta(description="What goes first: new pushes, or the oldest pictures that wait."),
+    ] = "refuse"
     keep: Annotated[
         Duration, Meta(description="How long events live on after every output has them.", ge=60, le=_YEARS)
     ] = Duration("7d")
+    history: Annotated[
+        Duration, Meta(description="How long they live on without pictures; less than keep: not at all.", le=_YEARS)
+    ] = Duration("400d")
     keep_dead: Annotated[Duration, Meta(description="How long dead letters are kept.", ge=3600, le=_YEARS)] = Duration(
         "30d"
     )

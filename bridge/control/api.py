@@ -206,7 +206,9 @@ async def _event(house: House, what: str, part: str) -> Response:
     except DecodeError as error:
         raise _Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
     if not isinstance(read, Record):
-        raise _Missing(f"the record of event {row.id} is damaged on disk")
+        raise _Missing(
+            f"event {row.id} is no longer kept" if read.let_go else f"the record of event {row.id} is damaged on disk"
+        )
     if found is None:
         raise _Missing(f"the record of event {row.id} holds no event")
     try:

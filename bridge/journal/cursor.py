@@ -60,6 +60,8 @@ class Cursor:
         self._lock = Lock()
         self.low = min([entry.next, *self._open, *self._dead])
         """The oldest sequence that the log must keep for this output, dead letters included, as the disk knows it."""
+        self.passed = min([entry.next, *self._open])
+        """The same without dead letters."""
 
     # --- The loop's side
 
@@ -190,13 +192,18 @@ class Cursor:
             self._folded = False
             del self._changes[: len(progress.changes)]
             self._logged_next = progress.next
-            self.low = min(
+            self.passed = min(
                 progress.next,
                 min(self._open, default=progress.next),
-                min(self._dead, default=progress.next),
                 # Settled in memory only: the disk still has it open or dead.
                 min((change.sequence for change in self._changes), default=progress.next),
             )
+            self.low = min(self.passed, min(self._dead, default=self.passed))
+
+    def pinned(self) -> set[int]:
+        """The dead letters, as memory or the disk knows them."""
+        with self._lock:
+            return {*self._dead, *(change.sequence for change in self._changes)}
 
     def entry(self) -> OutputEntry:
         """The whole state."""

@@ -17,6 +17,7 @@ from bridge.event import Event, encode_document
 from bridge.figures import Histogram
 from bridge.journal.backlog import Holder, holder
 from bridge.journal.cursor import Cursor, now_ms
+from bridge.journal.history import Thinning, merge
 from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
@@ -24,7 +25,8 @@ from bridge.journal.log import FreshPictures, Log, Lost, Record
 from bridge.journal.quota import Outlook, Room
 from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
-from bridge.journal.retention import Keep, retain
+from bridge.journal.retention import Keep, is_sure, retain
+from bridge.journal.rewrite import remove_unfinished
 from bridge.journal.segment import NewerFormat
 from bridge.journal.tail import Limits, Tail
 from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
@@ -91,6 +93,7 @@ class Journal:
             raise FileTrouble(f"{error}; start the newer version, or set the folder aside") from error
         except OSError as error:
             raise FileTrouble(f"the journal in {self.folder} can't be read: {error}") from error
+        remove_unfinished(self.folder)
         known = Known(self.log, Index(self._index, proven.uuid))
         known.write_index()
         tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
@@ -99,8 +102,8 @@ class Journal:
         self._writer.answer = self._answer_soon
         self._writer.housekeeping = self._retain
         self._place_cursors(proven, outputs)
-        self._writer.open_intake()
         self._measure()
+        self._writer.open_intake()
         log.info("journal open", segments=len(self.log.segments), next=self.log.next, seconds=_since(began))
 
     def _place_cursors(self, proven: Proven, outputs: Mapping[str, From]) -> None:
@@ -222,12 +225,13 @@ class Journal:
 
     def _retain(self) -> None:
         self._measure()
+        now, written = now_ms(), self._writer.tail.synced_at
         deleted = retain(
             self.log,
             list(self.cursors.values()),
             self.keep,
-            now=now_ms(),
-            written=self._writer.tail.synced_at,
+            now=now,
+            written=written,
             closed=self._writer.closed_because is not None,
             short=self.room.short,
         )
@@ -235,6 +239,16 @@ class Journal:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)
             self._measure()
+        self._thin(now if is_sure(now, written) else 0)
+
+    def _thin(self, age_since: int) -> None:
+        thinning = Thinning(self.log, list(self.cursors.values()), self.keep)
+        rewritten = thinning.thin(age_since, self.room.short) or merge(self.log, self.limits.segment_bytes)
+        if rewritten:
+            log.info("segments rewritten without what is no longer to be kept", count=rewritten)
+            self._loop.call_soon_threadsafe(self.log.forget_read)
+            self._measure()
+            self._writer.look_again()
 
     @property
     def written(self) -> dict[str, int]:

@@ -84,7 +84,7 @@ class Known:
         try:
             record = self._log.read_blocking(sequence)
             if isinstance(record, Record) and record.blob.key == key:
-                for entry in record.blob.pictures:
+                for entry in record.blob.pictures if record.has_pictures else ():
                     record.pictures.read_blocking(entry.sha256)
                 found[key] = record.sequence
         except (OSError, PictureLost) as error:

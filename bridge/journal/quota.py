@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -92,8 +94,7 @@ class Room:
     def measure(self) -> None:
         """Look at the disk again, and see whether pushes can be taken."""
         try:
-            with os.scandir(self._log.folder) as entries:
-                self.taken = sum(entry.stat().st_blocks * 512 for entry in entries)
+            self.taken = bytes_in(self._log.folder)
             disk = os.statvfs(self._log.folder)
         except OSError as error:
             log.error("the room on the disk can't be measured", folder=str(self._log.folder), error=str(error))
@@ -122,6 +123,16 @@ class Room:
         self.full_because = f"the journal is full, {as_bytes(self.taken)} of {as_bytes(self.limit)}{held}"
         log.error("the journal is full; devices are told to try again", taken=self.taken, limit=self.limit,
                   held=held.strip(", ") or None)  # fmt: skip
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes that the files of a folder take of the disk; raises OSError."""
+    taken = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # SQLite's files come and go
+                taken += entry.stat().st_blocks * 512
+    return taken
 
 
 def as_bytes(size: float) -> str:

@@ -214,7 +214,7 @@ def seed(uuid: bytes, segment: int) -> int:
     return zlib.crc32(uuid + segment.to_bytes(8, "little"))
 
 
-def fixed_part(kind: Kind, sequence: int, count: int, blob: bytes, tail_size: int, seed: int) -> bytes:
+def fixed_part(kind: int, sequence: int, count: int, blob: bytes, tail_size: int, seed: int) -> bytes:
     """Prefix and blob, ready to be written."""
     prefix = _UNSEALED.pack(MAGIC, kind, count, len(blob), tail_size, sequence)
     own = zlib.crc32(prefix, seed)

@@ -116,7 +116,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
     A record that runs past the end of the file is torn: its push was never answered. Any other that is damaged may
     have been answered, and keeps its sequence, so that it is named as lost.
     """
-    next_ = newest.base
+    next_ = max(newest.base, newest.header.limit)
     blank = True
     sound: list[Found] = []
     damage: list[dict[str, Any]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from msgspec import Struct
@@ -25,11 +25,15 @@ class Keep(Struct, frozen=True, kw_only=True):
     """For how long, in seconds."""
 
     settled: float
-    """Events that every output has."""
+    """Events that every output has, with their pictures."""
+    history: float = 0.0
+    """The same without pictures; counts from when they came, too."""
     dead: float
     """Dead letters."""
     quota: Share | Size = ALL
     """What the journal's folder may take, not in seconds."""
+    when_full: Literal["refuse", "shed_pictures"] = "refuse"
+    """Whether pictures go that some output has not taken, before a push is refused."""
     backlog: Mapping[str, str] = {}
     """What each output may hold back, as the configuration has it."""
 
@@ -51,7 +55,7 @@ def retain(
     this says nothing of the clock; then what every output has goes all the same, for it is what makes room. `short`: so
     many bytes are wanted, for which what every output has goes however young it is, and whatever the clock says.
     """
-    clock_is_sure = abs(now - written) <= _CLOCK_MS
+    clock_is_sure = is_sure(now, written)
     bound(journal_log, cursors, now=now, clock_is_sure=clock_is_sure)
     if clock_is_sure:
         _expire(cursors, now - int(keep.dead * 1000))
@@ -59,7 +63,7 @@ def retain(
     deleted = 0
     # A segment's events are at least as old as the segment after it.
     for segment, following in pairwise(journal_log.segments):
-        is_old = (clock_is_sure or closed) and following.header.made <= now - keep.settled * 1000
+        is_old = (clock_is_sure or closed) and following.header.made <= now - max(keep.settled, keep.history) * 1000
         if following.base > oldest or not (is_old or short > 0):
             break
         try:
@@ -71,6 +75,11 @@ def retain(
         short -= segment.size
         deleted += 1
     return deleted
+
+
+def is_sure(now: int, written: int) -> bool:
+    """Whether the clock can be believed: not where it says that nothing was written for long, or before the last."""
+    return abs(now - written) <= _CLOCK_MS
 
 
 def _expire(cursors: list[Cursor], before: int) -> None:

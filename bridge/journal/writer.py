@@ -197,8 +197,8 @@ class Writer:
         if self._reopen_due <= now < _NEVER:
             self._reopen()
         if self._retention_due <= now < _NEVER:
-            self.housekeeping()
             self._retention_due = now + (_FULL_SECONDS if self.room.full_because else _RETENTION_SECONDS)
+            self.housekeeping()
             self._note_moves()
         if self._cursors_due <= now:
             self._log_cursors()
@@ -245,6 +245,10 @@ class Writer:
             self.known.note(first, (entry.blob for entry in fresh))
         return outcomes
 
+    def look_again(self) -> None:
+        """Do the housekeeping soon again: it does a little at a time, since pushes wait meanwhile."""
+        self._retention_due = min(self._retention_due, time.monotonic() + _FULL_SECONDS)
+
     def _admit(self, entries: list[Entry]) -> None:
         """Make sure that there is room for entries; raises JournalUnavailable."""
         size = sum(entry.size for entry in entries)
@@ -255,7 +259,7 @@ class Writer:
             if self.room.has(size):
                 return
             self.room.refuse(size, self.held())
-            self._retention_due = time.monotonic() + _FULL_SECONDS
+            self.look_again()
         raise JournalUnavailable(self.room.full_because)
 
     def _write(self, entries: list[Entry]) -> None:
@@ -327,6 +331,7 @@ class Writer:
     def begin_segment(self) -> None:
         """Begin the next segment; raises FailedWrite."""
         self.tail.begin(StateBlob(self.next_number, tuple(cursor.entry() for cursor in self.cursors)))
+        self.room.measure()
 
     def open_intake(self) -> None:
         """Begin a new segment and take pushes; where the disk does not let it, refuse them and try again later."""

@@ -249,6 +249,7 @@ def test_config_shows_what_is_in_force_without_secrets() -> None:
         "type": "place",
         "enabled": True,
         "from": "now",
+        "backlog": "30d",
         "timeout": "30s",
         "retry_for": "24h",
         "state": "well",

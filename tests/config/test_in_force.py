@@ -44,7 +44,9 @@ max_body = "16MB"
 
 [journal]
 quota = "20%"
+when_full = "refuse"
 keep = "7d"
+history = "400d"
 keep_dead = "30d"
 
 [control]

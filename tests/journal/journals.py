@@ -114,7 +114,7 @@ async def contents_of(folder: Path) -> set[str]:
 
 def crash_image(journal: Journal, to: Path) -> Path:
     """What a crash at this moment would leave: a copy of the files of a journal that goes on."""
-    return shutil.copytree(journal.folder, to)
+    return shutil.copytree(journal.folder, to, ignore=shutil.ignore_patterns("spare"))  # it comes and goes
 
 
 def segment_files(folder: Path) -> list[Path]:

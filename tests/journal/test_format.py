@@ -44,6 +44,7 @@ def read_folder(folder: Path) -> Reading:
     changes: list[list[Any]] = []
     for place, (header, path) in enumerate(files):
         end = files[place + 1][0]["base"] if place + 1 < len(files) else 2**64
+        end = min(end, header["limit"] or end)
         for kind, sequence, blob, pictures in read_records(path.read_bytes(), header):
             if kind == 1 and header["base"] <= sequence < end:
                 pushes[sequence] = [*blob, pictures]
@@ -56,9 +57,10 @@ def read_folder(folder: Path) -> Reading:
 
 def read_header(data: bytes) -> dict[str, Any] | None:
     for start in (0, 4096):
-        copy = data[start : start + 56]
-        if copy[:8] == b"BOXBRDG\n" and crc32(copy[:52]) == number(copy, 52, 4) and number(copy, 8, 4) == 1:
-            return {"uuid": copy[12:28], "number": number(copy, 28, 8), "base": number(copy, 36, 8)}
+        copy = data[start : start + 72]
+        if copy[:8] == b"BOXBRDG\n" and crc32(copy[:68]) == number(copy, 68, 4) and number(copy, 8, 4) == 1:
+            fields = {"number": 28, "base": 36, "limit": 52}
+            return {"uuid": copy[12:28]} | {name: number(copy, offset, 8) for name, offset in fields.items()}
     return None
 
 

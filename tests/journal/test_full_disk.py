@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.journal import Journal, JournalUnavailable, Keep, Limits
+from bridge.journal.journal import Journal, JournalUnavailable, Keep, Limits, Record
+from bridge.journal.quota import bytes_in
 from bridge.options import Size
 from tests.journal.journals import FOR_EVER, contents, contents_of, running, segment_files, store, until
 
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.anyio
 BALLAST = 1_000_000
 PICTURE = bytes(range(256)) * 400
 LIMITS = Limits(segment_bytes=400_000, spare_bytes=200_000)
+INDEX = 150_000
+"""It may grow by so much until the folder is measured again."""
 QUOTA = Keep(settled=1e9, dead=1e9, quota=Size("2MB"))
 
 
@@ -69,10 +72,6 @@ def fill_to_the_last_byte(disk: Path) -> None:
 def free(disk: Path) -> int:
     told = os.statvfs(disk)
     return told.f_bavail * told.f_frsize
-
-
-def taken(folder: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in folder.iterdir())
 
 
 def deliver(journal: Journal, up_to: int) -> None:
@@ -171,7 +170,7 @@ async def test_the_quota_bounds_the_folder(disk: Path) -> None:
     async with running(folder, limits=LIMITS, keep=QUOTA) as journal:
         answered = await fill(journal)
         assert 5 < len(answered) < 20
-        assert taken(folder) <= 2_000_000
+        assert bytes_in(folder) <= 2_000_000 + INDEX
         assert free(disk) > 500_000
         with pytest.raises(JournalUnavailable, match=r"the journal is full, 1\.\d MB of 2\.0 MB"):
             await store(journal, "refused", pictures=(PICTURE,))
@@ -187,11 +186,49 @@ async def test_what_every_output_has_yields_before_a_push_is_refused(disk: Path)
             await store(journal, f"m{n}", pictures=(PICTURE,))
             deliver(journal, journal.next)
             await until(lambda: not journal.cursors["out"].moved)
-            assert taken(folder) <= 2_000_000
+            assert bytes_in(folder) <= 2_000_000 + INDEX
         kept = list((await contents(journal)).values())
         assert kept == [f"m{n}" for n in range(60 - len(kept), 60)]
         assert len(kept) > 5, "no more yields than must"
         assert len(segment_files(folder)) > 2
+
+
+async def test_one_dead_letter_does_not_hold_all_that_came_after_it(disk: Path) -> None:
+    folder = disk / "journal"
+    async with running(folder, limits=LIMITS, keep=QUOTA) as journal:
+        for n in range(60):
+            stored = await store(journal, f"m{n}", pictures=(PICTURE,))
+            if n == 2:
+                journal.cursors["out"].take(journal.next)
+                journal.cursors["out"].bury(stored.sequence, 1, "refused")
+            deliver(journal, journal.next)
+            await until(lambda: not journal.cursors["out"].moved)
+            assert bytes_in(folder) <= 2_000_000 + INDEX
+        kept = list((await contents(journal)).values())
+        assert kept[0] == "m2"
+        assert kept[1:] == [f"m{n}" for n in range(61 - len(kept), 60)]
+    assert len(await contents_of(folder)) == len(kept)
+
+
+async def test_pictures_are_shed_before_a_push_is_refused_where_that_is_wanted(disk: Path) -> None:
+    folder = disk / "journal"
+    keep = Keep(settled=1e9, dead=1e9, quota=Size("2MB"), when_full="shed_pictures")
+    async with running(folder, limits=LIMITS, keep=keep) as journal:
+        for n in range(60):
+            await store(journal, f"m{n}", pictures=(PICTURE,))
+            assert bytes_in(folder) <= 2_000_000 + INDEX
+        events, pictures = [], []
+        for sequence in range(1, journal.next):
+            read = await journal.read(sequence)
+            assert isinstance(read, Record)
+            events.append(read.blob.msg_id)
+            if read.has_pictures:
+                assert await read.pictures.read(read.blob.pictures[0].sha256) == PICTURE
+                pictures.append(read.blob.msg_id)
+        assert events == [f"m{n}" for n in range(60)]
+        assert pictures == events[-len(pictures) :]
+        assert len(pictures) > 5
+        assert (await store(journal, "m0", pictures=(PICTURE,))).duplicate
 
 
 async def test_a_spare_that_was_torn_at_the_begin_of_a_segment_is_made_anew(tmp_path: Path) -> None:
