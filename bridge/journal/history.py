@@ -12,8 +12,8 @@ from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.journal.record import Prefix
 from bridge.journal.retention import Keep
-from bridge.journal.rewrite import Form, rewrite
-from bridge.journal.segment import Segment
+from bridge.journal.rewrite import rewrite
+from bridge.journal.segment import Form, Segment
 
 log = structlog.get_logger("boxbridge.journal")
 

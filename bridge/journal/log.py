@@ -245,12 +245,12 @@ class Log:
             for record in _live(segment, sequence):
                 if record.until <= expected:
                     continue
-                gap_until = segment.base if segment.is_rewritten else record.sequence
+                gap_until = segment.base if segment.is_sparse else record.sequence
                 if gap_until > expected:
                     yield Lost(expected, gap_until)
                 yield record
                 expected = record.until
-            if segment.is_rewritten and segment.end is not None and expected >= segment.base:
+            if segment.is_sparse and segment.end is not None and expected >= segment.base:
                 expected = max(expected, segment.end)
             if segment.end is not None:
                 segment.close()
@@ -317,7 +317,7 @@ class Log:
             if places.partial:
                 segment.places = None
             raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}: {segment.path.name}")
-        return Lost(sequence, places.after(sequence) or bound, segment.is_rewritten)
+        return Lost(sequence, places.after(sequence) or bound, segment.is_sparse)
 
     def _walk(self, segment: Segment, sequence: int, *, wait: bool) -> Found | None:
         """The record that follows the one read before, or is the segment's first; None where that is not known."""

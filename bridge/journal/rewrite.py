@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,7 @@ import structlog
 
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, Prefix, fixed_part
-from bridge.journal.segment import FIRST_RECORD, Found, Header, Places, Segment, encode_header
+from bridge.journal.segment import FIRST_RECORD, Form, Found, Header, Places, Segment, encode_header
 from bridge.journal.tail import sync_folder
 
 log = structlog.get_logger("boxbridge.journal")
@@ -27,19 +26,6 @@ _SUFFIX: Final = ".new"
 
 Choice = Callable[[Prefix], bool]
 """Whether a push, by the sequences it takes."""
-
-
-class Form(IntEnum):
-    """What is left in a segment, each less than the one before."""
-
-    WHOLE = 0
-    """All that was written."""
-    HISTORY = 1
-    """All pushes; pictures only of dead letters."""
-    SHED = 2
-    """All pushes, no picture."""
-    PINNED = 3
-    """Only the pushes of dead letters."""
 
 
 def rewrite(

@@ -12,6 +12,7 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from enum import IntEnum
 from pathlib import Path
 from struct import Struct as Packing
 from typing import Final
@@ -52,6 +53,19 @@ class NewerFormat(Exception):
     """The file was written by a newer version: it is left untouched."""
 
 
+class Form(IntEnum):
+    """What is left in a segment, each less than the one before."""
+
+    WHOLE = 0
+    """All that was written."""
+    HISTORY = 1
+    """All pushes; pictures only of dead letters."""
+    SHED = 2
+    """All pushes, no picture."""
+    PINNED = 3
+    """Only the pushes of dead letters."""
+
+
 class Header(Struct, frozen=True):
     """What a segment file says of itself."""
 
@@ -62,8 +76,7 @@ class Header(Struct, frozen=True):
     made: int
     limit: int = 0
     """Of one that was rewritten: the first sequence that is not its own."""
-    form: int = 0
-    """What was left in it, as `rewrite` says."""
+    form: int = Form.WHOLE
     pins: int = 0
     """How many dead letters it had when it was rewritten."""
 
@@ -180,9 +193,9 @@ class Segment:
         self._retired = False
 
     @property
-    def is_rewritten(self) -> bool:
-        """Whether what is missing in it was let go."""
-        return self.header.limit > 0
+    def is_sparse(self) -> bool:
+        """Whether pushes were taken out of it, so that one that is missing was let go, most likely, and not lost."""
+        return self.header.form == Form.PINNED
 
     def is_live(self, sequence: int) -> bool:
         """The one rule of what counts: below the next segment's base."""

@@ -16,7 +16,8 @@ from bridge.event import PictureLost
 from bridge.journal.cursor import Cursor
 from bridge.journal.history import Thinning, merge
 from bridge.journal.journal import Journal, Keep, Lost, Record
-from bridge.journal.rewrite import Form, rewrite
+from bridge.journal.rewrite import rewrite
+from bridge.journal.segment import Form
 from tests.journal.faults import FAULTS, Fault
 from tests.journal.journals import TINY, contents, crash_image, running, segment_files, store, until
 
