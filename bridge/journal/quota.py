@@ -22,6 +22,7 @@ _RESERVE_BYTES: Final = 256_000_000
 _RESERVE_SHARE: Final = 0.02
 """What is left free for others on the disk, and for the index: this share of it, up to so many bytes."""
 _MARGIN_SHARE: Final = 0.05
+_SEGMENT_SHARE: Final = 0.1
 _DAY_MS: Final = 86_400_000
 _LEAST_SECONDS: Final = 600.0
 """From less than that no rate is told: a start writes a little, and pushes come in bursts."""
@@ -51,20 +52,22 @@ class Room:
         """Bytes that the folder may have now: the quota, or less where others have filled the disk."""
         self.full_because: str | None = None
         """Why no push is taken for want of room; None while there is some."""
+        self.segment_bytes = segment_bytes
+        """How large a segment may become: a part of a small limit, since what lies in the newest can't be deleted."""
         self._log = journal_log
         self._spare = spare
-        self._segment_bytes = segment_bytes
+        self._largest_segment = segment_bytes
         self._wanted = 0
 
     @property
     def left(self) -> int:
-        """Bytes that may still be taken; negative where it is over its limit."""
-        return self.limit - self.taken
+        """Bytes that may still be taken, without those of the next spare; negative where it is over its limit."""
+        return self.limit - self.taken - self._spare.size
 
     @property
     def _margin(self) -> int:
         """So much should be left: pushes are taken again from there on."""
-        return min(self._segment_bytes, int(self.limit * _MARGIN_SHARE))
+        return min(self._largest_segment, int(self.limit * _MARGIN_SHARE))
 
     @property
     def short(self) -> int:
@@ -102,6 +105,7 @@ class Room:
         total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
         quota = int(total * self.quota) if isinstance(self.quota, Share) else int(self.quota)
         self.limit = max(1, min(quota, self.taken + free - int(min(_RESERVE_BYTES, total * _RESERVE_SHARE))))
+        self.segment_bytes = min(self._largest_segment, max(self._spare.size, int(self.limit * _SEGMENT_SHARE)))
         if not self._spare.is_there:
             self._spare.make()
         if self.full_because and self._spare.is_there and self.left >= max(self._margin, self._wanted):

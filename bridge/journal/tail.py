@@ -69,11 +69,6 @@ class Tail:
         """Where the next group begins."""
         return self._offset
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time for another segment."""
-        return self._offset >= self._limits.segment_bytes
-
     def begin(self, state: StateBlob) -> None:
         """Begin the next segment, with the whole state at its head.
 

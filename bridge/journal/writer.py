@@ -198,7 +198,7 @@ class Writer:
             self._reopen()
         if self._retention_due <= now < _NEVER:
             self._retention_due = now + (_FULL_SECONDS if self.room.full_because else _RETENTION_SECONDS)
-            self.housekeeping()
+            self._look_for_room()
             self._note_moves()
         if self._cursors_due <= now:
             self._log_cursors()
@@ -249,13 +249,27 @@ class Writer:
         """Do the housekeeping soon again: it does a little at a time, since pushes wait meanwhile."""
         self._retention_due = min(self._retention_due, time.monotonic() + _FULL_SECONDS)
 
+    def _look_for_room(self) -> None:
+        """Do the housekeeping. Where it is not enough, what is in the newest segment may go once another is begun."""
+        self.housekeeping()
+        is_worth_it = self.tail.offset >= self.room.segment_bytes and self.tail.spare.is_there
+        if not self.room.short or not is_worth_it or self.closed_because is not None:
+            return
+        try:
+            self.begin_segment()
+        except FailedWrite as failure:
+            self.close_intake(str(failure))
+        self.housekeeping()
+
     def _admit(self, entries: list[Entry]) -> None:
         """Make sure that there is room for entries; raises JournalUnavailable."""
         size = sum(entry.size for entry in entries)
         if not size or self.room.has(size):
             return
         if self.room.full_because is None:
-            self.housekeeping()
+            self._look_for_room()
+            if self.closed_because is not None:
+                raise JournalUnavailable(self.closed_because)
             if self.room.has(size):
                 return
             self.room.refuse(size, self.held())
@@ -265,7 +279,7 @@ class Writer:
     def _write(self, entries: list[Entry]) -> None:
         """Bring entries and the cursors' progress to disk as one group; raises JournalUnavailable."""
         try:
-            if self.tail.full:
+            if self.tail.offset >= self.room.segment_bytes:
                 self.begin_segment()
                 self._retention_due = 0.0
             self._admit(entries)

@@ -193,6 +193,30 @@ async def test_what_every_output_has_yields_before_a_push_is_refused(disk: Path)
         assert len(segment_files(folder)) > 2
 
 
+async def test_a_quota_that_is_smaller_than_a_segment_does_not_lock_the_journal(disk: Path) -> None:
+    folder = disk / "journal"
+    async with running(folder, limits=Limits(spare_bytes=200_000), keep=QUOTA) as journal:
+        for n in range(60):
+            await store(journal, f"m{n}", pictures=(PICTURE,))
+            deliver(journal, journal.next)
+            await until(lambda: not journal.cursors["out"].moved)
+            assert bytes_in(folder) <= 2_000_000 + INDEX
+
+
+async def test_a_disk_that_others_fill_gets_room_from_the_newest_segment_too(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.writer._RETENTION_SECONDS", 0.05)
+    async with running(disk / "journal", limits=Limits(spare_bytes=200_000)) as journal:
+        for n in range(2):
+            await store(journal, f"m{n}", pictures=(PICTURE,))
+        with (disk / "ballast").open("ab") as file:
+            file.write(bytes(free(disk) - 100_000))
+        assert len(journal.log.segments) == 1
+        deliver(journal, journal.next)
+        await until(lambda: journal.log.first == journal.next)
+
+
 async def test_one_dead_letter_does_not_hold_all_that_came_after_it(disk: Path) -> None:
     folder = disk / "journal"
     async with running(folder, limits=LIMITS, keep=QUOTA) as journal:
