@@ -17,7 +17,6 @@ from bridge.event import Event, encode_document
 from bridge.figures import Histogram
 from bridge.journal.backlog import Holder, holder
 from bridge.journal.cursor import Cursor, now_ms
-from bridge.journal.history import Thinning, merge
 from bridge.journal.index import EventRow, Index, find_events
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
@@ -29,6 +28,7 @@ from bridge.journal.retention import Keep, is_sure, retain
 from bridge.journal.rewrite import remove_unfinished
 from bridge.journal.segment import NewerFormat
 from bridge.journal.tail import Limits, Tail
+from bridge.journal.thinning import Thinning, merge
 from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
 from bridge.normalizer import Cutout, Parsed, Push
 

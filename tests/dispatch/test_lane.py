@@ -21,8 +21,8 @@ from bridge.dispatch import lane as lane_module
 from bridge.dispatch import policy
 from bridge.dispatch.lane import WINDOW_BYTES
 from bridge.event import utc_now
-from bridge.journal.history import Thinning
 from bridge.journal.journal import Keep
+from bridge.journal.thinning import Thinning
 from bridge.options import Duration
 from bridge.output import OutputContext
 from bridge.testing import sample_push

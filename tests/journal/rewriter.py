@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from bridge.journal.history import Thinning, merge
 from bridge.journal.journal import Keep
+from bridge.journal.thinning import Thinning, merge
 from tests.journal.journals import TINY, running
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from bridge.event import PictureLost
 from bridge.journal.cursor import Cursor
-from bridge.journal.history import Thinning, merge
 from bridge.journal.journal import Journal, Keep, Lost, Record
 from bridge.journal.rewrite import rewrite
 from bridge.journal.segment import Form
+from bridge.journal.thinning import Thinning, merge
 from tests.journal.faults import FAULTS, Fault
 from tests.journal.journals import TINY, contents, crash_image, running, segment_files, store, until
 

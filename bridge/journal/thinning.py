@@ -1,4 +1,4 @@
-"""History: segments that can't be deleted yet, or live on without pictures, are made small; small ones become one."""
+"""Thinning: segments that can't be deleted yet, or live on without pictures, are made small; small ones become one."""
 
 from __future__ import annotations
 
