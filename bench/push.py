@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cached_property
 
 from bridge.testing import sample_push
 
@@ -36,6 +37,11 @@ class Template:
     picture: bytes
     """The JPEG of push 0."""
     places: tuple[int, ...]
+
+    @cached_property
+    def picture_end(self) -> bytes:
+        """What follows the number in the JPEG: the same in all."""
+        return self.picture[NUMBER_AT.stop :]
 
     def of_box(self, box: int, port: int) -> Pushes:
         """Make the pushes of one box: the HTTP request of this template under a serial number of its own."""

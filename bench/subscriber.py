@@ -18,6 +18,8 @@ _SUBSCRIBE = b"\x82\x06\x00\x01\x00\x01#\x01"
 _PUBLISH, _SUBACK = 3, 9
 _NUMBER = re.compile(rb'"msg_id": ?"b0c5be00-0000-4000-8000-(\d{12})"')
 _BUFFER_BYTES = 8 << 20
+_ROOM_BYTES = 1 << 20
+"""What must be free for the next read; where there is less, what is left of the last one moves to the beginning."""
 
 
 def subscribe(template: Template, ledger: Ledger, port: int) -> None:
@@ -39,9 +41,10 @@ def subscribe(template: Template, ledger: Ledger, port: int) -> None:
                 ledger.subscribed.value = 1
         if acknowledgements:
             connection.sendall(acknowledgements)
-        # A memory view slice of itself overlaps: move through a copy of what is left, at most one packet.
-        buffer[: end - start] = bytes(view[start:end])
-        start, end = 0, end - start
+        if end - start == 0 or len(buffer) - end < _ROOM_BYTES:
+            # A memory view slice of itself overlaps: move through a copy of what is left, at most one packet.
+            buffer[: end - start] = bytes(view[start:end])
+            start, end = 0, end - start
 
 
 def _packet(view: memoryview, start: int, end: int) -> tuple[int, memoryview, int] | None:
@@ -68,13 +71,12 @@ def _take(kind: int, body: memoryview, template: Template, ledger: Ledger) -> by
         if found:
             ledger.note_event(int(found[1]), now)
     elif topic.endswith(b"/picture"):
-        _take_picture(bytes(payload), now, template, ledger)
+        _take_picture(payload, now, template, ledger)
     return b"\x40\x02" + bytes(body[topic_end : topic_end + 2]) if quality else b""
 
 
-def _take_picture(picture: bytes, now: float, template: Template, ledger: Ledger) -> None:
+def _take_picture(picture: memoryview, now: float, template: Template, ledger: Ledger) -> None:
     """Note a picture that is, byte for byte, what was pushed: the template's but for the number. Others are lost."""
-    original = template.picture
     start, stop = NUMBER_AT.start, NUMBER_AT.stop
-    if picture[:start] == original[:start] and picture[stop:] == original[stop:]:
-        ledger.note_picture(number_in(picture), now)
+    if picture[:start] == template.picture[:start] and bytes(picture[stop:]) == template.picture_end:
+        ledger.note_picture(number_in(bytes(picture[:stop])), now)

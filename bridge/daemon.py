@@ -19,6 +19,8 @@ from bridge.control import api
 from bridge.control.browser import NoForeignPages
 from bridge.control.house import Reloaded
 from bridge.dispatch.dispatcher import Dispatcher
+from bridge.dispatch.history import OutputHistory
+from bridge.dispatch.replays import Replays
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
@@ -46,7 +48,9 @@ class Daemon:
         self.journal = Journal(settings.data / "journal", _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
         self.dispatcher = Dispatcher(self.journal, plugins)
+        self.replays = Replays(self.journal, self.dispatcher)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
+        self.plugins.register(OutputHistory(self.journal), "output history")
         self._opened = contextlib.AsyncExitStack()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -63,6 +67,8 @@ class Daemon:
             opened.push_async_callback(self.journal.close)
             opened.push_async_callback(self.dispatcher.stop)
             await self.dispatcher.apply(self.settings)
+            opened.push_async_callback(self.replays.close)
+            self.replays.open()
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
             listeners = [

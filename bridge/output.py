@@ -169,6 +169,14 @@ class Output:
         """
         raise TypeError(f"{type(self).__name__} has no deliver()")
 
+    def where(self, delivery: Delivery) -> str:
+        """Say where a delivered event is to be found, for people: a topic, a file; one place a line.
+
+        `boxbridge why` asks, in a thread, long after the delivery; nothing is kept for it meanwhile. It may look
+        whether it is still there. "" where there is nothing to say.
+        """
+        return ""
+
     async def close(self) -> None:
         """Let go of everything; called after each successful `open`, when no delivery is under way."""
 

@@ -29,19 +29,19 @@ class Client:
     def __init__(self, config: Path | None) -> None:
         self._socket = _data(find(config)) / SOCKET
 
-    def get(self, path: str) -> httpx2.Response:
-        """Ask for something; raises OutputUnreachable or Refused."""
-        return self._ask("GET", path)
+    def get(self, path: str, **query: str | None) -> httpx2.Response:
+        """Ask for something; raises OutputUnreachable or Refused. `query`: what is None is left out."""
+        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
 
-    def post(self, path: str) -> httpx2.Response:
+    def post(self, path: str, **asked: Any) -> httpx2.Response:
         """Ask for something to be done; raises OutputUnreachable or Refused."""
-        return self._ask("POST", path)
+        return self._ask("POST", path, json=asked)
 
-    def _ask(self, method: str, path: str) -> httpx2.Response:
+    def _ask(self, method: str, path: str, **how: Any) -> httpx2.Response:
         transport = httpx2.HTTPTransport(uds=str(self._socket))
         try:
             with httpx2.Client(transport=transport, base_url="http://boxbridge", timeout=60) as client:
-                answer = client.request(method, path)
+                answer = client.request(method, path, **how)
         except httpx2.TransportError as error:
             raise OutputUnreachable(
                 f"no daemon answers at {self._socket} ({error}): is it running, with this configuration, "

@@ -1,17 +1,50 @@
-"""`boxbridge get`: an event's document, the request it came in, or its picture, from a running daemon."""
+"""`boxbridge events` and `get`: what events there are and how they stand; one's document, request or picture."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import click
 
 from bridge.cli.client import Client
-from bridge.cli.options import config_option
+from bridge.cli.options import config_option, filter_options, json_option, local
 from bridge.errors import FileTrouble, UsageError
+
+
+@click.command("events")
+@filter_options
+@click.option("--state", metavar="STATE", help="Only those that are waiting, delivered, dead, … at an output.")
+@click.option("--output", metavar="NAME", help="Show and ask for this output only.")
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0 for all.")
+@json_option
+@config_option
+def events_command(limit: int, as_json: bool, config: Path | None, **asked: str | None) -> None:
+    """List events and how they stand with each output, the newest first."""
+    client, after, left = Client(config), None, limit or sys.maxsize
+    while left:
+        part = client.get("/api/v1/events", **asked, after=after, limit=str(min(left, _PAGE))).json()
+        for event in part["events"]:
+            print(json.dumps(event, ensure_ascii=False) if as_json else _line(event, ZoneInfo(part["timezone"])))
+        left -= len(part["events"])
+        after = part["after"]
+        if after is None:
+            return
+    click.echo("There are more: see --limit.", err=True)
+
+
+def _line(event: dict[str, Any], zone: ZoneInfo) -> str:
+    received = local(event["received"], zone)
+    outputs = "  ".join(f"{name} {_LOUD.get(state, state)}" for name, state in event["outputs"].items())
+    return f"{received}  {event['id']}  {event['kind']}  {event['device']}/{event['channel']}   {outputs}".rstrip()
+
+
+_PAGE = 500
+_LOUD = {"dead": "DEAD", "earlier": "-"}
 
 
 @click.command("get")
@@ -21,7 +54,7 @@ from bridge.errors import FileTrouble, UsageError
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there; else to stdout.")
 @config_option
 def get_command(event: str, original: bool, picture: int | None, output: Path | None, config: Path | None) -> None:
-    """Get an EVENT by its id, the beginning of its id, or its msg_id."""
+    """Get an EVENT by its id, the beginning of its id, its msg_id, or the file name or SHA-256 of its picture."""
     if original and picture is not None:
         raise UsageError("--original and --picture are two different things: choose one")
     part = "/original" if original else "" if picture is None else f"/picture/{picture}"

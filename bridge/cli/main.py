@@ -29,7 +29,12 @@ COMMANDS = {
     "config": "configuration",
     "schema": "configuration",
     "send": "send",
+    "events": "events",
+    "why": "why",
     "get": "events",
+    "dead": "dead",
+    "replay": "replay",
+    "outputs": "outputs",
     "status": "status",
     "reload": "status",
     "plugins": "plugins",
@@ -97,7 +102,7 @@ def _run() -> int:
         return error.exit_code
     except BridgeError as error:
         return _fail(str(error), error.exit_code)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
 
 

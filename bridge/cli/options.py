@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,29 @@ def config_option(command: _Command) -> _Command:
         envvar="BOXBRIDGE_CONFIG",
         help="The configuration; ./boxbridge.toml, the user's or the system's if left out.",
     )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """The flag `--json`, as the argument `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document a line.")(command)
+
+
+def filter_options(command: _Command) -> _Command:
+    """Which events are meant: `--since`, `--until`, `--device`, `--kind`."""
+    when = 'such as "2h" for two hours ago, "20:15" or "2026-11-24 20:15"'
+    for name, metavar, text in (
+        ("--kind", "KIND", "Only of this kind."),
+        ("--device", "ID", "Only of this device."),
+        ("--until", "TIME", "Received before that; written as above."),
+        ("--since", "TIME", f"Received at or after that: {when}."),
+    ):
+        command = click.option(name, metavar=metavar, help=text)(command)
+    return command
+
+
+def local(text: str, zone: tzinfo) -> str:
+    """A time of the daemon's as people read it."""
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def load(config: Path | None, environment: Mapping[str, str] = os.environ) -> tuple[Settings, Plugins]:

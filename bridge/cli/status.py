@@ -12,6 +12,7 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option
+from bridge.cli.replay import replay_line
 
 
 @click.command("status")
@@ -46,6 +47,8 @@ def _page(status: dict[str, Any]) -> str:
         *(f"  odd field   {o['device']}   {o['field']}, {o['count']} times" for o in status["odd_fields"]),
         *(_output(lane) for lane in status["outputs"]),
         *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
+        *(f"  output      {name}   PAUSED by a person: its events wait" for name in status["held"]),
+        *(f"  replay      {replay_line(replay)}" for replay in status["replays"]),
         *_room(journal),
         *([f"              TAKES NOTHING: {journal['closed_because']}"] if journal["closed_because"] else []),
         *(

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-from msgspec import DecodeError, Struct
+from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bridge.control import around, dead, events, outputs, replays, story
+from bridge.control.answers import Missing, Trouble, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
-from bridge.errors import BridgeError, FileTrouble
+from bridge.errors import BridgeError
 from bridge.event import PictureLost
 from bridge.journal.backlog import Holder
 from bridge.journal.cursor import now_ms
-from bridge.journal.index import EventRow
-from bridge.journal.journal import Journal, JournalUnavailable, Record
+from bridge.journal.journal import Journal
 from bridge.journal.quota import Outlook
 
 _EVENTS = "/api/v1/events/"
@@ -85,6 +84,9 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     journal: JournalReport
     outputs: list[LaneReport]
     disabled: list[str]
+    replays: list[replays.ReplayReport]
+    held: list[str]
+    """Outputs that a person paused."""
     devices: dict[str, datetime]
     """When each last pushed, since the start."""
     pushes: dict[str, int]
@@ -93,24 +95,16 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     odd_fields: list[OddField]
 
 
-class _Missing(Exception):
-    """There is no such thing; the text says what."""
-
-
-class _NotNow(Exception):
-    """It can't be had now; the text says why."""
-
-
 def application(house: House) -> Starlette:
     """The application for a running daemon."""
 
     async def livez(_: Request) -> Response:
-        return _text("ok")
+        return text("ok")
 
     async def readyz(request: Request) -> Response:
         problems = _problems(house)
         verbose = "\n".join(problems) if "verbose" in request.query_params else ""
-        return _text(verbose or ("not ready" if problems else "ok"), 503 if problems else 200)
+        return text(verbose or ("not ready" if problems else "ok"), 503 if problems else 200)
 
     async def metrics_page(_: Request) -> Response:
         from bridge.control import metrics  # noqa: PLC0415 - it costs 8 MB until somebody asks
@@ -118,24 +112,19 @@ def application(house: House) -> Starlette:
         return Response(await metrics.render(house), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def status(_: Request) -> Response:
-        return _json(_status(house))
+        return json(_status(house))
 
     async def reload(_: Request) -> Response:
         try:
             reloaded = await house.reload()
         except BridgeError as error:
-            return _json({"error": str(error), "exit_code": error.exit_code}, 422)
-        return _json({"reloaded": str(house.config), **msgspec.structs.asdict(reloaded)})
+            return json({"error": str(error), "exit_code": error.exit_code}, 422)
+        return json({"reloaded": str(house.config), **asdict(reloaded)})
 
     async def event(request: Request) -> Response:
         # As it was sent: a msg_id may have a slash of its own, which is quoted there.
         what, _, part = request.scope["raw_path"].decode("ascii").removeprefix(_EVENTS).partition("/")
-        try:
-            return await _event(house, unquote(what), part or "document")
-        except _Missing as error:
-            return _json({"error": str(error)}, 404)
-        except _NotNow as error:
-            return _json({"error": str(error), "exit_code": FileTrouble.exit_code}, 503)
+        return await _event(house, unquote(what), part or "document")
 
     return Starlette(
         routes=[
@@ -144,7 +133,13 @@ def application(house: House) -> Starlette:
             Route("/metrics", metrics_page),
             Route("/api/v1/status", status),
             Route("/api/v1/reload", reload, methods=["POST"]),
-            Route(_EVENTS + "{what:path}", event),
+            *events.routes(house),
+            *around.routes(house),
+            *story.routes(house),
+            *dead.routes(house),
+            *outputs.routes(house),
+            *replays.routes(house),
+            Route(_EVENTS + "{what:path}", answering(event)),
         ]
     )
 
@@ -178,6 +173,8 @@ def _status(house: House) -> StatusReport:
         ),
         outputs=house.dispatcher.reports(),
         disabled=[name for name, output in settings.output.items() if not output.enabled],
+        replays=replays.reports(house),
+        held=[report.name for report in outputs.reports(house) if report.state == "held"],
         devices=dict(intake.last_seen),
         pushes=pushes,
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],
@@ -196,21 +193,9 @@ def _skipped(journal: Journal) -> dict[str, Skipped]:
 
 
 async def _event(house: House, what: str, part: str) -> Response:
-    """An event's document, its original request, or one of its pictures; raises _Missing and _NotNow."""
-    row = await _find(house, what)
-    try:
-        read = await house.journal.read(row.sequence)
-        found = read.event(row.sequence) if isinstance(read, Record) else None
-    except OSError as error:
-        raise _NotNow(f"the record of event {row.id} can't be read now: {error}") from error
-    except DecodeError as error:
-        raise _Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
-    if not isinstance(read, Record):
-        raise _Missing(
-            f"event {row.id} is no longer kept" if read.let_go else f"the record of event {row.id} is damaged on disk"
-        )
-    if found is None:
-        raise _Missing(f"the record of event {row.id} holds no event")
+    """An event's document, its original request, or one of its pictures; raises Missing and Trouble."""
+    row = await events.find(house, what)
+    read, found = await events.read(house, row)
     try:
         if part == "document":
             return Response(read.document(row.sequence), media_type="application/json")
@@ -222,27 +207,7 @@ async def _event(house: House, what: str, part: str) -> Response:
             picture = found.pictures[int(number)]
             return Response(await picture.read(), media_type=picture.media_type, headers=_NOT_GUESSED)
     except OSError as error:
-        raise _NotNow(f"event {row.id}: {error.strerror or error}") from error
+        raise Trouble(f"event {row.id}: {error.strerror or error}") from error
     except PictureLost as error:
-        raise _Missing(str(error)) from error
-    raise _Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")
-
-
-async def _find(house: House, what: str) -> EventRow:
-    try:
-        rows = await house.journal.find(what)
-    except (sqlite3.Error, JournalUnavailable) as error:
-        raise _NotNow(f"the index can't be asked now: {error}") from error
-    if not rows:
-        raise _Missing(f"no event {what}: give its id, at least 6 characters of its beginning, or its msg_id")
-    if len(rows) > 1 and rows[0].id != rows[1].id and what not in (rows[0].id, rows[1].id):
-        raise _Missing(f"more than one event begins with or has the msg_id {what}: give the whole id")
-    return rows[0]
-
-
-def _text(text: str, status: int = 200) -> Response:
-    return Response(text + "\n", status, media_type="text/plain")
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+        raise Missing(str(error)) from error
+    raise Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

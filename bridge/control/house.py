@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bridge.config.settings import Settings
 from bridge.dispatch.dispatcher import Dispatcher
+from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Journal
 from bridge.receiver.intake import Intake
 
@@ -32,6 +33,7 @@ class House(Protocol):
     journal: Journal
     intake: Intake
     dispatcher: Dispatcher
+    replays: Replays
 
     async def reload(self) -> Reloaded:
         """Take the configuration file over anew; raises BridgeError and changes nothing where the file is wrong."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import structlog
@@ -25,22 +27,27 @@ class Dispatcher:
         self._plugins = plugins
         self._terms: dict[str, tuple[object, ...]] = {}
         """What each lane was made from."""
+        self._changing = asyncio.Lock()
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched.
 
         An output has its place in the journal from when it is added, enabled or not.
         """
-        changed = [
-            name
-            for name, lane in self.lanes.items()
-            if self._terms[name] != _terms(name, settings) or lane.door.state == "paused"
-        ]
-        await self._stop(changed)
-        for name, output in settings.output.items():
-            cursor = await self._journal.place_output(name, output.from_)
-            if output.enabled and name not in self.lanes:
-                self._start(name, output, cursor, settings)
+        async with self._changing:
+            changed = [
+                name
+                for name, lane in self.lanes.items()
+                if self._terms[name] != _terms(name, settings) or lane.door.state == "paused"
+            ]
+            await self._stop(changed)
+            for name, output in settings.output.items():
+                await self._start_if_wanted(name, output, settings)
+
+    async def _start_if_wanted(self, name: str, output: OutputSettings, settings: Settings) -> None:
+        cursor = await self._journal.place_output(name, output.from_)
+        if output.enabled and not cursor.paused and name not in self.lanes:
+            self._start(name, output, cursor, settings)
 
     def _start(self, name: str, output: OutputSettings, cursor: Cursor, settings: Settings) -> None:
         context = settings.context(name)
@@ -50,6 +57,25 @@ class Dispatcher:
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
         self._terms[name] = _terms(name, settings)
         lane.start()
+
+    @contextlib.asynccontextmanager
+    async def apart(self, name: str, settings: Settings) -> AsyncIterator[None]:
+        """Stop an output's lane while its place in the journal is changed; then start it anew, if it may run."""
+        async with self._changing:
+            await self._stop([name] if name in self.lanes else [])
+            try:
+                yield
+            finally:
+                if name in settings.output:
+                    await self._start_if_wanted(name, settings.output[name], settings)
+
+    def again(self, name: str, sequence: int, *, replay: bool = False) -> bool:
+        """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
+        if name in self.lanes:
+            return self.lanes[name].again(sequence, replay=replay)
+        reopened = self._journal.cursors[name].reopen(sequence, replay=replay)
+        self._journal.moved()
+        return reopened
 
     async def stop(self) -> None:
         """Stop all lanes."""

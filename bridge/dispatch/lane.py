@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from msgspec import DecodeError, Struct
+from msgspec.structs import replace
 
 from bridge.config.settings import OutputSettings
 from bridge.dispatch.call import Caller, is_plain
@@ -15,7 +16,7 @@ from bridge.dispatch.door import Door, LaneState, overdue
 from bridge.dispatch.ledger import Ledger
 from bridge.dispatch.order import Order
 from bridge.dispatch.policy import DELIVERED, Verdict, judge
-from bridge.event import utc_now
+from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
 from bridge.output import Delivery, Output
 from bridge.plugins import Plugins
@@ -189,12 +190,16 @@ class Lane:
             document=document,
             original=read.original(),
             attempt=self.ledger.begin(sequence),
-            late=utc_now() - event.occurred > self._late_after,
+            late=self._is_late(event, utc_now()),
+            replayed=self.cursor.is_replayed(sequence),
             size=len(document) + sum(picture.size for picture in event.pictures),
         )
         under_way = self._under_way[sequence] = UnderWay(sequence, delivery)
         self._bytes += delivery.size
         under_way.task = asyncio.create_task(self._attempt(under_way))
+
+    def _is_late(self, event: Event, when: datetime) -> bool:
+        return when - event.occurred > self._late_after
 
     async def _attempt(self, under_way: UnderWay) -> None:
         began = time.perf_counter()
@@ -264,6 +269,26 @@ class Lane:
 
     def _waiting(self) -> int:
         return self.cursor.waiting(self._journal.next)
+
+    def retry_in(self, sequence: int) -> float | None:
+        """Seconds until an event that failed is tried again; None where it is not one."""
+        return self._order.seconds_until(sequence)
+
+    def again(self, sequence: int, *, replay: bool = False) -> bool:
+        """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
+        if not self.cursor.reopen(sequence, replay=replay):
+            return False
+        self._order.again(sequence)
+        self._journal.moved()
+        self._wake.set()
+        return True
+
+    async def where(self, delivered: Delivery, when: datetime) -> str:
+        """Where the output says that it put an event at that time, for people; raises what the output raises."""
+        told = replace(delivered, late=self._is_late(delivered.event, when))
+        limit = self.settings.timeout
+        where: str = await self._caller.call(lambda: self.output.where(told), limit, lambda: None, plain=True)
+        return where
 
     def report(self) -> LaneReport:
         """How the output stands now."""

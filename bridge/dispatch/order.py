@@ -67,6 +67,11 @@ class Order:
         """How long until the first event that failed is due; None where there is none."""
         return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
 
+    def seconds_until(self, sequence: int) -> float | None:
+        """How long until an event that failed is due; None where it is not one."""
+        now = time.monotonic()
+        return next((max(0.0, due - now) for due, waiting in self._later if waiting == sequence), None)
+
     def _fresh(self) -> int | None:
         if self._cursor.next >= self._journal.next:
             return None

@@ -7,15 +7,16 @@ The event loop moves a cursor, the writer thread reads it to log what moved. One
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from threading import Lock
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, SkippedEntry, StateBlob
+from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, ReplayEntry, SkippedEntry, StateBlob
 
-_CLOSING: Final = ("delivered", "expired", "none", "skipped")
+_CLOSING: Final = ("delivered", "expired", "none", "skipped", "dropped")
+_OPENING: Final = ("again", "replay")
 _ABSENT: Final = OpenEntry(-1)
 _MOST_CHANGES: Final = 10_000
 """How many may wait for a disk that takes nothing, which may be for days."""
@@ -42,6 +43,8 @@ class Cursor:
         self.name = entry.name
         self.began = entry.began
         self.next = entry.next
+        self.paused = entry.paused
+        """When a person paused the output (ms), or 0."""
         self.skipped = list(entry.skipped)
         """Where it was passed by, oldest first; the oldest ones lie together in one range."""
         self.given_up = 0
@@ -73,7 +76,7 @@ class Cursor:
             self.next = max(self.next, until)
 
     def settle(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "") -> None:
-        """Close a sequence for good: delivered, none, expired."""
+        """Close a sequence for good: delivered, none, expired, dropped."""
         with self._lock:
             if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None) is not None:
                 self._note(sequence, outcome, attempts, reason)
@@ -93,6 +96,26 @@ class Cursor:
             if sequence in self._open:
                 change = self._note(sequence, "dead", attempts, reason)
                 self._dead[sequence] = after(self._open.pop(sequence) or OpenEntry(sequence), change)
+
+    def reopen(self, sequence: int, *, replay: bool) -> bool:
+        """Open a sequence anew: a dead letter, or for a replay what was settled.
+
+        False where there is no need or nothing to open: it is open, or not yet taken, and comes anyway.
+        """
+        with self._lock:
+            settled = sequence < self.next and sequence not in self._open
+            if not (settled if replay else sequence in self._dead):
+                return False
+            again = replay and sequence not in self._dead
+            self._dead.pop(sequence, None)
+            self._open[sequence] = OpenEntry(sequence, replayed=again)
+            self._note(sequence, "replay" if again else "again")
+            return True
+
+    def is_replayed(self, sequence: int) -> bool:
+        """Whether an open sequence was settled before."""
+        entry = self._open.get(sequence)
+        return entry is not None and entry.replayed
 
     def _note(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "", until: int = 0) -> Change:
         change = Change(self.number, sequence, outcome, now_ms(), attempts, reason, until)
@@ -218,6 +241,7 @@ class Cursor:
                 self.began,
                 self.next,
                 tuple(entries),
+                self.paused,
                 tuple(self.skipped),
                 self.removed,
                 self.backlog,
@@ -232,6 +256,7 @@ def after(entry: OpenEntry, change: Change) -> OpenEntry:
         entry.failing_since or change.when,
         change.when if change.outcome == "dead" else entry.dead_since,
         change.reason,
+        entry.replayed,
     )
 
 
@@ -260,6 +285,7 @@ class State:
         self._next = {entry.number: entry.next for entry in blob.outputs}
         self._open = {entry.number: {open_.sequence: open_ for open_ in entry.open} for entry in blob.outputs}
         self._skipped = {entry.number: list(entry.skipped) for entry in blob.outputs}
+        self._replays = {entry.number: entry for entry in blob.replays}
 
     def apply(self, blob: ChangesBlob) -> None:
         """Bring it up to date with one CHANGES record; one that is in it already changes nothing."""
@@ -268,6 +294,8 @@ class State:
         for number, next_ in blob.next:
             if number in self._next:
                 passed |= self._take(number, next_, [skip for skip in skips if skip.output == number])
+            elif number in self._replays:
+                self._replays[number] = replace(self._replays[number], next=next_)
         for change in blob.changes:
             open_ = self._open.get(change.output, {})
             if change.outcome in _CLOSING:
@@ -276,6 +304,8 @@ class State:
                     note_skipped(self._skipped[change.output], change, passed[change], change.until)
                 elif was_open and change.outcome == "skipped":
                     note_skipped(self._skipped[change.output], change, change.sequence, change.sequence + 1)
+            elif change.outcome in _OPENING:
+                open_[change.sequence] = OpenEntry(change.sequence, replayed=change.outcome == "replay")
             elif change.sequence in open_:
                 open_[change.sequence] = after(open_[change.sequence], change)
 
@@ -308,6 +338,7 @@ class State:
                 entry.began,
                 self._next[number],
                 tuple(self._open[number].values()),
+                entry.paused,
                 tuple(self._skipped[number]),
                 entry.removed,
                 entry.backlog,
@@ -315,11 +346,6 @@ class State:
             for number, entry in self._outputs.items()
         ]
 
-
-def changes_blob(progress: Iterable[tuple[Cursor, Progress]]) -> ChangesBlob:
-    """One CHANGES record for the progress of several cursors."""
-    moved = list(progress)
-    return ChangesBlob(
-        tuple((cursor.number, made.next) for cursor, made in moved),
-        tuple(change for _, made in moved for change in made.changes),
-    )
+    def replays(self) -> list[ReplayEntry]:
+        """The replays that are not over, where their outputs are still there."""
+        return [r for r in self._replays.values() if r.next < r.until and r.output in self._outputs]

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec.structs import astuple
 
-from bridge.journal.record import Key, PushBlob
+from bridge.journal.record import ChangesBlob, Key, PushBlob
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _CHECKPOINT_BYTES: Final = 4_000_000
 _TOO_LARGE_BYTES: Final = 64_000_000
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE push (
     sequence INTEGER PRIMARY KEY, count INTEGER NOT NULL, device TEXT NOT NULL, msg_id TEXT NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL, pictures BLOB NOT NULL
 );
 CREATE INDEX push_msg_id ON push (msg_id);
 CREATE TABLE event (
@@ -30,7 +30,24 @@ CREATE TABLE event (
     occurred INTEGER NOT NULL, received INTEGER NOT NULL
 );
 CREATE INDEX event_id ON event (id);
+CREATE INDEX event_received ON event (received);
+CREATE INDEX event_device ON event (device, received);
+CREATE TABLE trouble (
+    sequence INTEGER, output INTEGER, at INTEGER, outcome TEXT, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
+    until INTEGER NOT NULL, PRIMARY KEY (sequence, output, at, outcome)
+) WITHOUT ROWID;
+CREATE TABLE output_note (
+    output INTEGER, at INTEGER, state TEXT, reason TEXT NOT NULL, PRIMARY KEY (output, at, state)
+) WITHOUT ROWID;
+CREATE TABLE turned_away (
+    first INTEGER, last INTEGER NOT NULL, count INTEGER NOT NULL, outcome TEXT, device TEXT, peer TEXT, reason TEXT,
+    sequence INTEGER, PRIMARY KEY (first, outcome, device, peer, reason, sequence)
+) WITHOUT ROWID;
+CREATE INDEX turned_away_sequence ON turned_away (sequence) WHERE sequence > 0;
 """
+_UNTROUBLED: Final = ("delivered", "none")
+DIGEST_BYTES: Final = 8
+"""How much of each picture's digest `push.pictures` has: it costs no index, and the record proves the rest."""
 _DISK_TROUBLE: Final = frozenset(
     (
         sqlite3.SQLITE_PERM,
@@ -49,37 +66,36 @@ class Foreign(Exception):
     """The index belongs to another journal or version, or is not usable: to be built again."""
 
 
-class EventRow(Struct, frozen=True):
-    """What the index knows of an event."""
-
-    sequence: int
-    id: str
-    kind: str
-    device: str
-    channel: str
-    occurred: int
-    received: int
-
-
 class Rows:
     """What the index is yet to take in."""
 
     def __init__(self) -> None:
-        self.pushes: list[tuple[int, int, str, str, bytes]] = []
+        self.pushes: list[tuple[int, int, str, str, bytes, bytes]] = []
         self.events: list[tuple[int, str, str, str, str, int, int]] = []
+        self.history: list[ChangesBlob] = []
 
     def add(self, sequence: int, blob: PushBlob) -> None:
         """A push that begins at this sequence."""
-        self.pushes.append((sequence, blob.count, blob.device, blob.msg_id, blob.digest))
+        pictures = b"".join([bytes.fromhex(picture.sha256[: 2 * DIGEST_BYTES]) for picture in blob.pictures])
+        self.pushes.append((sequence, blob.count, blob.device, blob.msg_id, blob.digest, pictures))
         for n, event in enumerate(blob.events):
             self.events.append(
                 (sequence + n, event.id, event.kind, event.device, event.channel, event.occurred, blob.received)
             )
 
+    def add_history(self, blob: ChangesBlob) -> None:
+        """What a CHANGES record says, if it is more than that deliveries went well."""
+        if blob.outputs or blob.turned_away or any(change.outcome not in _UNTROUBLED for change in blob.changes):
+            self.history.append(blob)
+
+    def __bool__(self) -> bool:
+        return bool(self.pushes or self.history)
+
     def clear(self) -> None:
         """The index has them."""
         self.pushes.clear()
         self.events.clear()
+        self.history.clear()
 
 
 class Index:
@@ -138,8 +154,10 @@ class Index:
         """Take in rows, in one transaction; raises sqlite3.Error."""
         connection = self._opened()
         with _transaction(connection):
-            connection.executemany("INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?)", rows.pushes)
+            connection.executemany("INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?, ?)", rows.pushes)
             connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows.events)
+            for blob in rows.history:
+                _add_history(connection, blob)
             connection.execute("UPDATE meta SET value = ? WHERE name = 'through'", (through,))
         self.through = through
         self._count_written()
@@ -167,6 +185,10 @@ class Index:
         with _transaction(connection):
             connection.execute("DELETE FROM push WHERE sequence < ?", (below,))
             connection.execute("DELETE FROM event WHERE sequence < ?", (below,))
+            connection.execute("DELETE FROM trouble WHERE sequence < ? AND until <= ?", (below, below))
+            oldest = "(SELECT received FROM event ORDER BY sequence LIMIT 1)"
+            connection.execute(f"DELETE FROM output_note WHERE at < {oldest}")  # noqa: S608 - no text of anyone
+            connection.execute(f"DELETE FROM turned_away WHERE last < {oldest}")  # noqa: S608 - as above
 
     def checkpoint_when_large(self) -> None:
         """Bring the write-ahead log into the database once it is worth it; raises Foreign, sqlite3.Error, OSError."""
@@ -189,6 +211,20 @@ class Index:
         self.close()
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+
+def _add_history(connection: sqlite3.Connection, blob: ChangesBlob) -> None:
+    """Take in one CHANGES record; a second time it changes nothing."""
+    troubles = [
+        (change.sequence, change.output, change.when, change.outcome, change.attempts, change.reason, change.until)
+        for change in blob.changes
+        if change.outcome not in _UNTROUBLED
+    ]
+    connection.executemany("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?, ?, ?, ?, ?)", troubles)
+    notes = [(note.output, note.when, note.state, note.reason) for note in blob.outputs]
+    connection.executemany("INSERT OR REPLACE INTO output_note VALUES (?, ?, ?, ?)", notes)
+    sums = [astuple(sum_) for sum_ in blob.turned_away]
+    connection.executemany("INSERT OR REPLACE INTO turned_away VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sums)
 
 
 @contextmanager
@@ -215,17 +251,3 @@ def is_io_error(error: Exception) -> bool:
 
 def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def find_events(path: Path, what: str, limit: int = 2) -> list[EventRow]:
-    """Events by id, its beginning (6 characters at least), or msg_id; for people, on a connection of its own."""
-    columns = "SELECT e.sequence, e.id, e.kind, e.device, e.channel, e.occurred, e.received FROM"
-    join = "push p JOIN event e ON e.sequence >= p.sequence AND e.sequence < p.sequence + p.count"
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        by_msg_id = f"{columns} {join} WHERE p.msg_id = ? ORDER BY e.sequence LIMIT ?"
-        rows = connection.execute(by_msg_id, (what, limit)).fetchall()
-        if not rows and len(what) >= 6:
-            span = (what.upper(), what.upper() + "\x7f", limit)
-            by_id = f"{columns} event e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT ?"
-            rows = connection.execute(by_id, span).fetchall()
-    return [EventRow(*row) for row in rows]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 from msgspec import Struct
@@ -17,13 +18,16 @@ from bridge.event import Event, encode_document
 from bridge.figures import Histogram
 from bridge.journal.backlog import Holder, holder
 from bridge.journal.cursor import Cursor, now_ms
-from bridge.journal.index import EventRow, Index, find_events
+from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
 from bridge.journal.log import FreshPictures, Log, Lost, Record
+from bridge.journal.places import Places
+from bridge.journal.questions import EventRow, ask, find_events
 from bridge.journal.quota import Outlook, Room
 from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
 from bridge.journal.recovery import Proven, recover
+from bridge.journal.replay import Replay
 from bridge.journal.retention import Keep, is_sure, retain
 from bridge.journal.rewrite import remove_unfinished
 from bridge.journal.segment import NewerFormat
@@ -37,6 +41,7 @@ log = structlog.get_logger("boxbridge.journal")
 __all__ = ["Cursor", "Journal", "JournalUnavailable", "Keep", "Limits", "Lost", "Record", "Stored"]
 
 From = Literal["now", "oldest"]
+_Answer = TypeVar("_Answer")
 
 
 class _Waiting(Struct, frozen=True):
@@ -56,6 +61,8 @@ class Journal:
         self.log = Log(folder)
         self.cursors: dict[str, Cursor] = {}
         """By the output's name; those of outputs that are no longer configured too."""
+        self.places = Places()
+        """All that the log tells of outputs, and where to note what it shall tell."""
         self.parked: list[Cursor] = []
         """Cursors of outputs that are no longer configured: they hold back what their `backlog` says."""
         self.on_append: list[Callable[[], None]] = []
@@ -99,6 +106,7 @@ class Journal:
         tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
         self.room = Room(self.log, tail.spare, self.limits.segment_bytes)
         self._writer = Writer(self.log, known, tail, self.room)
+        self._writer.places = self.places
         self._writer.answer = self._answer_soon
         self._writer.housekeeping = self._retain
         self._place_cursors(proven, outputs)
@@ -107,20 +115,20 @@ class Journal:
         log.info("journal open", segments=len(self.log.segments), next=self.log.next, seconds=_since(began))
 
     def _place_cursors(self, proven: Proven, outputs: Mapping[str, From]) -> None:
-        self._writer.next_number = proven.next_number
+        self.places.next_number = proven.next_number
+        self.places.replays = [Replay(entry) for entry in proven.replays]
         for entry in proven.outputs:
             self.cursors[entry.name] = Cursor(entry)
         for name, from_ in outputs.items():
             if name not in self.cursors:
                 self._new_cursor(name, from_ if proven.all_outputs else "oldest")
-        self._writer.cursors = list(self.cursors.values())
         self._writer.held = self._held
+        self.places.outputs = list(self.cursors.values())
         self.configure(outputs)
 
     def _new_cursor(self, name: str, from_: From) -> None:
         start = self.log.first if from_ == "oldest" else self.log.next
-        self.cursors[name] = Cursor(OutputEntry(self._writer.next_number, name, start, start))
-        self._writer.next_number += 1
+        self.cursors[name] = Cursor(OutputEntry(self.places.new_number(), name, start, start))
 
     def configure(self, outputs: Iterable[str]) -> None:
         """Say which outputs are configured now; the rest are parked. What each may hold back is taken from `keep`."""
@@ -142,9 +150,27 @@ class Journal:
         """
         if name not in self.cursors:
             self._new_cursor(name, from_)
-            self._writer.cursors = list(self.cursors.values())
-            await self._in_writer(self._writer.open_intake)
+            await self.write_state()
         return self.cursors[name]
+
+    async def write_state(self) -> None:
+        """Bring it to disk which outputs and replays there are and where they stand, as `place_output` does."""
+        self.places.outputs = list(self.cursors.values())
+        await self._in_writer(self._writer.open_intake)
+
+    async def rename_output(self, old: str, new: str) -> None:
+        """Give the place of an output to another name; one that has a place already gives it up."""
+        cursor = self.cursors.pop(old)
+        cursor.name = new
+        self.parked = [parked for parked in self.parked if parked is not cursor]
+        self.cursors[new] = cursor
+        await self.write_state()
+
+    async def forget_output(self, name: str) -> None:
+        """Let go of an output that is no longer configured, and of all that is kept for it."""
+        cursor = self.cursors.pop(name)
+        self.parked = [parked for parked in self.parked if parked is not cursor]
+        await self.write_state()
 
     async def _in_writer(self, function: Callable[[], None]) -> None:
         """Run something in the writer's thread and wait for it."""
@@ -197,10 +223,18 @@ class Journal:
         """The push that holds this sequence, which must be below `next`; raises OSError."""
         return await self.log.read(sequence)
 
+    async def write_all(self) -> None:
+        """Bring to disk, and into the index, what is only known in memory."""
+        await self._in_writer(self._writer.write_all)
+
+    async def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Put one of the `questions` to the index; raises sqlite3.Error."""
+        await self.write_all()  # it lags behind
+        return await asyncio.to_thread(ask, self._index, question)
+
     async def find(self, what: str) -> list[EventRow]:
-        """Events by id, the beginning of an id, or msg_id; raises sqlite3.Error."""
-        await self._in_writer(self._writer.known.write_index)  # it lags behind, and people ask for what just came
-        return await asyncio.to_thread(find_events, self._index, what)
+        """Events by what people know of them, as `find_events` says; raises sqlite3.Error."""
+        return await self.ask(lambda index: find_events(index, what))
 
     @property
     def next(self) -> int:
@@ -234,6 +268,7 @@ class Journal:
             written=written,
             closed=self._writer.closed_because is not None,
             short=self.room.short,
+            replays=self.places.replays,
         )
         if deleted:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
@@ -242,7 +277,7 @@ class Journal:
         self._thin(now if is_sure(now, written) else 0)
 
     def _thin(self, age_since: int) -> None:
-        thinning = Thinning(self.log, list(self.cursors.values()), self.keep)
+        thinning = Thinning(self.log, list(self.cursors.values()), self.keep, self.places.replays)
         rewritten = thinning.thin(age_since, self.room.short) or merge(self.log, self.limits.segment_bytes)
         if rewritten:
             log.info("segments rewritten without what is no longer to be kept", count=rewritten)

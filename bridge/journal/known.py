@@ -16,7 +16,7 @@ import structlog
 from bridge.event import PictureLost
 from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
 from bridge.journal.log import Log, Lost, Record
-from bridge.journal.record import Key, PushBlob
+from bridge.journal.record import ChangesBlob, Key, PushBlob
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -100,6 +100,13 @@ class Known:
         if len(self._unindexed) >= _LAZY_PUSHES and self._index.is_open:
             self.due = 0.0
 
+    def note_history(self, blob: ChangesBlob) -> None:
+        """This CHANGES record is on disk now."""
+        if self._index.is_open:  # else it is read from the log, once it can be opened
+            self._rows.add_history(blob)
+        if self._rows.history:
+            self.due = min(self.due, time.monotonic() + _LAZY_SECONDS)
+
     def write_index(self) -> None:
         """Bring the index up to date, whatever state it is in; where the disk does not let it, it is tried again."""
         self.due = float("inf")
@@ -121,7 +128,7 @@ class Known:
         if not self._index.is_open:
             self._index.open()
             self._read_on()
-        elif self._rows.pushes:
+        elif self._rows:
             self._index.add(self._rows, self._log.next)
         self._index.checkpoint_when_large()
 
@@ -174,7 +181,10 @@ class Known:
             self._log.next = self._index.through
         rows = Rows()
         told = time.monotonic()
-        for record in self._log.pushes(max(self._index.through, self._log.first)):
+        for record in self._log.entries(max(self._index.through, self._log.first)):
+            if isinstance(record, ChangesBlob):
+                rows.add_history(record)
+                continue
             if isinstance(record, Lost):
                 count = record.until - record.sequence
                 log.error("events are damaged or missing", sequence=record.sequence, count=count)

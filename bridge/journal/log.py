@@ -16,8 +16,16 @@ from typing import Final
 from msgspec import DecodeError, Struct
 
 from bridge.event import Event, Picture, PictureLost, PictureSource, decode_document
-from bridge.journal.record import Kind, PictureEntry, PushBlob, decode_push, is_picture
-from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Found, Places, Segment, WouldBlock
+from bridge.journal.record import (
+    ChangesBlob,
+    Kind,
+    PictureEntry,
+    PushBlob,
+    decode_changes,
+    decode_push,
+    is_picture,
+)
+from bridge.journal.segment import FIRST_RECORD, GROUP_ALIGNMENT, Damage, Found, Places, Segment, WouldBlock
 from bridge.output import Original
 from bridge.threads import Threads
 
@@ -238,18 +246,23 @@ class Log:
 
     def pushes(self, sequence: int) -> Iterator[Record | Lost]:
         """All live pushes from a sequence on, without the cache; may wait for the disk."""
+        return (entry for entry in self.entries(sequence) if not isinstance(entry, ChangesBlob))
+
+    def entries(self, sequence: int) -> Iterator[Record | Lost | ChangesBlob]:
+        """The same, and what was logged of outputs meanwhile."""
         expected = sequence
         for segment in self.segments:
-            if segment.end is not None and segment.end <= sequence:
+            if segment.end is not None and segment.end < sequence:
                 continue
-            for record in _live(segment, sequence):
-                if record.until <= expected:
-                    continue
-                gap_until = segment.base if segment.is_sparse else record.sequence
-                if gap_until > expected:
-                    yield Lost(expected, gap_until)
-                yield record
-                expected = record.until
+            for found in segment.records():
+                entry = _entry(segment, found, expected) if found.prefix and found.prefix.until >= sequence else None
+                if isinstance(entry, Record):
+                    gap_until = segment.base if segment.is_sparse else entry.sequence
+                    if gap_until > expected:
+                        yield Lost(expected, gap_until)
+                    expected = entry.until
+                if entry is not None:
+                    yield entry
             if segment.is_sparse and segment.end is not None and expected >= segment.base:
                 expected = max(expected, segment.end)
             if segment.end is not None:
@@ -364,15 +377,16 @@ class Log:
             segment.close()
 
 
-def _live(segment: Segment, sequence: int) -> Iterator[Record]:
-    """The live pushes of a segment, from the one that holds a sequence on."""
-    for found in segment.records():
-        if not isinstance(found, Found) or found.prefix.kind != Kind.PUSH:
-            continue
-        if found.prefix.until <= sequence or not segment.is_live(found.prefix.sequence):
-            continue
-        try:
-            record = Record.found(segment, found)
-        except DecodeError:
-            continue
-        yield record
+def _entry(segment: Segment, found: Found | Damage, expected: int) -> Record | ChangesBlob | None:
+    """What a record of the log says; None where it is nothing, or nothing new."""
+    if not isinstance(found, Found):
+        return None
+    prefix = found.prefix
+    try:
+        if prefix.kind == Kind.CHANGES:
+            return decode_changes(found.blob)
+        if prefix.kind == Kind.PUSH and prefix.until > expected and segment.is_live(prefix.sequence):
+            return Record.found(segment, found)
+    except DecodeError:
+        return None  # the gap in the sequences names it
+    return None

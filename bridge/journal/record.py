@@ -103,6 +103,8 @@ class OpenEntry(Struct, frozen=True, array_like=True):
     dead_since: int = 0
     """When it became a dead letter, or 0."""
     reason: str = ""
+    replayed: bool = False
+    """Whether it was settled before, and is delivered again because a person asked for it."""
 
 
 class SkippedEntry(Struct, frozen=True, array_like=True):
@@ -128,6 +130,8 @@ class OutputEntry(Struct, frozen=True, array_like=True):
     next: int
     """The first sequence that it never took."""
     open: tuple[OpenEntry, ...] = ()
+    paused: int = 0
+    """When a person paused it, or 0."""
     skipped: tuple[SkippedEntry, ...] = ()
     removed: int = 0
     """Since when it is no longer configured, or 0."""
@@ -135,11 +139,34 @@ class OutputEntry(Struct, frozen=True, array_like=True):
     """What it may hold back, as the configuration has it: that of one that is removed is written nowhere else."""
 
 
+class ReplayEntry(Struct, frozen=True, array_like=True):
+    """A replay under way: a temporary cursor, which opens what it passes again for its output."""
+
+    number: int
+    """Of the same series as the outputs' numbers."""
+    output: int
+    asked: int
+    """When a person asked for it."""
+    next: int
+    """The first sequence that it has not passed; at `until` it is over."""
+    until: int
+    since: int
+    """Of the events in its range, it takes those received from this time on,"""
+    before: int
+    """and before this one; 0 means no bound."""
+    device: str
+    """Only of this device; empty means of any."""
+    kind: str
+    rate: float
+    """Events a second at most."""
+
+
 class StateBlob(Struct, frozen=True, array_like=True):
     """The blob of a STATE record."""
 
     next_number: int
     outputs: tuple[OutputEntry, ...]
+    replays: tuple[ReplayEntry, ...] = ()
 
 
 class Change(Struct, frozen=True, array_like=True):
@@ -148,7 +175,8 @@ class Change(Struct, frozen=True, array_like=True):
     output: int
     sequence: int
     outcome: str
-    """retry and dead leave it open. delivered, expired, none (nothing at that sequence to deliver) close it. skipped
+    """retry and dead leave it open. delivered, expired, dropped (by a person), none (nothing at that sequence to
+    deliver) close it. again (a dead letter) and replay (what was settled) open it anew, as a person asked. skipped
     closes it and all up to `until`, dead letters excepted."""
     when: int
     attempts: int = 0
@@ -157,12 +185,44 @@ class Change(Struct, frozen=True, array_like=True):
     """The first sequence that is not skipped."""
 
 
+class OutputNote(Struct, frozen=True, array_like=True):
+    """An output's state changed: history only."""
+
+    output: int
+    when: int
+    state: str
+    """open, waiting (the far side is away), paused, stopped."""
+    reason: str = ""
+
+
+class TurnedAway(Struct, frozen=True, array_like=True):
+    """Pushes within one minute that were not stored as new, summed: history only.
+
+    `first`, `outcome`, `device`, `peer` and `reason` say which sum it is; the newest with a higher count replaces it.
+    """
+
+    first: int
+    last: int
+    count: int
+    outcome: str
+    """duplicate, refused (not understood, not allowed), or not stored (the journal took nothing)."""
+    device: str
+    """Empty where the push did not get so far as to say."""
+    peer: str
+    reason: str = ""
+    sequence: int = 0
+    """Of a duplicate: where the push was stored the first time."""
+
+
 class ChangesBlob(Struct, frozen=True, array_like=True):
     """The blob of a CHANGES record."""
 
     next: tuple[tuple[int, int], ...]
-    """(output, the first sequence that it never took): what it passed is open, but for what the changes close."""
+    """(output, the first sequence that it never took): what it passed is open, but for what the changes close.
+    Also (replay, the first sequence that it has not passed)."""
     changes: tuple[Change, ...]
+    outputs: tuple[OutputNote, ...] = ()
+    turned_away: tuple[TurnedAway, ...] = ()
 
 
 class Prefix(Struct, frozen=True):

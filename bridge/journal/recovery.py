@@ -14,7 +14,16 @@ from msgspec import DecodeError, Struct
 
 from bridge.journal.cursor import State
 from bridge.journal.log import Log
-from bridge.journal.record import Kind, OutputEntry, StateBlob, decode_changes, decode_push, decode_state, is_picture
+from bridge.journal.record import (
+    Kind,
+    OutputEntry,
+    ReplayEntry,
+    StateBlob,
+    decode_changes,
+    decode_push,
+    decode_state,
+    is_picture,
+)
 from bridge.journal.segment import Found, Header, NotASegment, Segment, file_name, read_header
 from bridge.journal.tail import Unsynced
 
@@ -30,6 +39,7 @@ class Proven(Struct, frozen=True):
     uuid: bytes
     next_number: int
     outputs: list[OutputEntry]
+    replays: list[ReplayEntry]
     all_outputs: bool
     """Whether no output can be missing: else one that looks new may be an old one."""
     unsynced: Unsynced | None
@@ -46,10 +56,10 @@ def recover(journal_log: Log) -> Proven:
         else:
             set_aside(path, "it belongs to another journal")
     if not journal_log.segments:
-        return Proven(uuid, 1, [], all_outputs=True, unsynced=None)
+        return Proven(uuid, 1, [], [], all_outputs=True, unsynced=None)
     journal_log.next, unsynced = _read_newest(journal_log.segments[-1])
     state, complete = _state(journal_log.segments)
-    return Proven(uuid, state.next_number, state.outputs(), complete, unsynced)
+    return Proven(uuid, state.next_number, state.outputs(), state.replays(), complete, unsynced)
 
 
 def _headers(folder: Path) -> list[tuple[Path, Header]]:

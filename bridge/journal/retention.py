@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -13,6 +13,7 @@ from bridge.journal.backlog import bound
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.journal.quota import ALL
+from bridge.journal.replay import Replay
 from bridge.options import Share, Size
 
 log = structlog.get_logger("boxbridge.journal")
@@ -47,6 +48,7 @@ def retain(
     written: int,
     closed: bool = False,
     short: int = 0,
+    replays: Sequence[Replay] = (),
 ) -> int:
     """Delete segments that are done with; returns how many.
 
@@ -59,7 +61,7 @@ def retain(
     bound(journal_log, cursors, now=now, clock_is_sure=clock_is_sure)
     if clock_is_sure:
         _expire(cursors, now - int(keep.dead * 1000))
-    oldest = min((cursor.low for cursor in cursors), default=journal_log.next)
+    oldest = min([*(cursor.low for cursor in cursors), *(replay.low for replay in replays)], default=journal_log.next)
     deleted = 0
     # A segment's events are at least as old as the segment after it.
     for segment, following in pairwise(journal_log.segments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -11,6 +12,7 @@ import structlog
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.journal.record import Prefix
+from bridge.journal.replay import Replay
 from bridge.journal.retention import Keep
 from bridge.journal.rewrite import rewrite
 from bridge.journal.segment import Form, Segment
@@ -24,11 +26,12 @@ _MERGE: Final = 16
 class Thinning:
     """One look at all segments but the newest, for what to take out of them."""
 
-    def __init__(self, journal_log: Log, cursors: list[Cursor], keep: Keep) -> None:
+    def __init__(self, journal_log: Log, cursors: list[Cursor], keep: Keep, replays: Sequence[Replay] = ()) -> None:
         self._log = journal_log
         self._keep = keep
-        self._passed = min((cursor.passed for cursor in cursors), default=journal_log.next)
-        """Below it every output has all but its dead letters."""
+        places = [*(cursor.passed for cursor in cursors), *(replay.low for replay in replays)]
+        self._passed = min(places, default=journal_log.next)
+        """Below it every output has all but its dead letters, and every replay what it was asked for."""
         self._pins = sorted(set().union(*(cursor.pinned() for cursor in cursors)))
 
     def thin(self, age_since: int, short: int) -> int:

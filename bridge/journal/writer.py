@@ -11,11 +11,11 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
-from bridge.journal.cursor import Cursor, changes_blob
 from bridge.journal.known import Known
 from bridge.journal.log import Log
+from bridge.journal.places import Places
 from bridge.journal.quota import Room
-from bridge.journal.record import Kind, PushBlob, StateBlob, fixed_part, pack
+from bridge.journal.record import Kind, PushBlob, fixed_part, pack
 from bridge.journal.tail import FailedWrite, Tail
 
 log = structlog.get_logger("boxbridge.journal")
@@ -75,9 +75,7 @@ class Writer:
         self.known = known
         self.tail = tail
         self.room = room
-        self.cursors: list[Cursor] = []
-        self.next_number = 1
-        """The number of the next new output."""
+        self.places = Places()
         self.closed_because: str | None = None
         """Why nothing is taken now; None while all is well."""
         self.answer: Callable[[list[tuple[Entry, Outcome]]], None] = lambda _: None
@@ -199,7 +197,7 @@ class Writer:
         if self._retention_due <= now < _NEVER:
             self._retention_due = now + (_FULL_SECONDS if self.room.full_because else _RETENTION_SECONDS)
             self._look_for_room()
-            self._note_moves()
+            self._note_moves(at_leisure=True)
         if self._cursors_due <= now:
             self._log_cursors()
         if self.known.due <= now:
@@ -299,10 +297,11 @@ class Writer:
         segment = self.log.segments[-1]
         sequence, offset = self.log.next, self.tail.offset
         began = offset
-        progress = [(cursor, cursor.progress()) for cursor in self.cursors if cursor.moved]
+        moves = self.places.moves()
+        changes = moves.blob() if moves else None
         buffers: list[bytes] = []
-        if progress:
-            buffers.append(fixed_part(Kind.CHANGES, sequence, 0, pack(changes_blob(progress)), 0, segment.seed))
+        if changes is not None:
+            buffers.append(fixed_part(Kind.CHANGES, sequence, 0, pack(changes), 0, segment.seed))
             offset += len(buffers[0])
         places: list[tuple[int, int]] = []
         for entry in entries:
@@ -317,34 +316,40 @@ class Writer:
             segment.note(*place)
         self.log.next = sequence
         self.room.take(self.tail.offset - began)
-        for cursor, made in progress:
-            cursor.logged(made)
+        if changes is not None:
+            self.places.logged(moves)
+            self.known.note_history(changes)
         self._note_moves()
 
     # --- Cursors
 
-    def _note_moves(self) -> None:
-        """See to it that what moved is logged within a second."""
+    def _note_moves(self, *, at_leisure: bool = False) -> None:
+        """See to it that what moved is logged within a second. `at_leisure`: what can wait for others too."""
         self._cursors_due = _NEVER
-        if any(cursor.moved for cursor in self.cursors):
+        if self.places.moved or (at_leisure and self.places.notes.waiting):
             self._cursors_due = time.monotonic() + _CURSOR_SECONDS
 
     def _log_cursors(self) -> None:
         self._cursors_due = _NEVER
         if self.closed_because is not None:
-            for cursor in self.cursors:
-                cursor.fold()
-        elif any(cursor.moved for cursor in self.cursors):
+            self.places.fold()
+        elif self.places.moved or self.places.notes.waiting:
             try:
                 self._write([])
             except JournalUnavailable as failure:
                 log.error("the outputs' progress could not be logged", error=str(failure))
 
+    def write_all(self) -> None:
+        """Bring to disk, and into the index, what is only known in memory: people ask for what has just happened."""
+        self._log_cursors()
+        self.known.write_index()
+        self._note_moves()
+
     # --- Opening and closing the intake
 
     def begin_segment(self) -> None:
         """Begin the next segment; raises FailedWrite."""
-        self.tail.begin(StateBlob(self.next_number, tuple(cursor.entry() for cursor in self.cursors)))
+        self.tail.begin(self.places.state())
         self.room.measure()
 
     def open_intake(self) -> None:

@@ -71,6 +71,7 @@ class Intake:
         kind = "not stored" if status == 503 else "refused"
         self.pushes.count(normalizer.name, kind)
         self.refused.count(push.peer, _kind_of(reason))
+        self._turned_away(kind, push, reason)
         self._tell_once("push refused", push, reason, path=push.path, bytes=len(push.body))
         return normalizer.answer(push, None, Outcome(kind, status, reason))  # type: ignore[arg-type]
 
@@ -94,9 +95,11 @@ class Intake:
         except JournalUnavailable as error:
             reason = f"the push could not be stored: {error}; try again"
             self._tell_once("push not stored", push, reason, device=parsed.device)
+            self._turned_away("not stored", push, reason, self._device_of(parsed, events))
             return Outcome("not stored", 503, reason)
         if stored.duplicate:
             log.info("duplicate push", device=parsed.device, msg_id=parsed.key.msg_id, sequence=stored.sequence)
+            self._turned_away("duplicate", push, "", self._device_of(parsed, events), stored.sequence)
             return Outcome("duplicate")
         for event in events:
             self.events.count(event.device.id, event.kind)
@@ -116,8 +119,17 @@ class Intake:
                 prepared.append(changed)
         return tuple(prepared)
 
+    def _turned_away(self, outcome: str, push: Push, reason: str, device: str = "", sequence: int = 0) -> None:
+        """Tell the journal's history of a push that is not stored as a new one."""
+        self._journal.places.notes.turn_away(
+            outcome, device=device, peer=push.peer, reason=_kind_of(reason), sequence=sequence
+        )
+
+    def _device_of(self, parsed: Parsed, events: tuple[Event, ...]) -> str:
+        return shortened(events[0].device.id if events else parsed.device)
+
     def _note_device(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> None:
-        device = shortened(events[0].device.id if events else parsed.device)
+        device = self._device_of(parsed, events)
         self.last_seen[device] = push.received
         if len(self.last_seen) > _DEVICES_LIMIT:
             for forgotten in sorted(self.last_seen, key=self.last_seen.__getitem__)[: _DEVICES_LIMIT // 10]:

@@ -63,6 +63,15 @@ class Archive(Output):
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def where(self, delivery: Delivery) -> str:
+        """The event's files, those that retention or people removed left out."""
+        event = delivery.event
+        folder = self.path / layout.folder_of(event, self.timezone)
+        stem = layout.stem_of(event, self.timezone)
+        endings = (*layout.picture_endings(event), ".json", ".original.json")
+        files = [folder / (stem + ending) for ending in endings]
+        return "\n".join(str(file) for file in files if file.exists()) or f"{folder / stem}.*: no longer there"
+
     async def _entry(self, delivery: Delivery) -> Entry:
         event = delivery.event
         stem = layout.stem_of(event, self.timezone)

@@ -79,12 +79,17 @@ class LeanClient(Client):
         packet = bytes(self._in_packet["packet"])
         if cmd == "PUBCOMP" or len(packet) < 2:
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
-        reason = ReasonCode(PacketTypes.PUBACK, "Success")
-        properties = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
-        if len(packet) > 2:
-            reason.unpack(packet[2:])
-        if len(packet) > 3:
-            properties.unpack(packet[3:])  # type: ignore[no-untyped-call]
-        refused = refusal.of_message(reason, properties) if reason.is_failure else None
-        self.on_acknowledged(int.from_bytes(packet[:2], "big"), refused)
+        self.on_acknowledged(int.from_bytes(packet[:2], "big"), _refusal(packet[2:]))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+
+def _refusal(told: bytes) -> BaseException | None:
+    """What a PUBACK says after the message id means; nothing at all is success."""
+    if not told:
+        return None
+    reason = ReasonCode(PacketTypes.PUBACK, "Success")
+    reason.unpack(told)
+    properties = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
+    if len(told) > 1:
+        properties.unpack(told[1:])  # type: ignore[no-untyped-call]
+    return refusal.of_message(reason, properties) if reason.is_failure else None

@@ -69,6 +69,12 @@ class Mqtt(Output):
             mine.set()
         await acknowledged
 
+    def where(self, delivery: Delivery) -> str:
+        """The topics that an event was published on; a picture that was left out is named all the same."""
+        event, late = delivery.event, delivery.late
+        pictures = self._topics.pictures(event, late=late) if self.options.picture == "topic" else ()
+        return "\n".join([*(topic for topic, _ in pictures), self._topics.event(event, late=late)])
+
     async def close(self) -> None:
         """Say `stopped` and disconnect."""
         connection, self._connection = self._connection, None

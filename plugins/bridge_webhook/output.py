@@ -70,6 +70,10 @@ class Webhook(Output):
         answer = await self._client.post(headers, body)
         outcome(answer.status, answer.headers, self._shown(answer.beginning))
 
+    def where(self, delivery: Delivery) -> str:
+        """Whom it was posted to, and the header to look for there."""
+        return f"{self.origin}, X-Boxbridge-Id: {delivery.event.id}"
+
     @property
     def origin(self) -> str:
         """Scheme, host and port of the URL. Its path and query may hold secrets and are never shown."""

@@ -195,10 +195,16 @@ async def test_a_picture_comes_back_with_its_type(tmp_path: Path, scene: bytes) 
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+NO_EVENT = (
+    "no event 01NOTHING: give its id, at least 6 characters of its beginning, its msg_id, "
+    "or the file name or SHA-256 of its picture"
+)
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("01NOTHING", "no event 01NOTHING: give its id, at least 6 characters of its beginning, or its msg_id"),
+        ("01NOTHING", NO_EVENT),
         ("{id}/picture/1", "event {id} has no picture/1; it has 1 pictures, counted from 0"),
         ("{id}/picture/x", "event {id} has no picture/x; it has 1 pictures, counted from 0"),
         ("{id}/nonsense", "event {id} has no nonsense; it has 1 pictures, counted from 0"),
@@ -208,7 +214,7 @@ async def test_what_is_not_there_is_said(tmp_path: Path, path: str, sentence: st
     async with bridge_with(tmp_path) as running:
         event = await push(running)
         said = await get(running, f"/api/v1/events/{path.format(id=event)}", 404)
-    assert said == {"error": sentence.format(id=event)}
+    assert said == {"error": sentence.format(id=event), "exit_code": 65}
 
 
 async def test_a_beginning_that_several_events_share_is_not_enough(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.journal.cursor import Cursor, Progress, State, changes_blob
+from bridge.journal.cursor import Cursor, Progress, State
+from bridge.journal.places import Moves
 from bridge.journal.record import (
     ChangesBlob,
     OutputEntry,
@@ -34,7 +35,7 @@ def a_cursor(next_: int = 1) -> Cursor:
 def log_all(cursor: Cursor) -> ChangesBlob:
     progress = cursor.progress()
     cursor.logged(progress)
-    return changes_blob([(cursor, progress)])
+    return Moves([(cursor, progress)]).blob()
 
 
 def replayed(head: OutputEntry, *changes: ChangesBlob) -> OutputEntry:
@@ -57,6 +58,9 @@ class CursorAgainstModel(RuleBasedStateMachine):
         self.dead: set[int] = set()
         self.next = 1
         self.writing: Progress | None = None
+        self.pinned: set[int] = set()
+        self.writing_pinned: set[int] = set()
+        """What was opened again: until that is on disk, the replay or the dead letter keeps it, not this cursor."""
 
     # --- The loop
 
@@ -86,6 +90,18 @@ class CursorAgainstModel(RuleBasedStateMachine):
         self.open.remove(sequence)
         self.dead.add(sequence)
 
+    @rule(sequence=st.integers(1, 40), replay=st.booleans())
+    def reopen(self, sequence: int, replay: bool) -> None:
+        settled = sequence < self.next and sequence not in self.open
+        wanted = settled if replay else sequence in self.dead
+        assert self.cursor.reopen(sequence, replay=replay) == wanted
+        if wanted:
+            assert self.cursor.is_replayed(sequence) == (sequence not in self.dead)
+            self.dead.discard(sequence)
+            self.open.add(sequence)
+            self.pinned.add(sequence)
+            self.writing_pinned.discard(sequence)
+
     @rule()
     def expire(self) -> None:
         self.cursor.expire(before=2**60)
@@ -114,6 +130,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
     @rule()
     def begin_to_write(self) -> None:
         self.writing = self.cursor.progress()
+        self.writing_pinned = set(self.pinned)
 
     @precondition(lambda self: self.writing)
     @rule(on_disk=st.booleans(), known=st.booleans())
@@ -121,9 +138,10 @@ class CursorAgainstModel(RuleBasedStateMachine):
         """A failed write may be on disk all the same; only one that surely is counts as logged."""
         assert self.writing is not None
         if on_disk:
-            self.log.append(changes_blob([(self.cursor, self.writing)]))
+            self.log.append(Moves([(self.cursor, self.writing)]).blob())
             if known:
                 self.cursor.logged(self.writing)
+                self.pinned -= self.writing_pinned
         self.writing = None
 
     @precondition(lambda self: not self.writing)
@@ -137,6 +155,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
         entry = replayed(self.head, *self.log)
         self.cursor = Cursor(entry)
         self.head, self.writing = entry, None
+        self.pinned.clear()
         self.log.clear()
         self.dead = {one.sequence for one in entry.open if one.dead_since}
         self.open = {one.sequence for one in entry.open} - self.dead
@@ -149,13 +168,14 @@ class CursorAgainstModel(RuleBasedStateMachine):
         entry = replayed(self.head, *self.log)
         assert entry.next <= self.next
         kept = {one.sequence for one in entry.open}
-        assert {sequence for sequence in self.open | self.dead if sequence < entry.next} <= kept
+        assert {sequence for sequence in self.open | self.dead if sequence < entry.next} <= kept | self.pinned
 
     @invariant()
     def retention_keeps_what_the_disk_holds_unsettled(self) -> None:
         entry = replayed(self.head, *self.log)
-        assert self.cursor.low <= min([self.next, *self.open, *self.dead])
-        assert self.cursor.low <= min([entry.next, *(one.sequence for one in entry.open)])
+        kept = {one.sequence for one in entry.open}
+        assert self.cursor.low <= min([self.next, *(self.open - self.pinned), *(self.dead - self.pinned)])
+        assert self.cursor.low <= min([entry.next, *(kept - self.pinned)])
 
     @invariant()
     def memory_is_as_the_model(self) -> None:
@@ -239,7 +259,7 @@ def test_what_moves_while_progress_is_written_is_logged_next() -> None:
     cursor.logged(progress)
     assert cursor.moved
     assert cursor.low == 1
-    first = changes_blob([(cursor, progress)])
+    first = Moves([(cursor, progress)]).blob()
     assert [one.sequence for one in replayed(head, first).open] == [1]
     assert [one.sequence for one in replayed(head, first, log_all(cursor)).open] == [2]
     assert not cursor.moved

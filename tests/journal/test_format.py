@@ -103,14 +103,16 @@ def open_sequences(reading: Reading, name: str) -> set[int]:
     """What an output has open, dead letters included, as state and changes say."""
     which, _, _, next_, entries, *_ = next(output for output in reading.state[1] if output[1] == name)
     open_ = {entry[0] for entry in entries}
-    for moves, changes in reading.changes:
+    for moves, changes, *_ in reading.changes:
         mine = [change for change in changes if change[0] == which]
         for output, until in moves:
             if output == which:
                 open_ |= set(range(next_, until))
                 next_ = until
         for _, sequence, outcome, _, _, _, until in mine:
-            if outcome in ("delivered", "expired", "none"):
+            if outcome in ("again", "replay"):
+                open_.add(sequence)
+            elif outcome in ("delivered", "expired", "dropped", "none"):
                 open_.discard(sequence)
             elif outcome == "skipped":
                 open_ -= set(range(sequence, until))
@@ -151,7 +153,7 @@ async def test_it_knows_where_outputs_stand(tmp_path: Path) -> None:
     reading = read_folder(tmp_path)
     assert open_sequences(reading, "out") == expected == {3, 9}
     assert open_sequences(reading, "idle") == set()
-    outcomes = [change[2] for _, changes in reading.changes for change in changes]
+    outcomes = [change[2] for _, changes, *_ in reading.changes for change in changes]
     assert outcomes == ["delivered", "retry", "dead", "none", "skipped", "skipped", "skipped", "skipped"]
 
 
@@ -177,8 +179,11 @@ async def test_it_takes_neither_the_dead_nor_the_damaged(tmp_path: Path, monkeyp
         record.OutputEntry,
         record.OpenEntry,
         record.SkippedEntry,
+        record.ReplayEntry,
         record.ChangesBlob,
         record.Change,
+        record.OutputNote,
+        record.TurnedAway,
     ],
 )
 def test_the_page_names_all_fields_in_their_order(struct: type[msgspec.Struct]) -> None:

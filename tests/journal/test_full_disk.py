@@ -12,7 +12,7 @@ import pytest
 from bridge.journal.journal import Journal, JournalUnavailable, Keep, Limits, Record
 from bridge.journal.quota import bytes_in
 from bridge.options import Size
-from tests.journal.journals import FOR_EVER, contents, contents_of, running, segment_files, store, until
+from tests.journal.journals import FOR_EVER, contents, contents_of, crash_image, running, segment_files, store, until
 
 pytestmark = pytest.mark.anyio
 BALLAST = 1_000_000
@@ -121,7 +121,7 @@ async def test_on_a_disk_without_one_free_byte_progress_is_logged_and_makes_room
         assert left < {*answered, "after"}
 
 
-async def test_progress_is_logged_however_often_others_take_what_was_freed(disk: Path) -> None:
+async def test_progress_is_logged_however_often_others_take_what_was_freed(disk: Path, tmp_path: Path) -> None:
     async with running(disk / "journal", limits=LIMITS) as journal:
         await fill(journal)
         fill_to_the_last_byte(disk)
@@ -132,6 +132,9 @@ async def test_progress_is_logged_however_often_others_take_what_was_freed(disk:
             if journal.cursors["out"].next >= journal.next:
                 break
         assert journal.cursors["out"].low == journal.cursors["out"].next > 10
+        image = crash_image(journal, tmp_path / "image")
+    async with running(image, limits=LIMITS) as after:
+        assert after.cursors["out"].next == after.cursors["out"].low == journal.cursors["out"].next
 
 
 async def test_a_disk_that_is_full_at_the_start_delivers_what_it_has(disk: Path) -> None:
@@ -151,6 +154,20 @@ async def test_a_disk_that_is_full_at_the_start_delivers_what_it_has(disk: Path)
         await store(journal, "after")
         assert (await store(journal, "m0", pictures=(PICTURE,))).duplicate
     assert await contents_of(disk / "journal") == {*answered, "after"}
+
+
+async def test_a_disk_that_stays_full_is_not_filled_by_our_tries(disk: Path) -> None:
+    async with running(disk / "journal", limits=LIMITS) as journal:
+        await fill(journal)
+        fill_to_the_last_byte(disk)
+        segments = len(segment_files(disk / "journal"))
+        for n in range(20):
+            with pytest.raises(JournalUnavailable):
+                await store(journal, f"too large {n}", pictures=(PICTURE,))
+            await journal.find("nothing")  # the writer has done what came before
+        assert len(segment_files(disk / "journal")) == segments
+        (disk / "ballast").unlink()
+        await until(lambda: journal.closed_because is None)
 
 
 async def test_a_start_on_a_full_disk_has_the_spare_for_progress(disk: Path) -> None:

@@ -113,8 +113,8 @@ async def test_an_index_that_lies_swallows_nothing(tmp_path: Path) -> None:
     spoil(
         tmp_path,
         "UPDATE push SET msg_id = 'new' WHERE sequence = 3",
-        "INSERT INTO push VALUES (9999, 1, 'box', 'newer', x'31')",
-        "INSERT INTO push VALUES (-5, 1, 'box', 'newest', x'31')",
+        "INSERT INTO push VALUES (9999, 1, 'box', 'newer', x'31', x'')",
+        "INSERT INTO push VALUES (-5, 1, 'box', 'newest', x'31', x'')",
     )
     async with running(tmp_path) as journal:
         for msg_id in ("new", "newer", "newest"):

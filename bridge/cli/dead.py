@@ -1,0 +1,103 @@
+"""`boxbridge dead`: what outputs gave up, why, and what is to be done with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from bridge.cli.client import Client
+from bridge.cli.options import config_option, json_option, local
+from bridge.errors import BadData, UsageError
+
+_output_option = click.option("--output", metavar="NAME", help="Of this output only.")
+
+
+@click.group("dead")
+def dead_command() -> None:
+    """Dead letters: events that an output gave up, each with its reason."""
+
+
+@dead_command.command("list")
+@_output_option
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0 for all.")
+@json_option
+@config_option
+def list_command(output: str | None, limit: int, as_json: bool, config: Path | None) -> None:
+    """List dead letters, the newest first."""
+    answer = Client(config).get("/api/v1/dead", output=output, limit=str(limit)).json()
+    zone = ZoneInfo(answer["timezone"])
+    for letter in answer["letters"]:
+        print(json.dumps(letter, ensure_ascii=False) if as_json else _line(letter, zone))
+    if len(answer["letters"]) < answer["total"]:
+        click.echo(f"{answer['total']} in all: see --limit.", err=True)
+
+
+@dead_command.command("show")
+@click.argument("event")
+@_output_option
+@json_option
+@config_option
+def show_command(event: str, output: str | None, as_json: bool, config: Path | None) -> None:
+    """Show why an EVENT is a dead letter, at each output that gave it up."""
+    answer = Client(config).get("/api/v1/dead", event=event, output=output, limit="0").json()
+    if not answer["letters"]:
+        raise BadData(f"{event} is no dead letter; its story: boxbridge why {event}")
+    zone = ZoneInfo(answer["timezone"])
+    for letter in answer["letters"]:
+        print(json.dumps(letter, ensure_ascii=False) if as_json else "\n".join(_page(letter, zone)))
+
+
+@dead_command.command("retry")
+@click.argument("events", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@_output_option
+@config_option
+def retry_command(events: tuple[str, ...], all_: bool, output: str | None, config: Path | None) -> None:
+    """Have the outputs that gave EVENTS up deliver them again."""
+    _report("to be delivered again", _ask(config, "retry", events, all_, output))
+
+
+@dead_command.command("drop")
+@click.argument("events", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@_output_option
+@config_option
+def drop_command(events: tuple[str, ...], all_: bool, output: str | None, config: Path | None) -> None:
+    """Drop EVENTS for good: they are not delivered, and `why` says so."""
+    _report("dropped", _ask(config, "drop", events, all_, output))
+
+
+def _ask(config: Path | None, what: str, events: tuple[str, ...], all_: bool, output: str | None) -> dict[str, int]:
+    if bool(events) == all_:
+        raise UsageError("say which dead letters: ids, or --all")
+    answer = Client(config).post(f"/api/v1/dead/{what}", events=events, all=all_, output=output or "")
+    outputs: dict[str, int] = answer.json()["outputs"]
+    return outputs
+
+
+def _report(done: str, outputs: dict[str, int]) -> None:
+    for name, count in outputs.items():
+        print(f"{name}: {count} {done}")
+    if not outputs:
+        print("there are no dead letters")
+
+
+def _line(letter: dict[str, Any], zone: ZoneInfo) -> str:
+    place = f"{letter['device']}/{letter['channel']}" if letter["device"] else "its record is damaged"
+    reason = f"{letter['output']}: {letter['reason']}"
+    return f"{local(letter['died'], zone)}  {letter['id']}  {letter['kind']}  {place}   {reason}"
+
+
+def _page(letter: dict[str, Any], zone: ZoneInfo) -> list[str]:
+    times = (("received", "received"), ("failing_since", "first failed"), ("died", "given up"))
+    return [
+        f"{letter['output']}: {letter['id']} {letter['kind']} {letter['device']}/{letter['channel']}",
+        *(f"  {text:<13}{local(letter[key], zone)}" for key, text in times if letter[key]),
+        f"  attempts     {letter['attempts']}",
+        f"  reason       {letter['reason']}",
+        f"  to deliver it again: boxbridge dead retry {letter['id']} --output {letter['output']}",
+    ]

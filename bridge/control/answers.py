@@ -1,0 +1,87 @@
+"""What all answers of the API have in common: JSON out, JSON in, and a sentence with an exit code for a refusal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.control.house import House
+from bridge.errors import BadData, FileTrouble, UsageError
+from bridge.journal.journal import JournalUnavailable
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+_Body = TypeVar("_Body")
+
+
+class Refusal(Exception):
+    """It is not done; the text says why, for people."""
+
+    status = 409
+    exit_code = 1
+
+
+class Missing(Refusal):
+    """There is no such thing."""
+
+    status = 404
+    exit_code = BadData.exit_code
+
+
+class Wrong(Refusal):
+    """It was asked for wrongly."""
+
+    status = 400
+    exit_code = UsageError.exit_code
+
+
+class Trouble(Refusal):
+    """The disk does not let it be done now."""
+
+    status = 503
+    exit_code = FileTrouble.exit_code
+
+
+def json(value: Any, status: int = 200) -> Response:
+    """An answer for programs."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def text(line: str, status: int = 200) -> Response:
+    """An answer for monitoring."""
+    return Response(line + "\n", status, media_type="text/plain")
+
+
+def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
+    """An endpoint of a function that returns what is to be answered, as JSON or as it is, or raises a Refusal."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            answer = await function(request)
+            return answer if isinstance(answer, Response) else json(answer)
+        except Refusal as refusal:
+            error = refusal
+        except (sqlite3.Error, JournalUnavailable) as trouble:
+            error = Trouble(f"the index can't be asked now: {trouble}")
+        return json({"error": str(error), "exit_code": error.exit_code}, error.status)
+
+    return endpoint
+
+
+def writable(house: House) -> None:
+    """See to it that what is to be changed can be brought to disk; raises Trouble."""
+    closed = house.journal.closed_because
+    if closed:
+        raise Trouble(f"the journal takes nothing now: {closed}")
+
+
+async def body(request: Request, type_: type[_Body]) -> _Body:
+    """What a POST asks for; raises Wrong."""
+    try:
+        return msgspec.json.decode(await request.body(), type=type_)
+    except msgspec.DecodeError as error:
+        raise Wrong(f"the body is not what it should be: {error}") from error

@@ -1,0 +1,163 @@
+"""Dead letters: what outputs gave up, why, and what a person wants done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.routing import Route
+
+from bridge.control import events
+from bridge.control.answers import Missing, Wrong, answering, body, writable
+from bridge.control.house import House
+from bridge.journal.cursor import Cursor
+from bridge.journal.questions import BEGINNING, EventRow, Filter, these_events
+from bridge.journal.record import OpenEntry, from_milliseconds
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """An event that an output gave up."""
+
+    output: str
+    id: str
+    """`#` and its number in the journal where its record is damaged."""
+    kind: str = ""
+    device: str = ""
+    channel: str = ""
+    received: datetime | None = None
+    failing_since: datetime | None
+    """When it first failed."""
+    died: datetime
+    attempts: int
+    reason: str
+
+
+class DeadList(Struct, frozen=True, kw_only=True):
+    """Dead letters, the newest first."""
+
+    timezone: str
+    total: int
+    letters: list[DeadLetter]
+
+
+class Chosen(Struct, frozen=True, kw_only=True):
+    """Which dead letters are meant."""
+
+    events: list[str] = []
+    """By what people know of them."""
+    all: bool = False
+    output: str = ""
+    """Of this output only; else of any."""
+
+
+class Done(Struct, frozen=True):
+    """What was done."""
+
+    outputs: dict[str, int]
+    """To how many dead letters of each output."""
+
+
+def routes(house: House) -> list[Route]:
+    """Listing dead letters, delivering them again, and dropping them."""
+
+    async def listed(request: Request) -> DeadList:
+        asked = request.query_params
+        only = await _sequences(house, [asked["event"]]) if "event" in asked else None
+        limit = asked.get("limit", "50")
+        if not limit.isdecimal():
+            raise Wrong("the limit must be a number; 0 for all")
+        return await list_dead(house, asked.get("output", ""), int(limit), only)
+
+    async def retry(request: Request) -> Done:
+        return await _do(house, await body(request, Chosen), _retry)
+
+    async def drop(request: Request) -> Done:
+        return await _do(house, await body(request, Chosen), _drop)
+
+    return [
+        Route("/api/v1/dead", answering(listed)),
+        Route("/api/v1/dead/retry", answering(retry), methods=["POST"]),
+        Route("/api/v1/dead/drop", answering(drop), methods=["POST"]),
+    ]
+
+
+async def list_dead(house: House, output: str, limit: int, only: set[int] | None) -> DeadList:
+    """Dead letters of one output or of all, the newest first; raises Missing and sqlite3.Error."""
+    letters = [
+        (entry, cursor.name)
+        for cursor in _cursors(house, output)
+        for entry in cursor.dead_letters()
+        if only is None or entry.sequence in only
+    ]
+    letters.sort(key=lambda letter: letter[0].dead_since, reverse=True)
+    shown = letters[:limit] if limit else letters
+    named = {entry.sequence for entry, _ in shown}
+    rows = await house.journal.ask(lambda index: these_events(index, named, Filter(), BEGINNING, len(named)))
+    known = {row.sequence: row for row in rows}
+    return DeadList(
+        timezone=str(house.settings.timezone),
+        total=len(letters),
+        letters=[_letter(name, entry, known.get(entry.sequence)) for entry, name in shown],
+    )
+
+
+def _letter(output: str, entry: OpenEntry, row: EventRow | None) -> DeadLetter:
+    return DeadLetter(
+        output=output,
+        id=row.id if row else f"#{entry.sequence}",
+        kind=row.kind if row else "",
+        device=row.device if row else "",
+        channel=row.channel if row else "",
+        received=from_milliseconds(row.received) if row else None,
+        failing_since=from_milliseconds(entry.failing_since) if entry.failing_since else None,
+        died=from_milliseconds(entry.dead_since),
+        attempts=entry.attempts,
+        reason=entry.reason,
+    )
+
+
+async def _do(house: House, chosen: Chosen, act: Callable[[House, Cursor, OpenEntry], None]) -> Done:
+    writable(house)
+    if bool(chosen.events) == chosen.all:
+        raise Wrong("say which dead letters: events, or all")
+    wanted = None if chosen.all else await _sequences(house, chosen.events)
+    done: dict[str, int] = {}
+    left = set(wanted or ())
+    for cursor in _cursors(house, chosen.output):
+        for entry in cursor.dead_letters():
+            if wanted is None or entry.sequence in wanted:
+                act(house, cursor, entry)
+                done[cursor.name] = done.get(cursor.name, 0) + 1
+                left.discard(entry.sequence)
+    if left and not done:
+        of = f" of output {chosen.output}" if chosen.output else ""
+        raise Missing(f"{', '.join(chosen.events)} is no dead letter{of}: boxbridge dead list")
+    await house.journal.write_all()
+    return Done(done)
+
+
+def _retry(house: House, cursor: Cursor, entry: OpenEntry) -> None:
+    house.dispatcher.again(cursor.name, entry.sequence)
+
+
+def _drop(house: House, cursor: Cursor, entry: OpenEntry) -> None:
+    cursor.settle(entry.sequence, "dropped", entry.attempts, entry.reason)
+    house.journal.moved()
+
+
+def _cursors(house: House, output: str) -> Iterator[Cursor]:
+    """Of one output, or of all that the journal knows; raises Missing."""
+    cursors = house.journal.cursors
+    if output and output not in cursors:
+        raise Missing(f'there is no output "{output}": there are {", ".join(cursors) or "none"}')
+    yield from [cursors[output]] if output else list(cursors.values())
+
+
+async def _sequences(house: House, what: list[str]) -> set[int]:
+    """Where the events that are meant lie; raises Missing."""
+    return {
+        int(one[1:]) if one.startswith("#") and one[1:].isdecimal() else (await events.find(house, one)).sequence
+        for one in what
+    }

@@ -1,0 +1,156 @@
+"""Lists of events, and finding one by what people know of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import get_args
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.routing import Route
+
+from bridge.control.answers import Missing, Trouble, Wrong, answering
+from bridge.control.house import House
+from bridge.control.times import milliseconds
+from bridge.event import Event, utc_now
+from bridge.journal.journal import Record
+from bridge.journal.questions import BEGINNING, FOR_EVER, EventRow, Filter, Place
+from bridge.journal.record import from_milliseconds
+from bridge.journal.standing import Listed, Listing, Standing, State
+
+_LIMIT = 1000
+
+
+class EventLine(Struct, frozen=True, kw_only=True):
+    """An event of a list."""
+
+    id: str
+    kind: str
+    device: str
+    channel: str
+    occurred: datetime
+    received: datetime
+    outputs: dict[str, State]
+    """How it stands with each output."""
+
+
+class EventList(Struct, frozen=True, kw_only=True):
+    """A part of a list."""
+
+    timezone: str
+    events: list[EventLine]
+    after: str | None
+    """What to ask for to get the next part; null at the end."""
+
+
+def routes(house: House) -> list[Route]:
+    """What people ask of events, besides their parts."""
+
+    async def listed(request: Request) -> EventList:
+        return await list_events(house, dict(request.query_params))
+
+    return [Route("/api/v1/events", answering(listed))]
+
+
+async def list_events(house: House, asked: dict[str, str]) -> EventList:
+    """A part of the list of events, newest first; raises Wrong, Missing and sqlite3.Error."""
+    state, output = asked.get("state", ""), asked.get("output", "")
+    if state and state not in get_args(State):
+        raise Wrong(f'there is no state "{state}": give one of {", ".join(get_args(State))}')
+    listing = Listing(standings(house, output), house.journal.next, filter_of(house, asked), state)
+    after, limit = _after(asked.get("after", "")), _count(asked.get("limit", "50"))
+    page = await house.journal.ask(lambda index: listing.page(index, after, limit))
+    return EventList(
+        timezone=str(house.settings.timezone),
+        events=[line(listed) for listed in page.events],
+        after=None if page.after is None else f"{page.after[0]},{page.after[1]}",
+    )
+
+
+def standings(house: House, output: str = "") -> list[Standing]:
+    """How the log stands for one output, or for all that are configured; raises Missing."""
+    cursors = house.journal.cursors
+    if output and output not in cursors:
+        raise Missing(f'there is no output "{output}": there are {", ".join(cursors) or "none"}')
+    names = [output] if output else [name for name in house.settings.output if name in cursors]
+    return [Standing(cursors[name].entry()) for name in names]
+
+
+def filter_of(house: House, asked: dict[str, str]) -> Filter:
+    """Which events are asked for; raises Wrong."""
+    zone, now = house.settings.timezone, utc_now()
+    since, until = asked.get("since"), asked.get("until")
+    return Filter(
+        since=milliseconds(since, zone, now) if since else 0,
+        before=milliseconds(until, zone, now) if until else FOR_EVER,
+        device=asked.get("device", ""),
+        kind=asked.get("kind", ""),
+    )
+
+
+async def find(house: House, what: str) -> EventRow:
+    """One event by its id, the beginning of its id, its msg_id, or a picture of it; raises Missing, sqlite3.Error."""
+    rows = await house.journal.find(what)
+    if len(what) == 64:
+        rows = [row for row in rows if await _has_picture(house, row, what.lower())] or rows
+    if not rows:
+        raise Missing(
+            f"no event {what}: give its id, at least 6 characters of its beginning, its msg_id, or the file name or "
+            "SHA-256 of its picture"
+        )
+    if len(rows) > 1 and what not in (rows[0].id, rows[1].id):
+        raise Missing(f"more than one event is meant by {what}: give the whole id, such as {rows[0].id}")
+    return rows[0]
+
+
+async def read(house: House, row: EventRow) -> tuple[Record, Event]:
+    """The record of an event; raises Missing where it is damaged, Trouble where it can't be read now."""
+    try:
+        record = await house.journal.read(row.sequence)
+        event = record.event(row.sequence) if isinstance(record, Record) else None
+    except OSError as error:
+        raise Trouble(f"the record of event {row.id} can't be read now: {error}") from error
+    except msgspec.DecodeError as error:
+        raise Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
+    if not isinstance(record, Record):
+        if record.let_go:
+            raise Missing(f"event {row.id} is no longer kept")
+        raise Missing(f"the record of event {row.id} is damaged on disk")
+    if event is None:
+        raise Missing(f"the record of event {row.id} holds no event")
+    return record, event
+
+
+async def _has_picture(house: House, row: EventRow, sha256: str) -> bool:
+    _, event = await read(house, row)
+    return any(picture.sha256 == sha256 for picture in event.pictures)
+
+
+def line(listed: Listed) -> EventLine:
+    """An event of a list, as it is answered."""
+    row = listed.row
+    return EventLine(
+        id=row.id,
+        kind=row.kind,
+        device=row.device,
+        channel=row.channel,
+        occurred=from_milliseconds(row.occurred),
+        received=from_milliseconds(row.received),
+        outputs=listed.outputs,
+    )
+
+
+def _after(text: str) -> Place:
+    received, _, sequence = text.partition(",")
+    if not text:
+        return BEGINNING
+    if not (received.isdecimal() and sequence.isdecimal()):
+        raise Wrong("`after` is not what the part of the list before said")
+    return int(received), int(sequence)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _LIMIT:
+        raise Wrong(f"the limit must be a number from 1 to {_LIMIT}")
+    return int(text)

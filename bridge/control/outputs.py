@@ -1,0 +1,164 @@
+"""The outputs, as people see and handle them: how they stand; pause, resume, rename and forget one."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.routing import Route
+
+from bridge.control.answers import Missing, Refusal, Wrong, answering, body, writable
+from bridge.control.house import House
+from bridge.journal.cursor import Cursor, now_ms
+
+
+class OutputReport(Struct, frozen=True, kw_only=True):
+    """How one output stands."""
+
+    name: str
+    type: str
+    """Empty where it is no longer configured."""
+    state: str
+    """opening, open, waiting (the far side is away), paused (the far side wants no more), held (a person paused it),
+    off (enabled = false), gone (no longer configured)."""
+    reason: str = ""
+    since: float | None = None
+    """Seconds since 1970 at which the state began."""
+    retry_in: float | None = None
+    waiting: int
+    under_way: int = 0
+    dead: int
+    delivered: int = 0
+    """Since the start."""
+
+
+class Changed(Struct, frozen=True):
+    """What was asked of an output is done."""
+
+    done: str
+    """A sentence."""
+
+
+class NewName(Struct, frozen=True):
+    """What an output is to be called."""
+
+    to: str = ""
+
+
+def routes(house: House) -> list[Route]:
+    """Listing outputs, and the four things that can be done to one."""
+
+    async def listed(_: Request) -> list[OutputReport]:
+        return reports(house)
+
+    async def act(request: Request) -> Changed:
+        name, action = request.path_params["name"], request.path_params["action"]
+        asked = await body(request, NewName)
+        writable(house)
+        match action:
+            case "pause":
+                done = await _pause(house, _configured(house, name))
+            case "resume":
+                done = await _resume(house, _configured(house, name))
+            case "rename":
+                done = await _rename(house, _parked(house, name), asked.to)
+            case "forget":
+                done = await _forget(house, _parked(house, name))
+            case _:
+                raise Missing(f"an output can't be asked to {action}: pause, resume, rename or forget it")
+        return Changed(done)
+
+    return [
+        Route("/api/v1/outputs", answering(listed)),
+        Route("/api/v1/outputs/{name}/{action}", answering(act), methods=["POST"]),
+    ]
+
+
+def reports(house: House) -> list[OutputReport]:
+    """All outputs: those of the configuration, then those that only the journal still knows."""
+    configured = house.settings.output
+    names = [*configured, *(name for name in house.journal.cursors if name not in configured)]
+    return [_report(house, name) for name in names if name in house.journal.cursors]
+
+
+def _report(house: House, name: str) -> OutputReport:
+    settings, lane = house.settings.output.get(name), house.dispatcher.lanes.get(name)
+    cursor = house.journal.cursors[name]
+    if lane is None:
+        return OutputReport(
+            name=name,
+            type=settings.type if settings else "",
+            state="gone" if settings is None else "held" if cursor.paused else "off",
+            since=cursor.paused / 1000 if cursor.paused else None,
+            waiting=cursor.waiting(house.journal.next),
+            dead=cursor.dead,
+        )
+    report = lane.report()
+    return OutputReport(
+        name=name,
+        type=report.type,
+        state=report.state,
+        reason=report.reason,
+        since=report.since,
+        retry_in=report.retry_in,
+        waiting=report.waiting,
+        under_way=report.under_way,
+        dead=report.dead,
+        delivered=report.delivered,
+    )
+
+
+async def _pause(house: House, cursor: Cursor) -> str:
+    async with house.dispatcher.apart(cursor.name, house.settings):
+        cursor.paused = cursor.paused or now_ms()
+        await house.journal.write_state()
+    return f"output {cursor.name} is paused; its events wait until: boxbridge outputs resume {cursor.name}"
+
+
+async def _resume(house: House, cursor: Cursor) -> str:
+    if not house.settings.output[cursor.name].enabled:
+        raise Refusal(f"output {cursor.name} is off in the configuration: remove enabled = false there, then reload")
+    async with house.dispatcher.apart(cursor.name, house.settings):
+        cursor.paused = 0
+        await house.journal.write_state()
+    return f"output {cursor.name} goes on; {cursor.waiting(house.journal.next)} events wait for it"
+
+
+async def _rename(house: House, cursor: Cursor, new: str) -> str:
+    old = cursor.name
+    if not new:
+        raise Wrong("say what it is to be called")
+    if new in house.journal.cursors and new not in house.settings.output:
+        raise Refusal(f"{new} is the name of another output that is no longer configured: forget that one first")
+    async with house.dispatcher.apart(new, house.settings):
+        await house.journal.rename_output(old, new)
+    waiting = cursor.waiting(house.journal.next)
+    return f"output {old} is called {new} now, and goes on where {old} stood: {waiting} events wait, {cursor.dead} dead"
+
+
+async def _forget(house: House, cursor: Cursor) -> str:
+    for replay in [replay for replay in house.journal.places.replays if replay.output == cursor.number]:
+        await house.replays.cancel(replay)
+    await house.journal.forget_output(cursor.name)
+    waiting = cursor.waiting(house.journal.next)
+    return f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
+
+
+def _cursor(house: House, name: str) -> Cursor:
+    cursors = house.journal.cursors
+    if name not in cursors:
+        raise Missing(f'there is no output "{name}": there are {", ".join(cursors) or "none"}')
+    return cursors[name]
+
+
+def _configured(house: House, name: str) -> Cursor:
+    cursor = _cursor(house, name)
+    if name not in house.settings.output:
+        raise Refusal(f"output {name} is no longer configured: it can be renamed or forgotten")
+    return cursor
+
+
+def _parked(house: House, name: str) -> Cursor:
+    cursor = _cursor(house, name)
+    if name in house.settings.output:
+        raise Refusal(f"output {name} is configured: change its table in {house.config} first, then reload")
+    return cursor

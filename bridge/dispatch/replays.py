@@ -1,0 +1,109 @@
+"""Replays under way: each walks the log at its own rate and has its output deliver what it was asked for again.
+
+What it opened is the output's, with retries and dead letters as ever; the replay itself never has more than a few
+events open, so that a far side which is away stops it where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from bridge.dispatch.dispatcher import Dispatcher
+from bridge.journal.journal import Cursor, Journal, Record
+from bridge.journal.record import ReplayEntry
+from bridge.journal.replay import Replay
+
+log = structlog.get_logger("boxbridge.dispatch")
+
+_MOST_OPEN: Final = 16
+_LOOK_SECONDS: Final = 0.05
+_DISK_SECONDS: Final = 5.0
+_STEPS: Final = 100
+
+
+class Replays:
+    """All replays under way."""
+
+    def __init__(self, journal: Journal, dispatcher: Dispatcher) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def open(self) -> None:
+        """Go on with those that a stop or a crash interrupted."""
+        for replay in self._journal.places.replays:
+            self._begin(replay)
+
+    async def close(self) -> None:
+        """Stop walking; each goes on with the next start."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def add(self, entry: ReplayEntry) -> Replay:
+        """Begin one, once it is on disk, so that a restart goes on with it."""
+        replay = Replay(entry)
+        self._journal.places.replays = [*self._journal.places.replays, replay]
+        await self._journal.write_state()
+        self._begin(replay)
+        return replay
+
+    async def cancel(self, replay: Replay) -> None:
+        """Open nothing more; what it opened is delivered."""
+        if replay.number in self._tasks:
+            task = self._tasks[replay.number]
+            task.cancel()
+            await asyncio.wait({task})
+        replay.cancel()
+        await self._end(replay)
+
+    def _begin(self, replay: Replay) -> None:
+        task = asyncio.create_task(self._run(replay), name=f"replay {replay.number}")
+        self._tasks[replay.number] = task
+        task.add_done_callback(lambda _: self._tasks.pop(replay.number, None))
+
+    async def _run(self, replay: Replay) -> None:
+        cursor = next(c for c in self._journal.cursors.values() if c.number == replay.output)
+        log.info("replay goes on", output=cursor.name, replay=replay.number, next=replay.next, until=replay.until)
+        await self._walk(replay, cursor)
+        log.info("replay is over", output=cursor.name, replay=replay.number, events=replay.opened)
+        await self._end(replay)
+
+    async def _end(self, replay: Replay) -> None:
+        """Forget it, once it is on disk that it is over."""
+        await self._journal.write_all()
+        self._journal.places.replays = [other for other in self._journal.places.replays if other is not replay]
+
+    async def _walk(self, replay: Replay, cursor: Cursor) -> None:
+        opened: list[int] = []
+        due = time.monotonic()
+        while not replay.over:
+            sequence = replay.next
+            try:
+                read = await self._journal.read(sequence)
+            except OSError as error:
+                log.warning(
+                    "the journal can't be read for a replay; trying again", output=cursor.name, error=str(error)
+                )
+                await asyncio.sleep(_DISK_SECONDS)
+                continue
+            if not isinstance(read, Record):
+                replay.pass_to(read.until)
+                continue
+            if replay.wants(read.blob, sequence - read.sequence):
+                opened = [other for other in opened if cursor.is_replayed(other)]
+                if len(opened) >= _MOST_OPEN or time.monotonic() < due:
+                    await asyncio.sleep(_LOOK_SECONDS if len(opened) >= _MOST_OPEN else due - time.monotonic())
+                    continue
+                if self._dispatcher.again(cursor.name, sequence, replay=True):
+                    replay.opened += 1
+                    opened.append(sequence)
+                    due = max(due, time.monotonic() - 1) + 1 / replay.rate
+            replay.pass_to(sequence + 1)
+            self._journal.moved()
+            if sequence % _STEPS == 0:
+                await asyncio.sleep(0)  # a long stretch that nobody asked for must not hold the loop

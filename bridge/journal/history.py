@@ -1,0 +1,62 @@
+"""What became of one event, read back: its troubles from the index, its successes from the log itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from msgspec import DecodeError
+
+from bridge.journal.log import Log
+from bridge.journal.record import Change, Kind, OutputEntry, decode_changes, decode_state
+from bridge.journal.segment import FIRST_RECORD, Found, Segment
+
+
+def deliveries(log: Log, sequence: int, outputs: Iterable[OutputEntry], replayed: Iterable[int]) -> list[Change]:
+    """The successes of an event with these outputs, as they stand now; may wait for the disk. Raises OSError.
+
+    `replayed`: when it was opened again (ms). Where the state at a segment's head has an event unsettled, and the next
+    one has it settled, there its end is written: only these segments are read through.
+    """
+    now = {entry.number: not _is_unsettled(entry, sequence) for entry in outputs}
+    first = log.segment_of(sequence)
+    segments = [segment for segment in log.segments if first is not None and segment.number >= first.number]
+    heads = [_settled_at_head(segment, sequence, now) for segment in segments]
+    found: list[Change] = []
+    for segment, (before, after) in zip(segments, pairwise([*heads, now]), strict=True):
+        ended = any(after[number] and not before[number] for number in now)
+        if ended or any(_was_open(segment, segments, when) for when in replayed):
+            found += (change for change in _changes(segment) if change.sequence == sequence and change.output in now)
+    return [change for change in found if change.outcome == "delivered"]
+
+
+def _is_unsettled(entry: OutputEntry, sequence: int) -> bool:
+    return sequence >= entry.next or any(open_.sequence == sequence for open_ in entry.open)
+
+
+def _settled_at_head(segment: Segment, sequence: int, outputs: Iterable[int]) -> dict[int, bool]:
+    """Whether each output was done with an event when the segment was begun; where that is not known, no."""
+    settled = dict.fromkeys(outputs, False)
+    head = segment.record_at(FIRST_RECORD, wait=True)
+    if isinstance(head, Found) and head.prefix.kind == Kind.STATE:
+        try:
+            entries = decode_state(head.blob).outputs
+        except DecodeError:
+            return settled
+        settled |= {entry.number: not _is_unsettled(entry, sequence) for entry in entries if entry.number in settled}
+    return settled
+
+
+def _was_open(segment: Segment, segments: list[Segment], when: int) -> bool:
+    """Whether a segment was the newest one at a time, or the one before it."""
+    following = next((other for other in segments if other.number > segment.number), None)
+    return segment.header.made <= when and (following is None or when <= following.header.made)
+
+
+def _changes(segment: Segment) -> Iterator[Change]:
+    for found in segment.records():
+        if isinstance(found, Found) and found.prefix.kind == Kind.CHANGES:
+            try:
+                yield from decode_changes(found.blob).changes
+            except DecodeError:
+                continue  # named at the start

@@ -1,0 +1,38 @@
+"""Times as people type them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bridge.control.answers import Wrong
+from bridge.control.times import moment
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZONE)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2h", "2026-11-24 18:30"),
+        ("90s", "2026-11-24 20:28:30"),
+        ("7d", "2026-11-17 20:30"),
+        ("20:15", "2026-11-24 20:15"),
+        ("20:15:01", "2026-11-24 20:15:01"),
+        ("21:00", "2026-11-23 21:00"),
+        ("2026-11-24", "2026-11-24 00:00"),
+        ("2026-11-24 20:15", "2026-11-24 20:15"),
+        ("2026-11-24T12:15:00Z", "2026-11-24 20:15"),
+    ],
+)
+def test_a_time_is_understood_in_the_installations_zone(text: str, meant: str) -> None:
+    assert moment(text, ZONE, NOW) == datetime.fromisoformat(meant).replace(tzinfo=ZONE)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "2026-13-01", "-2h", "99999999999d"])
+def test_what_is_no_time_is_said_with_examples(text: str) -> None:
+    with pytest.raises(Wrong, match=r'is no time: give one such as "20:15"'):
+        moment(text, ZONE, NOW)
