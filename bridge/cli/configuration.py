@@ -90,7 +90,8 @@ def _summary(settings: Settings) -> list[tuple[str, str]]:
     names = [
         f"{name} ({output.type}{'' if output.enabled else ', paused'})" for name, output in settings.output.items()
     ]
-    journal = f"settled events {settings.journal.keep}, dead letters {settings.journal.keep_dead}"
+    kept = settings.journal
+    journal = f"quota {kept.quota}, settled events {kept.keep}, history {kept.history}, dead letters {kept.keep_dead}"
     lines = [
         ("site", f"{settings.site}   {settings.timezone}"),
         ("data", str(settings.data)),

@@ -148,7 +148,7 @@ boxbridge.toml is right.
   site        plant-a   Asia/Shanghai
   data        {folder}/data
   server      0.0.0.0:8600
-  journal     settled events 7d, dead letters 30d
+  journal     quota 20%, settled events 7d, history 400d, dead letters 30d
   control     127.0.0.1:8601
   outputs     a (place)    b (place, paused)
   devices     X is gate-3

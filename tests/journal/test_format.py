@@ -197,5 +197,7 @@ def test_the_page_has_the_codes_sizes() -> None:
     assert f"format version: {segment.FORMAT_VERSION}" in PAGE
     assert f"| {segment.FIRST_RECORD} | records" in PAGE
     assert f"multiple of {segment.GROUP_ALIGNMENT:,} bytes" in PAGE
+    assert [form.value for form in segment.Form] == [0, 1, 2, 3]
+    assert all(re.search(rf"^\| {form.value} \| (all|of the pushes)", PAGE, re.MULTILINE) for form in segment.Form)
     assert "1 PUSH, 2 STATE, 3 CHANGES" in PAGE
     assert [kind.value for kind in (record.Kind.PUSH, record.Kind.STATE, record.Kind.CHANGES)] == [1, 2, 3]
