@@ -13,6 +13,7 @@ import click
 from bridge.cli.client import Client
 from bridge.cli.options import config_option
 from bridge.cli.replay import replay_line
+from bridge.figures import as_bytes
 
 
 @click.command("status")
@@ -66,8 +67,8 @@ def _room(journal: dict[str, Any]) -> Iterator[str]:
     held = f", held by {_holder(holder)}" if holder else ""
     yield f"  journal     {100 * room['held']:.0f} % full{held}"
     hours = "" if room["hours_left"] is None else f", {room['hours_left']:,.0f} h of room at the last day's rate"
-    size = f"{room['taken'] / 1e6:,.1f} of {room['limit'] / 1e6:,.1f} MB"
-    yield f"              {size} in {journal['segments']} segments{hours}"
+    segments = "1 segment" if journal["segments"] == 1 else f"{journal['segments']} segments"
+    yield f"              {as_bytes(room['taken'])} of {as_bytes(room['limit'])} in {segments}{hours}"
 
 
 def _holder(holder: dict[str, Any]) -> str:

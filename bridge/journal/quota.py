@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from bridge.figures import as_bytes
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.journal.spare import Spare
@@ -137,11 +138,3 @@ def bytes_in(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):  # SQLite's files come and go
                 taken += entry.stat().st_blocks * 512
     return taken
-
-
-def as_bytes(size: float) -> str:
-    """A size for people."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size:.0f} B"

@@ -16,7 +16,7 @@ JOURNAL: dict[str, Any] = {
 def test_a_removed_output_that_holds_the_journal_is_named_with_what_to_do() -> None:
     assert list(_room(JOURNAL)) == [
         "  journal     82 % full, held by erp (removed 2026-10-02), 71,204 events: boxbridge outputs forget erp",
-        "              3,300.0 of 4,000.0 MB in 52 segments, 41 h of room at the last day's rate",
+        "              3.3 GB of 4.0 GB in 52 segments, 41 h of room at the last day's rate",
     ]
 
 
@@ -28,7 +28,7 @@ def test_one_that_is_there_is_only_named() -> None:
 
 def test_without_pushes_there_is_no_rate() -> None:
     lines = list(_room(JOURNAL | {"held_by": None, "room": JOURNAL["room"] | {"hours_left": None}}))
-    assert lines == ["  journal     82 % full", "              3,300.0 of 4,000.0 MB in 52 segments"]
+    assert lines == ["  journal     82 % full", "              3.3 GB of 4.0 GB in 52 segments"]
 
 
 def test_what_was_missed_is_told_with_its_reason() -> None:
