@@ -14,6 +14,8 @@ from msgspec import Struct
 from structlog.testing import capture_logs
 
 from bridge import Delivery, Output, Unavailable
+from bridge.journal.rewrite import rewrite
+from bridge.journal.segment import Form
 from bridge.testing import draw_scene, sample_push
 from tests.daemon import Running, bridge_with
 from tests.end_to_end.installation import COMMAND
@@ -224,6 +226,27 @@ async def test_a_beginning_that_several_events_share_is_not_enough(tmp_path: Pat
         said = await get(running, f"/api/v1/events/{first[:6]}", 404)
         assert "more than one event" in said["error"]
         assert (await get(running, f"/api/v1/events/{second}"))["id"] == second
+
+
+async def test_a_picture_that_was_shed_is_said_and_so_is_an_event_that_was_let_go(tmp_path: Path, scene: bytes) -> None:
+    async with bridge_with(tmp_path) as running:
+        event, journal = await push(running, picture=scene), running.daemon.journal
+        await journal._in_writer(journal._writer.begin_segment)  # the newest is never touched
+
+        async def left(form: Form, *, events: bool) -> None:
+            def write() -> None:
+                assert rewrite(journal.log, journal.log.segments[:1], lambda _: events, lambda _: False, form, 0)
+
+            await journal._in_writer(write)
+            journal.log.forget_read()
+
+        await left(Form.SHED, events=True)
+        said = await get(running, f"/api/v1/events/{event}/picture/0", 404)
+        assert "no longer kept" in said["error"]
+        assert (await get(running, f"/api/v1/events/{event}"))["id"] == event
+        await left(Form.PINNED, events=False)
+        said = await get(running, f"/api/v1/events/{event}", 404)
+        assert said["error"] == f"event {event} is no longer kept"
 
 
 async def test_a_picture_that_was_damaged_on_disk_is_said(
