@@ -31,6 +31,7 @@ from bridge.journal.replay import Replay
 from bridge.journal.retention import Keep, is_sure, retain
 from bridge.journal.rewrite import remove_unfinished
 from bridge.journal.segment import NewerFormat
+from bridge.journal.spare import trim
 from bridge.journal.tail import Limits, Tail
 from bridge.journal.thinning import Thinning, merge
 from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
@@ -101,6 +102,8 @@ class Journal:
         except OSError as error:
             raise FileTrouble(f"the journal in {self.folder} can't be read: {error}") from error
         remove_unfinished(self.folder)
+        for newest in self.log.segments[-1:]:
+            trim(newest.path)
         known = Known(self.log, Index(self._index, proven.uuid))
         known.write_index()
         tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)

@@ -74,3 +74,13 @@ def give_back(fd: int) -> None:
     """Free what is reserved behind a file's end."""
     with contextlib.suppress(OSError):  # only room is lost by it
         os.ftruncate(fd, os.fstat(fd).st_size)
+
+
+def trim(path: Path) -> None:
+    """Free what a crash left reserved behind a file's end."""
+    with contextlib.suppress(OSError):  # as above
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            give_back(fd)
+        finally:
+            os.close(fd)

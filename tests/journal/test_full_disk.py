@@ -272,6 +272,19 @@ async def test_pictures_are_shed_before_a_push_is_refused_where_that_is_wanted(d
         assert (await store(journal, "m0", pictures=(PICTURE,))).duplicate
 
 
+async def test_what_a_kill_left_reserved_is_given_back_at_the_next_start(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=LIMITS) as journal:
+        await store(journal, "a")
+        (killed,) = segment_files(tmp_path)
+        before = killed.stat()
+        assert before.st_blocks * 512 >= LIMITS.spare_bytes
+        journal._writer.tail._offset = LIMITS.spare_bytes  # so that its end gives nothing back
+    assert killed.stat().st_blocks == before.st_blocks
+    async with running(tmp_path, limits=LIMITS):
+        assert killed.stat().st_size == before.st_size
+        assert killed.stat().st_blocks * 512 < LIMITS.spare_bytes
+
+
 async def test_a_spare_that_was_torn_at_the_begin_of_a_segment_is_made_anew(tmp_path: Path) -> None:
     async with running(tmp_path, limits=LIMITS) as journal:
         await store(journal, "a")
