@@ -15,8 +15,9 @@ listen = "127.0.0.1:{port}"
 
 [control]
 listen = ""
-
-[output.broker]
+"""
+_MQTT_OUTPUT = """
+[output.{name}]
 type = "mqtt"
 url = "mqtt://127.0.0.1:{broker_port}"
 """
@@ -41,14 +42,18 @@ class Naive:
 
 @dataclass(frozen=True)
 class Boxbridge:
-    """boxbridge with one MQTT output and, where a port is given, a webhook that nobody answers."""
+    """boxbridge with an MQTT output of this name, unless it is empty, and where a port is given a webhook that nobody
+    answers."""
 
     name: str = "boxbridge"
+    output: str = "broker"
     dead_port: int = 0
 
     def command(self, folder: Path, port: int, broker_port: int) -> list[str]:
         """Write its configuration into `folder`; return the command that serves on `port`."""
-        text = _CONFIGURATION.format(data=folder / "data", port=port, broker_port=broker_port)
+        text = _CONFIGURATION.format(data=folder / "data", port=port)
+        if self.output:
+            text += _MQTT_OUTPUT.format(name=self.output, broker_port=broker_port)
         if self.dead_port:
             text += _DEAD_OUTPUT.format(port=self.dead_port)
         configuration = folder / "boxbridge.toml"

@@ -266,6 +266,12 @@ class Event(EventData, frozen=True, kw_only=True):
             picture.reading_from(source)
         return self
 
+    def reading_as(self, other: Event) -> Event:
+        """Attach the places that the same pictures of another come from."""
+        for picture, same in zip(self.pictures, other.pictures, strict=True):
+            picture.__dict__.update(same.__dict__)
+        return self
+
 
 class EventDocument(Struct, frozen=True, kw_only=True):
     """An event as it travels: CloudEvents 1.0, structured JSON."""

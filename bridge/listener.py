@@ -113,6 +113,8 @@ def unix_socket(path: Path) -> socket.socket:
         listening.listen(64)
     except OSError as error:
         listening.close()
-        raise FileTrouble(f"can't listen on {path}: {error.strerror}; check who owns the folder") from error
+        raise FileTrouble(
+            f"can't listen on {path}: {error.strerror}; check who owns the folder, and how it is mounted"
+        ) from error
     listening.setblocking(False)
     return listening

@@ -129,7 +129,7 @@ def _json(line: Line) -> str:
     trace = {"exception": line.trace} if line.trace else {}
     document = fixed | {name: value for name, value in line.fields.items() if name not in fixed} | trace
     text = json.dumps(document, ensure_ascii=False, default=str)
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+    return escaped_json(text) + "\n"
 
 
 def _text(line: Line, time_format: str) -> str:
@@ -142,10 +142,10 @@ def _coloured(line: Line) -> str:
 
 
 def _sentence(line: Line, dim: str = "", reset: str = "") -> str:
-    fields = " ".join(f"{_escape(name)}={_value(value)}" for name, value in line.fields.items())
+    fields = " ".join(f"{escaped(name)}={_value(value)}" for name, value in line.fields.items())
     # Indented, so that no text inside a traceback can look like a line of its own.
     trace = "".join(f"    {_CONTROL.sub(_visible, row)}\n" for row in line.trace.split("\n") if row)
-    return _escape(line.event) + (f"  {dim}{fields}{reset}" if fields else "") + "\n" + trace
+    return escaped(line.event) + (f"  {dim}{fields}{reset}" if fields else "") + "\n" + trace
 
 
 def _prefixed(line: Line, text: str) -> str:
@@ -154,12 +154,18 @@ def _prefixed(line: Line, text: str) -> str:
 
 
 def _value(value: object) -> str:
-    text = _escape(str(value))
+    text = escaped(str(value))
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '\\"') + '"'
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text that stays in its line and its place on a terminal, whoever wrote it."""
     return _CONTROL.sub(_visible, text)
+
+
+def escaped_json(text: str) -> str:
+    """The same of a JSON text: it still means the same."""
+    return _CONTROL.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -168,7 +168,9 @@ class Plugins:
                 decode_document(encode_document(changed or event))
             except _ANY_FAULT:
                 log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
-                event = decode_document(before)  # what it had of the event may have been changed in its hands
+                event = decode_document(before).reading_as(
+                    event
+                )  # what it had of the event may have been changed in its hands
             else:
                 event = changed or event
         return event

@@ -81,7 +81,15 @@ def contained(function: Callable[[], T]) -> T:
     """Call it; what would end more than the call is turned into an error of the call."""
     try:
         return function()
-    except SystemExit as error:
-        raise RuntimeError("the output called sys.exit()") from error
-    except (StopIteration, asyncio.CancelledError) as error:  # neither can be handed on through a future
-        raise RuntimeError(f"the output raised {type(error).__name__}") from error
+    except StopIteration as error:  # can't be handed on through a future
+        raise tamed(error) from error
+    except Exception:
+        raise
+    except BaseException as error:
+        raise tamed(error) from error
+
+
+def tamed(error: BaseException) -> RuntimeError:
+    """An ordinary error in place of one that, let through, would end the thread or the daemon."""
+    named = "called sys.exit()" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
+    return RuntimeError(f"the output {named}")

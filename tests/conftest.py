@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
+from bridge.cli.words.patterns import chinese
+from bridge.errors import Problem
 from tests.brokers import broker, mosquitto
 
 __all__ = ["broker", "mosquitto"]
@@ -19,6 +23,9 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+os.environ["LC_ALL"] = "C.UTF-8"
+"""Tests read English, whatever the language of who runs them; commands that they start do as well."""
 
 DATA = Path(__file__).parent / "data"
 
@@ -33,3 +40,21 @@ def anyio_backend() -> str:
 def sample_body() -> bytes:
     """The vendor's sample document, as a box pushes it."""
     return (DATA / "offvehicle.json").read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _every_fault_of_a_configuration_is_said_in_chinese(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Whatever is wrong in a test's configuration has a pattern; a plugin's own words may have none: `own_words`."""
+    said: list[str] = []
+    plain = Problem.__init__
+
+    def listening(problem: Problem, where: str, what: str) -> None:
+        plain(problem, where, what)
+        said.append(what)
+
+    monkeypatch.setattr(Problem, "__init__", listening)
+    yield
+    if not request.node.get_closest_marker("own_words"):
+        assert [what for what in said if chinese(what) is None] == []

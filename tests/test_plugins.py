@@ -240,6 +240,17 @@ def appending(text: str) -> Any:
     return lambda event: event.with_(description=event.description + text)
 
 
+def test_a_plugin_after_one_that_failed_can_read_the_pictures() -> None:
+    read: list[int] = []
+    failing, reading = (
+        Preparing(KeyError("a bug")),
+        Preparing(lambda event: read.append(len(event.scene.read_blocking()))),
+    )
+    prepared(failing, reading)
+    assert failing.given
+    assert read
+
+
 def test_each_plugin_gets_what_the_one_before_it_returned() -> None:
     first, second = Preparing(appending("1")), Preparing(appending("2"))
     event, _ = prepared(first, Preparing(None), second)

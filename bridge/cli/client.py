@@ -12,7 +12,7 @@ import httpx2
 from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.config.settings import SOCKET
-from bridge.errors import BadData, BridgeError, ConfigError, OutputUnreachable
+from bridge.errors import BadData, BridgeError, ConfigError, FileTrouble, OutputUnreachable
 
 
 class Refused(BridgeError):
@@ -27,7 +27,7 @@ class Client:
     """Asks the daemon of one configuration."""
 
     def __init__(self, config: Path | None) -> None:
-        self._socket = _data(find(config)) / SOCKET
+        self._socket = data_folder(config) / SOCKET
 
     def get(self, path: str, **query: str | None) -> httpx2.Response:
         """Ask for something; raises OutputUnreachable or Refused. `query`: what is None is left out."""
@@ -52,12 +52,17 @@ class Client:
         return answer
 
 
-def _data(file: Path) -> Path:
+def data_folder(config: Path | None) -> Path:
     """The data folder; also of a file that is no TOML now, for the daemon still runs as it stood before."""
+    file = find(config)
     try:
         return read(file).data
     except ConfigError:
-        named = re.search(r'^\s*data\s*=\s*"([^"]+)"', file.read_text("utf-8", "replace"), re.MULTILINE)
+        try:
+            text = file.read_text("utf-8", "replace")
+        except OSError as error:
+            raise FileTrouble(f"{file} can't be read: {error.strerror}") from None
+        named = re.search(r'^\s*data\s*=\s*"([^"]+)"', text, re.MULTILINE)
         return file.parent / named[1] if named else defaults.data(os.environ)
 
 

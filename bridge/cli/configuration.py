@@ -11,6 +11,7 @@ import click
 
 from bridge import Output
 from bridge.cli.options import config_option, load, service_environment
+from bridge.cli.words import cells, lang_option, padded, say, translated
 from bridge.config.example import example
 from bridge.config.in_force import in_force
 from bridge.config.load import NAME, find, no_output_type
@@ -48,17 +49,18 @@ def init_command(types: tuple[str, ...], output: Path, force: bool) -> None:
 
 
 @click.command("check")
+@lang_option
 @config_option
 @click.option("--connect", is_flag=True, help="Try each output's far side too.")
-def check_command(config: Path | None, connect: bool) -> None:
+def check_command(config: Path | None, lang: str, connect: bool) -> None:
     """Say all that is wrong with the configuration, or what it comes to."""
     environment = service_environment()
     settings, plugins = load(config, environment)
-    click.echo(f"{find(config, environment)} is right.")
-    for title, content in _summary(settings):
-        click.echo(f"  {title:<12}{content}")
+    click.echo(say(lang, "right", file=find(config, environment)))
+    for title, content in _summary(settings, lang):
+        click.echo(f"  {padded(say(lang, f'title {title}'), 12)}{content}")
     if connect:
-        _connect(settings, plugins)
+        _connect(settings, plugins, lang)
 
 
 @click.command("config")
@@ -85,33 +87,39 @@ def _json(schema: object) -> str:
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
-def _summary(settings: Settings) -> list[tuple[str, str]]:
+def _summary(settings: Settings, lang: str) -> list[tuple[str, str]]:
     """One line a section."""
     names = [
-        f"{name} ({output.type}{'' if output.enabled else ', paused'})" for name, output in settings.output.items()
+        say(lang, "output of type" if output.enabled else "output paused", name=name, type=output.type)
+        for name, output in settings.output.items()
     ]
     kept = settings.journal
-    journal = f"quota {kept.quota}, settled events {kept.keep}, history {kept.history}, dead letters {kept.keep_dead}"
+    journal = say(
+        lang, "how long kept", quota=kept.quota, keep=kept.keep, history=kept.history, keep_dead=kept.keep_dead
+    )
     lines = [
         ("site", f"{settings.site}   {settings.timezone}"),
         ("data", str(settings.data)),
         ("server", settings.server.listen),
         ("journal", journal),
-        ("control", settings.control.listen or "unix socket only"),
-        ("outputs", "    ".join(names) or "none: events are only kept"),
+        ("control", settings.control.listen or say(lang, "socket only")),
+        ("outputs", "    ".join(names) or say(lang, "only kept")),
     ]
-    devices = [f"{serial} is {device.id or device.name}" for serial, device in settings.device.items()]
+    devices = [
+        say(lang, "called", serial=serial, name=device.id or device.name) for serial, device in settings.device.items()
+    ]
     return lines + ([("devices", "    ".join(devices))] if devices else [])
 
 
-def _connect(settings: Settings, plugins: Plugins) -> None:
+def _connect(settings: Settings, plugins: Plugins, lang: str) -> None:
     """Try all enabled outputs at once; raises OutputUnreachable if one is not well."""
     names = [name for name, output in settings.output.items() if output.enabled]
     found = asyncio.run(_try_all(names, settings, plugins))
-    titles = [f"{name} ({settings.output[name].type})" for name in names]
-    width = max(map(len, titles), default=0)
+    titles = [say(lang, "output of type", name=name, type=settings.output[name].type) for name in names]
+    width = max(map(cells, titles), default=0)
     for title, (well, sentence) in zip(titles, found, strict=True):
-        click.echo(f"{title:<{width}}  {'ok, ' if well else ''}{sentence}")
+        found_out = translated(lang, sentence)
+        click.echo(f"{padded(title, width)}  {say(lang, 'well', found=found_out) if well else found_out}")
     failed = sum(not well for well, _ in found)
     if failed:
         raise OutputUnreachable(f"{failed} of {len(found)} outputs can't be reached.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +10,8 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option, local
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, padded, say
 from bridge.errors import BadData, UsageError
 
 _output_option = click.option("--output", metavar="NAME", help="Of this output only.")
@@ -24,51 +25,61 @@ def dead_command() -> None:
 @dead_command.command("list")
 @_output_option
 @click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0 for all.")
+@lang_option
 @json_option
 @config_option
-def list_command(output: str | None, limit: int, as_json: bool, config: Path | None) -> None:
+def list_command(output: str | None, limit: int, lang: str, as_json: bool, config: Path | None) -> None:
     """List dead letters, the newest first."""
     answer = Client(config).get("/api/v1/dead", output=output, limit=str(limit)).json()
     zone = ZoneInfo(answer["timezone"])
     for letter in answer["letters"]:
-        print(json.dumps(letter, ensure_ascii=False) if as_json else _line(letter, zone))
+        if as_json:
+            show_json(letter)
+        else:
+            show(_line(letter, zone, lang))
     if len(answer["letters"]) < answer["total"]:
-        click.echo(f"{answer['total']} in all: see --limit.", err=True)
+        click.echo(say(lang, "more dead", total=answer["total"]), err=True)
 
 
 @dead_command.command("show")
 @click.argument("event")
 @_output_option
+@lang_option
 @json_option
 @config_option
-def show_command(event: str, output: str | None, as_json: bool, config: Path | None) -> None:
+def show_command(event: str, output: str | None, lang: str, as_json: bool, config: Path | None) -> None:
     """Show why an EVENT is a dead letter, at each output that gave it up."""
     answer = Client(config).get("/api/v1/dead", event=event, output=output, limit="0").json()
     if not answer["letters"]:
         raise BadData(f"{event} is no dead letter; its story: boxbridge why {event}")
     zone = ZoneInfo(answer["timezone"])
     for letter in answer["letters"]:
-        print(json.dumps(letter, ensure_ascii=False) if as_json else "\n".join(_page(letter, zone)))
+        if as_json:
+            show_json(letter)
+        else:
+            show(*_page(letter, zone, lang))
 
 
 @dead_command.command("retry")
 @click.argument("events", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="All of them.")
 @_output_option
+@lang_option
 @config_option
-def retry_command(events: tuple[str, ...], all_: bool, output: str | None, config: Path | None) -> None:
+def retry_command(events: tuple[str, ...], all_: bool, output: str | None, lang: str, config: Path | None) -> None:
     """Have the outputs that gave EVENTS up deliver them again."""
-    _report("to be delivered again", _ask(config, "retry", events, all_, output))
+    _report(lang, "dead retried", _ask(config, "retry", events, all_, output))
 
 
 @dead_command.command("drop")
 @click.argument("events", nargs=-1)
 @click.option("--all", "all_", is_flag=True, help="All of them.")
 @_output_option
+@lang_option
 @config_option
-def drop_command(events: tuple[str, ...], all_: bool, output: str | None, config: Path | None) -> None:
+def drop_command(events: tuple[str, ...], all_: bool, output: str | None, lang: str, config: Path | None) -> None:
     """Drop EVENTS for good: they are not delivered, and `why` says so."""
-    _report("dropped", _ask(config, "drop", events, all_, output))
+    _report(lang, "dead dropped", _ask(config, "drop", events, all_, output))
 
 
 def _ask(config: Path | None, what: str, events: tuple[str, ...], all_: bool, output: str | None) -> dict[str, int]:
@@ -79,25 +90,24 @@ def _ask(config: Path | None, what: str, events: tuple[str, ...], all_: bool, ou
     return outputs
 
 
-def _report(done: str, outputs: dict[str, int]) -> None:
+def _report(lang: str, done: str, outputs: dict[str, int]) -> None:
     for name, count in outputs.items():
-        print(f"{name}: {count} {done}")
+        print(say(lang, done, output=name, count=count))
     if not outputs:
-        print("there are no dead letters")
+        print(say(lang, "no dead"))
 
 
-def _line(letter: dict[str, Any], zone: ZoneInfo) -> str:
-    place = f"{letter['device']}/{letter['channel']}" if letter["device"] else "its record is damaged"
+def _line(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> str:
+    place = f"{letter['device']}/{letter['channel']}" if letter["device"] else say(lang, "damaged")
     reason = f"{letter['output']}: {letter['reason']}"
     return f"{local(letter['died'], zone)}  {letter['id']}  {letter['kind']}  {place}   {reason}"
 
 
-def _page(letter: dict[str, Any], zone: ZoneInfo) -> list[str]:
-    times = (("received", "received"), ("failing_since", "first failed"), ("died", "given up"))
+def _page(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
+    times = {key: local(letter[key], zone) for key in ("received", "failing_since", "died") if letter[key]}
+    facts = times | {"attempts": letter["attempts"], "reason": letter["reason"]}
     return [
         f"{letter['output']}: {letter['id']} {letter['kind']} {letter['device']}/{letter['channel']}",
-        *(f"  {text:<13}{local(letter[key], zone)}" for key, text in times if letter[key]),
-        f"  attempts     {letter['attempts']}",
-        f"  reason       {letter['reason']}",
-        f"  to deliver it again: boxbridge dead retry {letter['id']} --output {letter['output']}",
+        *(f"  {padded(say(lang, f'title {key}'), 13)}{fact}" for key, fact in facts.items()),
+        "  " + say(lang, "dead what now", id=letter["id"], output=letter["output"]),
     ]

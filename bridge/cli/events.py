@@ -13,7 +13,10 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, filter_options, json_option, local
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, say
 from bridge.errors import FileTrouble, UsageError
+from bridge.log import escaped_json
 
 
 @click.command("events")
@@ -21,30 +24,36 @@ from bridge.errors import FileTrouble, UsageError
 @click.option("--state", metavar="STATE", help="Only those that are waiting, delivered, dead, … at an output.")
 @click.option("--output", metavar="NAME", help="Show and ask for this output only.")
 @click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0 for all.")
+@lang_option
 @json_option
 @config_option
-def events_command(limit: int, as_json: bool, config: Path | None, **asked: str | None) -> None:
+def events_command(limit: int, lang: str, as_json: bool, config: Path | None, **asked: str | None) -> None:
     """List events and how they stand with each output, the newest first."""
     client, after, left = Client(config), None, limit or sys.maxsize
     while left:
         part = client.get("/api/v1/events", **asked, after=after, limit=str(min(left, _PAGE))).json()
         for event in part["events"]:
-            print(json.dumps(event, ensure_ascii=False) if as_json else _line(event, ZoneInfo(part["timezone"])))
+            if as_json:
+                show_json(event)
+            else:
+                show(_line(event, ZoneInfo(part["timezone"]), lang))
         left -= len(part["events"])
         after = part["after"]
         if after is None:
             return
-    click.echo("There are more: see --limit.", err=True)
+    click.echo(say(lang, "more events"), err=True)
 
 
-def _line(event: dict[str, Any], zone: ZoneInfo) -> str:
+def _line(event: dict[str, Any], zone: ZoneInfo, lang: str) -> str:
     received = local(event["received"], zone)
-    outputs = "  ".join(f"{name} {_LOUD.get(state, state)}" for name, state in event["outputs"].items())
+    outputs = "  ".join(
+        f"{name} {'-' if state == 'earlier' else say(lang, f'state {state}')}"
+        for name, state in event["outputs"].items()
+    )
     return f"{received}  {event['id']}  {event['kind']}  {event['device']}/{event['channel']}   {outputs}".rstrip()
 
 
 _PAGE = 500
-_LOUD = {"dead": "DEAD", "earlier": "-"}
 
 
 @click.command("get")
@@ -62,7 +71,7 @@ def get_command(event: str, original: bool, picture: int | None, output: Path | 
         raise UsageError("a picture is no text: give a file with -o, or redirect the output")
     content = Client(config).get(f"/api/v1/events/{quote(event, safe='')}{part}").content
     if not part:
-        content = json.dumps(json.loads(content), ensure_ascii=False, indent=2).encode() + b"\n"
+        content = escaped_json(json.dumps(json.loads(content), ensure_ascii=False, indent=2)).encode() + b"\n"
     if output is not None:
         try:
             output.write_bytes(content)

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
 
 from bridge import __version__
 from bridge.errors import BridgeError, FileTrouble
+from bridge.log import escaped
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 INTERRUPTED = 130
@@ -37,6 +39,8 @@ COMMANDS = {
     "outputs": "outputs",
     "status": "status",
     "reload": "status",
+    "journal": "journal",
+    "doctor": "doctor",
     "plugins": "plugins",
     "systemd": "systemd",
     "completion": "completion",
@@ -57,6 +61,16 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"bridge.cli.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that is named; what goes wrong is said in the language that its user reads."""
+        try:
+            return super().invoke(ctx)
+        except BridgeError as error:
+            from bridge.cli.words import told_in, translated
+
+            error.args = (translated(told_in(ctx), str(error)),)
+            raise
 
     @cached_property
     def _of_plugins(self) -> Mapping[str, click.Command]:
@@ -82,16 +96,27 @@ def cli() -> None:
 
 def main() -> int:
     """Run the command line; errors for people are one message and an exit code, never a traceback."""
+    _open_what_is_closed()
     try:
         code = _run()
-        if sys.stdout is not None:  # as with `>&-`
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
         _abandon_stdout()
         return _fail(f"the output can't be written: {error.strerror}", FileTrouble.exit_code)
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Stand in for standard streams that are closed, as with `>&-`: the next socket would else take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _run() -> int:
@@ -107,7 +132,7 @@ def _run() -> int:
 
 
 def _fail(sentence: str, exit_code: int) -> int:
-    print(sentence, file=sys.stderr)
+    print(*map(escaped, sentence.split("\n")), sep="\n", file=sys.stderr)
     return exit_code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,72 +10,87 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option
-
-_STATES = {
-    "open": "ok",
-    "held": "PAUSED by a person",
-    "paused": "PAUSED by the far side",
-    "off": "off (enabled = false)",
-    "gone": "no longer configured",
-}
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, say, translated
 
 
 @click.group("outputs", invoke_without_command=True)
+@lang_option
 @json_option
 @config_option
 @click.pass_context
-def outputs_command(context: click.Context, as_json: bool, config: Path | None) -> None:
+def outputs_command(context: click.Context, lang: str, as_json: bool, config: Path | None) -> None:
     """List the outputs and what waits for each; or pause, resume, rename or forget one."""
     if context.invoked_subcommand is not None:
         return
     for output in Client(config).get("/api/v1/outputs").json():
-        print(json.dumps(output, ensure_ascii=False) if as_json else _line(output))
+        if as_json:
+            show_json(output)
+        else:
+            show(_line(output, lang))
 
 
 @outputs_command.command("pause")
 @click.argument("name")
+@lang_option
 @config_option
-def pause_command(name: str, config: Path | None) -> None:
+def pause_command(name: str, lang: str, config: Path | None) -> None:
     """Deliver nothing more to NAME until it is resumed; its events wait, over restarts too."""
-    _act(config, name, "pause")
+    _act(config, lang, name, "pause")
 
 
 @outputs_command.command("resume")
 @click.argument("name")
+@lang_option
 @config_option
-def resume_command(name: str, config: Path | None) -> None:
+def resume_command(name: str, lang: str, config: Path | None) -> None:
     """Go on with NAME, whoever paused it."""
-    _act(config, name, "resume")
+    _act(config, lang, name, "resume")
 
 
 @outputs_command.command("rename")
 @click.argument("name")
 @click.argument("new")
+@lang_option
 @config_option
-def rename_command(name: str, new: str, config: Path | None) -> None:
+def rename_command(name: str, new: str, lang: str, config: Path | None) -> None:
     """Let NEW go on where NAME stood. First rename its table in the configuration, and reload.
 
     What NEW was given meanwhile comes again, with the same ids.
     """
-    _act(config, name, "rename", to=new)
+    _act(config, lang, name, "rename", to=new)
 
 
 @outputs_command.command("forget")
 @click.argument("name")
+@lang_option
 @config_option
-def forget_command(name: str, config: Path | None) -> None:
+def forget_command(name: str, lang: str, config: Path | None) -> None:
     """Let go of NAME, which is no longer configured, and of all that the journal keeps for it."""
-    _act(config, name, "forget")
+    _act(config, lang, name, "forget")
 
 
-def _act(config: Path | None, name: str, action: str, **asked: str) -> None:
-    print(Client(config).post(f"/api/v1/outputs/{quote(name, safe='')}/{action}", **asked).json()["done"])
+def _act(config: Path | None, lang: str, name: str, action: str, **asked: str) -> None:
+    answer = Client(config).post(f"/api/v1/outputs/{quote(name, safe='')}/{action}", **asked).json()
+    show(translated(lang, answer["done"]))
 
 
-def _line(output: dict[str, Any]) -> str:
+def output_state(output: dict[str, Any], lang: str, span: str = "") -> str:
+    """How an output stands; `span`: for how long, where that is to be said."""
+    state = say(lang, f"is {output['state']}")
+    if span and output["state"] != "open":
+        state = say(lang, "since", state=state, span=span)
+    if output["retry_in"] is not None:
+        state = say(lang, "again in", state=state, seconds=output["retry_in"])
+    return say(lang, "because", state=state, reason=output["reason"]) if output["reason"] else state
+
+
+def output_counts(output: dict[str, Any], lang: str, *counts: str) -> str:
+    """How many events it has of each; dead letters only where there are any."""
+    told = [*counts, *(["dead"] if output["dead"] else [])]
+    return say(lang, "and").join(say(lang, f"count {count}", count=output[count]) for count in told)
+
+
+def _line(output: dict[str, Any], lang: str) -> str:
     type_ = f" ({output['type']})" if output["type"] else ""
-    state = _STATES.get(output["state"], output["state"])
-    again = f", again in {output['retry_in']:.0f} s" if output["retry_in"] is not None else ""
-    reason = f": {output['reason']}" if output["reason"] else ""
-    dead = f", {output['dead']} DEAD" if output["dead"] else ""
-    return f"{output['name']}{type_}   {state}{again}{reason}   {output['waiting']} waiting{dead}"
+    return f"{output['name']}{type_}   {output_state(output, lang)}   {output_counts(output, lang, 'waiting')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,29 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, filter_options, json_option
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, say
 from bridge.errors import UsageError
 
 
 @click.command("replay")
 @click.option("--output", metavar="NAME", help="Which output delivers them again.")
 @filter_options
-@click.option("--rate", type=float, default=10.0, show_default=True, help="Events a second, at most.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Events a second, at most.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many events it is about.")
 @click.option("--list", "list_", is_flag=True, help="List the replays under way.")
 @click.option("--cancel", type=int, metavar="NUMBER", help="Stop the replay of this number.")
+@lang_option
 @json_option
 @config_option
 def replay_command(
-    list_: bool, cancel: int | None, as_json: bool, config: Path | None, output: str | None, **wish: Any
+    list_: bool, cancel: int | None, lang: str, as_json: bool, config: Path | None, output: str | None, **wish: Any
 ) -> None:
     """Have an output deliver events again, from --since on. What it gets is marked as replayed.
 
@@ -40,24 +48,30 @@ def replay_command(
     else:
         asked = {name: value for name, value in wish.items() if value is not None}
         answer = client.post("/api/v1/replays", output=output, **asked).json()
-        print(json.dumps(answer, ensure_ascii=False) if as_json else _begun(answer))
+        if as_json:
+            show_json(answer)
+        else:
+            show(_begun(answer, lang))
         return
     for replay in found:
-        cancelled = "cancelled: " if cancel is not None else ""
-        print(json.dumps(replay, ensure_ascii=False) if as_json else cancelled + replay_line(replay))
+        if as_json:
+            show_json(replay)
+        else:
+            show(_listed(replay, lang, cancelled=cancel is not None))
 
 
-def replay_line(replay: dict[str, Any]) -> str:
+def replay_line(replay: dict[str, Any], lang: str) -> str:
     """How a replay stands."""
-    return (
-        f"{replay['number']}   to {replay['output']}, {replay['opened']} delivered again, {replay['left']} to look at, "
-        f"{replay['rate']:g} a second"
-    )
+    return say(lang, "replay stands", **replay)
 
 
-def _begun(answer: dict[str, Any]) -> str:
-    waiting = f", of which {answer['waiting']} wait for it anyway" if answer["waiting"] else ""
-    what = f"{answer['events']} events{waiting}, in {answer['seconds']:.0f} s at least"
+def _listed(replay: dict[str, Any], lang: str, *, cancelled: bool) -> str:
+    line = replay_line(replay, lang)
+    return say(lang, "replay cancelled", replay=line) if cancelled else line
+
+
+def _begun(answer: dict[str, Any], lang: str) -> str:
+    what = say(lang, "replay waiting" if answer["waiting"] else "replay events", **answer)
     if answer["number"] is None:
-        return f"{answer['output']} would get {what}" if answer["events"] else "there are no such events"
-    return f"{answer['output']} gets {what}; to stop it: boxbridge replay --cancel {answer['number']}"
+        return say(lang, "replay would" if answer["events"] else "replay nothing", what=what, **answer)
+    return say(lang, "replay begun", what=what, **answer)

@@ -12,100 +12,106 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option
+from bridge.cli.outputs import output_counts, output_state
 from bridge.cli.replay import replay_line
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, padded, say, translated
 from bridge.figures import as_bytes
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Everything, for programs.")
+@lang_option
 @config_option
-def status_command(as_json: bool, config: Path | None) -> None:
+def status_command(lang: str, as_json: bool, config: Path | None) -> None:
     """Show how the daemon stands: outputs, what waits, devices, what was refused."""
     answer = Client(config).get("/api/v1/status")
-    print(answer.text if as_json else _page(answer.json()))
+    if as_json:
+        show_json(answer.json())
+    else:
+        show(*_page(answer.json(), lang))
 
 
 @click.command("reload")
+@lang_option
 @config_option
-def reload_command(config: Path | None) -> None:
+def reload_command(lang: str, config: Path | None) -> None:
     """Give the daemon its changed configuration; where it is wrong, it says so and the old one stays in force."""
     answer = Client(config).post("/api/v1/reload").json()
-    print(f"{answer['reloaded']} is in force")
+    print(say(lang, "reloaded", config=answer["reloaded"]))
     for key in answer["after_restart"]:
-        print(f"but a new {key} is taken over by a restart only")
+        print(say(lang, "after restart", key=key))
     for name in answer["dropped"]:
-        print(f"but it has no output {name} any more: it is stopped, its backlog is kept")
+        print(say(lang, "dropped output", name=name))
 
 
-def _page(status: dict[str, Any]) -> str:
+def _page(status: dict[str, Any], lang: str) -> Iterator[str]:
+    yield say(lang, "daemon", span=_span(status["started"], lang), **status)
+    for title, line in _lines(status, lang):
+        yield f"  {padded(say(lang, f'title {title}') if title else '', 12)}{line}"
+
+
+def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
+    """Each with the name of its title, or none where it goes on under the one before."""
+    yield "devices", say(lang, "listening", address=status["devices_listen"])
+    for device, seen in status["devices"].items():
+        yield "", say(lang, "last push", device=device, ago=_ago(seen, lang))
+    pushes = (say(lang, f"push {outcome}", count=count) for outcome, count in status["pushes"].items())
+    yield "pushes", say(lang, "and").join(pushes) or say(lang, "no pushes")
+    for refused in status["refused"]:
+        yield "refused", say(lang, "refused so often", **refused)
+    for odd in status["odd_fields"]:
+        yield "odd field", say(lang, "odd field", **odd)
+    yield from (("output", _output(lane, lang)) for lane in status["outputs"])
+    for state, names in (("off", status["disabled"]), ("held", status["held"])):
+        yield from (("output", say(lang, f"status {state}", name=name)) for name in names)
+    yield from (("replay", replay_line(replay, lang)) for replay in status["replays"])
     journal = status["journal"]
-    lines = [
-        f"boxbridge {status['version']}   {status['config']}   site {status['site']}   up {_span(status['started'])}",
-        f"  devices     listening on {status['devices_listen']}",
-        *(f"              {name}   last push {_ago(seen)}" for name, seen in status["devices"].items()),
-        f"  pushes      {_counts(status['pushes'])}",
-        *(f"  refused     {r['peer']}   {r['count']} times: {r['reason']}" for r in status["refused"]),
-        *(f"  odd field   {o['device']}   {o['field']}, {o['count']} times" for o in status["odd_fields"]),
-        *(_output(lane) for lane in status["outputs"]),
-        *(f"  output      {name}   off (enabled = false): its events wait" for name in status["disabled"]),
-        *(f"  output      {name}   PAUSED by a person: its events wait" for name in status["held"]),
-        *(f"  replay      {replay_line(replay)}" for replay in status["replays"]),
-        *_room(journal),
-        *([f"              TAKES NOTHING: {journal['closed_because']}"] if journal["closed_because"] else []),
-        *(
-            f"              keeps {count} events for {name}, which is no longer configured"
-            for name, count in journal["parked"].items()
-        ),
-        *(f"              {name} {_missed(missed)}" for name, missed in journal["skipped"].items()),
-    ]
-    return "\n".join(lines)
+    yield from _room(journal, lang)
+    if journal["closed_because"]:
+        yield "", say(lang, "journal closed", reason=journal["closed_because"])
+    for name, count in journal["parked"].items():
+        yield "", say(lang, "journal keeps", name=name, count=count)
+    yield from (("", _missed(name, missed, lang)) for name, missed in journal["skipped"].items())
 
 
-def _room(journal: dict[str, Any]) -> Iterator[str]:
+def _room(journal: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     """How full it is and who holds it, and for how long there is room."""
     room, holder = journal["room"], journal["held_by"]
-    held = f", held by {_holder(holder)}" if holder else ""
-    yield f"  journal     {100 * room['held']:.0f} % full{held}"
-    hours = "" if room["hours_left"] is None else f", {room['hours_left']:,.0f} h of room at the last day's rate"
-    segments = "1 segment" if journal["segments"] == 1 else f"{journal['segments']} segments"
-    yield f"              {as_bytes(room['taken'])} of {as_bytes(room['limit'])} in {segments}{hours}"
+    full = say(lang, "journal full", share=100 * room["held"])
+    yield "journal", say(lang, "held by", full=full, holder=_holder(holder, lang)) if holder else full
+    segments = say(lang, "1 segment" if journal["segments"] == 1 else "segments", count=journal["segments"])
+    taken = say(lang, "taken", taken=as_bytes(room["taken"]), limit=as_bytes(room["limit"]), segments=segments)
+    hours = room["hours_left"]
+    yield "", taken if hours is None else say(lang, "room for", taken=taken, hours=hours)
 
 
-def _holder(holder: dict[str, Any]) -> str:
-    name, events = holder["output"], f"{holder['events']:,} events"
+def _holder(holder: dict[str, Any], lang: str) -> str:
     if not holder["removed"]:
-        return f"{name}, {events}"
-    return f"{name} (removed {_day(holder['removed'])}), {events}: boxbridge outputs forget {name}"
+        return say(lang, "holder", name=holder["output"], events=holder["events"])
+    return say(lang, "removed holder", name=holder["output"], events=holder["events"], removed=_day(holder["removed"]))
 
 
-def _missed(missed: dict[str, Any]) -> str:
-    return f"missed {missed['count']:,} events, the last on {_day(missed['when'])}: {missed['reason']}"
+def _missed(name: str, missed: dict[str, Any], lang: str) -> str:
+    reason = translated(lang, missed["reason"])
+    return say(lang, "missed", name=name, count=missed["count"], when=_day(missed["when"]), reason=reason)
 
 
 def _day(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(milliseconds / 1000).astimezone():%Y-%m-%d}"
 
 
-def _output(lane: dict[str, Any]) -> str:
-    counts = f"{lane['delivered']} delivered, {lane['waiting']} waiting"
-    dead = f", {lane['dead']} DEAD" if lane["dead"] else ""
-    again = f", again in {lane['retry_in']:.0f} s" if lane["retry_in"] is not None else ""
-    reason = f": {lane['reason']}" if lane["reason"] else ""
-    state = f"{lane['state']} since {_span(lane['since'])}" if lane["state"] != "open" else "ok"
-    return f"  output      {lane['name']} ({lane['type']})   {state}{again}{reason}   {counts}{dead}"
+def _output(lane: dict[str, Any], lang: str) -> str:
+    state = output_state(lane, lang, _span(lane["since"], lang))
+    return f"{lane['name']} ({lane['type']})   {state}   {output_counts(lane, lang, 'delivered', 'waiting')}"
 
 
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none yet"
+def _ago(text: str, lang: str) -> str:
+    return say(lang, "ago", span=_span(datetime.fromisoformat(text).timestamp(), lang))
 
 
-def _ago(text: str) -> str:
-    return f"{_span(datetime.fromisoformat(text).timestamp())} ago"
-
-
-def _span(since: float) -> str:
+def _span(since: float, lang: str) -> str:
     seconds = max(0, int(time.time() - since))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    units = (("d", 86400), ("h", 3600), ("min", 60))
+    unit, size = next(((unit, size) for unit, size in units if seconds >= 2 * size), ("s", 1))
+    return say(lang, f"span {unit}", count=seconds // size)

@@ -12,7 +12,8 @@ import click
 
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option, local
-from bridge.cli.words import lang_option, language, say
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, say
 from bridge.errors import UsageError
 
 _MOST_STEPS = 12
@@ -26,7 +27,7 @@ _MOST_STEPS = 12
 @json_option
 @config_option
 def why_command(
-    event: str | None, device: str | None, at: str | None, lang: str | None, as_json: bool, config: Path | None
+    event: str | None, device: str | None, at: str | None, lang: str, as_json: bool, config: Path | None
 ) -> None:
     """Tell the whole story of an EVENT: its id or the beginning of it, its msg_id, a picture's file name or SHA-256.
 
@@ -39,8 +40,11 @@ def why_command(
         answer = client.get("/api/v1/why", device=device, at=at)
     else:
         answer = client.get(f"/api/v1/why/{quote(event, safe='')}")
-    teller = Teller(answer.json(), language(lang))
-    print(answer.text if as_json else "\n".join(teller.around() if event is None else teller.event()))
+    teller = Teller(answer.json(), lang)
+    if as_json:
+        show_json(answer.json())
+    else:
+        show(*(teller.around() if event is None else teller.event()))
 
 
 class Teller:

@@ -28,6 +28,8 @@ class _Invalid:
 INVALID: Final = _Invalid()
 """Stands for a value that has a fault; the fault is noted."""
 
+_SHORTEST_HIDDEN: Final = 4
+"""Characters of a secret that is blotted out of sentences; a shorter one would blot out ordinary words."""
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -188,7 +190,7 @@ class Conversion:
 
     def _without_secrets(self, sentence: str) -> str:
         """A plugin's own words, in case it quotes what it must not."""
-        for secret in filter(None, self._secrets):
+        for secret in (secret for secret in self._secrets if len(secret) >= _SHORTEST_HIDDEN):
             sentence = sentence.replace(secret, "<secret>")
         return sentence
 

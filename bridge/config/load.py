@@ -7,7 +7,8 @@ import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import tomli
 from msgspec import Struct, structs
@@ -31,6 +32,7 @@ from bridge.output import Output
 NAME = "boxbridge.toml"
 SYSTEM_FOLDER = FilePath("/etc/boxbridge")
 
+_Value = TypeVar("_Value")
 _COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -38,16 +40,23 @@ _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 def find(explicit: FilePath | None = None, environment: Mapping[str, str] = os.environ) -> FilePath:
     """The configuration file: the one named, else the first that is there; raises NoConfiguration."""
     if explicit is not None:
-        if explicit.exists():
+        if _is_there(explicit):
             return explicit
         raise NoConfiguration(f"There is no {explicit}. Make one: boxbridge init mqtt -o {explicit}")
     home = FilePath(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     places = [FilePath(NAME), home / "boxbridge" / NAME, SYSTEM_FOLDER / NAME]
     for place in places:
-        if place.exists():
+        if _is_there(place):
             return place
     looked = ", ".join(str(place) for place in places)
     raise NoConfiguration(f"There is no configuration ({looked}). Make one: boxbridge init mqtt -o {NAME}")
+
+
+def _is_there(place: FilePath) -> bool:
+    try:
+        return place.exists()
+    except OSError as error:
+        raise ConfigError([Problem(str(place), f"can't be read: {error.strerror}")]) from None
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -61,18 +70,23 @@ class Source(Struct, frozen=True, kw_only=True):
     @property
     def plugins_dir(self) -> FilePath:
         """Where drop-in plugins lie. They bring types of outputs, so this key is read before all others."""
-        return self._folder("plugins_dir", PLUGINS_DIR)
+        return self._one(FilePath, "plugins_dir", PLUGINS_DIR)
 
     @property
     def data(self) -> FilePath:
         """The data folder, for commands that look for a running daemon and need nothing else to be right."""
-        return self._folder("data", defaults.data(self.environment))
+        return self._one(FilePath, "data", defaults.data(self.environment))
 
-    def _folder(self, name: str, default: FilePath) -> FilePath:
-        """One folder by itself; what is wrong with it is for `settings` to say."""
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The time zone, for commands that need nothing else to be right."""
+        return self._one(ZoneInfo, "timezone", defaults.timezone(self.environment))
+
+    def _one(self, kind: type[_Value], name: str, default: _Value) -> _Value:
+        """One value by itself; what is wrong with it is for `settings` to say."""
         conversion = Conversion(self.file, self.places, self.environment)
-        folder = conversion.convert(FilePath, self.tables[name], (name,)) if name in self.tables else default
-        return folder if isinstance(folder, FilePath) else default
+        value = conversion.convert(kind, self.tables[name], (name,)) if name in self.tables else default
+        return value if isinstance(value, kind) else default
 
     def settings(self, outputs: Mapping[str, type[Output]], broken: Sequence[str] = ()) -> Settings:
         """The settings; raises ConfigError.
@@ -98,6 +112,10 @@ def read(file: FilePath, environment: Mapping[str, str] = os.environ) -> Source:
         raise ConfigError([Problem(f"{file}:{line}", "this is not UTF-8 text")]) from None
     except tomli.TOMLDecodeError as error:
         raise ConfigError([Problem(f"{file}:{error.lineno}:{error.colno}", f"not TOML: {error.msg}")]) from None
+    except RecursionError as error:
+        raise ConfigError([Problem(str(file), f"can't be read: {error}")]) from None
+    if "\0" in text or "\\u0000" in text or "\\U00000000" in text:
+        raise ConfigError([Problem(str(file), "holds a NUL character, which no path, name or text may have")])
     return Source(file=file, tables=tables, places=Places(text), environment=environment)
 
 

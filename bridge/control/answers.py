@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -65,7 +66,9 @@ def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
             return answer if isinstance(answer, Response) else json(answer)
         except Refusal as refusal:
             error = refusal
-        except (sqlite3.Error, JournalUnavailable) as trouble:
+        except JournalUnavailable as trouble:
+            error = _closed(str(trouble))
+        except sqlite3.Error as trouble:
             error = Trouble(f"the index can't be asked now: {trouble}")
         return json({"error": str(error), "exit_code": error.exit_code}, error.status)
 
@@ -74,9 +77,22 @@ def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
 
 def writable(house: House) -> None:
     """See to it that what is to be changed can be brought to disk; raises Trouble."""
-    closed = house.journal.closed_because
+    closed = house.journal.failed_because
     if closed:
-        raise Trouble(f"the journal takes nothing now: {closed}")
+        raise _closed(closed)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Say so where what is done within could not be brought to disk; raises Trouble."""
+    try:
+        yield
+    except JournalUnavailable as error:
+        raise Trouble(f"it is done, but lost in a crash until the journal can be written again: {error}") from error
+
+
+def _closed(reason: str) -> Trouble:
+    return Trouble(f"the journal takes nothing now: {reason}")
 
 
 async def body(request: Request, type_: type[_Body]) -> _Body:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bridge.control import events
-from bridge.control.answers import Missing, Wrong, answering, body, writable
+from bridge.control.answers import Missing, Wrong, answering, body, kept, writable
 from bridge.control.house import House
 from bridge.journal.cursor import Cursor
 from bridge.journal.questions import BEGINNING, EventRow, Filter, these_events
@@ -134,7 +134,8 @@ async def _do(house: House, chosen: Chosen, act: Callable[[House, Cursor, OpenEn
     if left and not done:
         of = f" of output {chosen.output}" if chosen.output else ""
         raise Missing(f"{', '.join(chosen.events)} is no dead letter{of}: boxbridge dead list")
-    await house.journal.write_all()
+    with kept():
+        await house.journal.write_all()
     return Done(done)
 
 

@@ -20,6 +20,8 @@ from bridge.journal.record import from_milliseconds
 from bridge.journal.standing import Listed, Listing, Standing, State
 
 _LIMIT = 1000
+_DIGITS = 19
+"""So many digits may be more than the index takes."""
 
 
 class EventLine(Struct, frozen=True, kw_only=True):
@@ -145,12 +147,12 @@ def _after(text: str) -> Place:
     received, _, sequence = text.partition(",")
     if not text:
         return BEGINNING
-    if not (received.isdecimal() and sequence.isdecimal()):
+    if not all(number.isdecimal() and len(number) < _DIGITS for number in (received, sequence)):
         raise Wrong("`after` is not what the part of the list before said")
     return int(received), int(sequence)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _LIMIT:
+    if not text.isdecimal() or len(text) >= _DIGITS or not 1 <= int(text) <= _LIMIT:
         raise Wrong(f"the limit must be a number from 1 to {_LIMIT}")
     return int(text)

@@ -16,30 +16,31 @@ from prometheus_client.core import (
 from bridge.control.house import House
 from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
-from bridge.journal.journal import Journal, Record
+from bridge.journal.journal import Cursor, Journal, Record
 from bridge.journal.record import from_milliseconds
 
 
 async def render(house: House) -> bytes:
     """The text of `/metrics`."""
     lanes = dict(house.dispatcher.lanes)  # a reload may exchange them while records are read
-    oldest = {name: await _oldest_waiting(house.journal, lane) for name, lane in lanes.items()}
+    cursors = dict(house.journal.cursors)
+    oldest = {name: await _oldest_waiting(house.journal, cursor) for name, cursor in cursors.items()}
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            yield from _families(house, lanes, oldest)
+            yield from _families(house, lanes, cursors, oldest)
 
     registry = CollectorRegistry()
     registry.register(Collector())
     return generate_latest(registry)
 
 
-async def _oldest_waiting(journal: Journal, lane: Lane) -> float | None:
+async def _oldest_waiting(journal: Journal, cursor: Cursor) -> float | None:
     """When the oldest event that waits for an output was received, in seconds since 1970; None where it can't be read.
 
     That it can't is for the lane to say, which wants the event itself.
     """
-    sequence = lane.cursor.oldest_waiting(journal.next)
+    sequence = cursor.oldest_waiting(journal.next)
     if sequence is None:
         return None
     try:
@@ -49,7 +50,9 @@ async def _oldest_waiting(journal: Journal, lane: Lane) -> float | None:
     return from_milliseconds(read.blob.received).timestamp() if isinstance(read, Record) else None
 
 
-def _families(house: House, lanes: Mapping[str, Lane], oldest: Mapping[str, float | None]) -> Iterator[Any]:
+def _families(
+    house: House, lanes: Mapping[str, Lane], cursors: Mapping[str, Cursor], oldest: Mapping[str, float | None]
+) -> Iterator[Any]:
     yield InfoMetricFamily("boxbridge_build", "Version of boxbridge.", {"version": house.version})
     pushes = CounterMetricFamily("boxbridge_pushes", "Pushes by protocol and outcome.", labels=["protocol", "outcome"])
     for labels, count in house.intake.pushes.items():
@@ -74,8 +77,9 @@ def _families(house: House, lanes: Mapping[str, Lane], oldest: Mapping[str, floa
     for name, lane in lanes.items():
         for (outcome,), count in lane.ledger.outcomes.items():
             deliveries.add_metric([name, outcome], count)
-        waiting.add_metric([name], lane.cursor.waiting(house.journal.next))
-        dead.add_metric([name], lane.cursor.dead)
+    for name, cursor in cursors.items():  # those that are held, off or gone too: their events wait
+        waiting.add_metric([name], cursor.waiting(house.journal.next))
+        dead.add_metric([name], cursor.dead)
         if (when := oldest[name]) is not None:
             since.add_metric([name], when)
     skipped = CounterMetricFamily(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.routing import Route
 
-from bridge.control.answers import Missing, Refusal, Wrong, answering, body, writable
+from bridge.control.answers import Missing, Refusal, Wrong, answering, body, kept, writable
 from bridge.control.house import House
 from bridge.journal.cursor import Cursor, now_ms
 
@@ -54,23 +55,26 @@ def routes(house: House) -> list[Route]:
         name, action = request.path_params["name"], request.path_params["action"]
         asked = await body(request, NewName)
         writable(house)
-        match action:
-            case "pause":
-                done = await _pause(house, _configured(house, name))
-            case "resume":
-                done = await _resume(house, _configured(house, name))
-            case "rename":
-                done = await _rename(house, _parked(house, name), asked.to)
-            case "forget":
-                done = await _forget(house, _parked(house, name))
-            case _:
-                raise Missing(f"an output can't be asked to {action}: pause, resume, rename or forget it")
-        return Changed(done)
+        with kept():
+            return Changed(await _act(house, name, action, asked))
 
     return [
         Route("/api/v1/outputs", answering(listed)),
         Route("/api/v1/outputs/{name}/{action}", answering(act), methods=["POST"]),
     ]
+
+
+async def _act(house: House, name: str, action: str, asked: NewName) -> str:
+    match action:
+        case "pause":
+            return await _pause(house, _configured(house, name))
+        case "resume":
+            return await _resume(house, _configured(house, name))
+        case "rename":
+            return await _rename(house, _parked(house, name), asked.to)
+        case "forget":
+            return await _forget(house, _parked(house, name))
+    raise Missing(f"an output can't be asked to {action}: pause, resume, rename or forget it")
 
 
 def reports(house: House) -> list[OutputReport]:
@@ -92,19 +96,7 @@ def _report(house: House, name: str) -> OutputReport:
             waiting=cursor.waiting(house.journal.next),
             dead=cursor.dead,
         )
-    report = lane.report()
-    return OutputReport(
-        name=name,
-        type=report.type,
-        state=report.state,
-        reason=report.reason,
-        since=report.since,
-        retry_in=report.retry_in,
-        waiting=report.waiting,
-        under_way=report.under_way,
-        dead=report.dead,
-        delivered=report.delivered,
-    )
+    return OutputReport(**asdict(lane.report()))
 
 
 async def _pause(house: House, cursor: Cursor) -> str:
@@ -130,15 +122,19 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
     if new in house.journal.cursors and new not in house.settings.output:
         raise Refusal(f"{new} is the name of another output that is no longer configured: forget that one first")
     async with house.dispatcher.apart(new, house.settings):
+        _parked(house, old)  # a reload may have been quicker
+        if new in house.journal.cursors:
+            await house.replays.cancel_of(house.journal.cursors[new])
         await house.journal.rename_output(old, new)
     waiting = cursor.waiting(house.journal.next)
     return f"output {old} is called {new} now, and goes on where {old} stood: {waiting} events wait, {cursor.dead} dead"
 
 
 async def _forget(house: House, cursor: Cursor) -> str:
-    for replay in [replay for replay in house.journal.places.replays if replay.output == cursor.number]:
-        await house.replays.cancel(replay)
-    await house.journal.forget_output(cursor.name)
+    async with house.dispatcher.apart(cursor.name, house.settings):
+        _parked(house, cursor.name)  # a reload may have been quicker
+        await house.replays.cancel_of(cursor)
+        await house.journal.forget_output(cursor.name)
     waiting = cursor.waiting(house.journal.next)
     return f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.routing import Route
 
-from bridge.control.answers import Missing, Wrong, answering, body, writable
+from bridge.control.answers import Missing, Wrong, answering, body, kept, writable
 from bridge.control.events import filter_of, standings
 from bridge.control.house import House
 from bridge.journal.cursor import now_ms
@@ -67,11 +67,13 @@ def routes(house: House) -> list[Route]:
     async def cancel(request: Request) -> ReplayReport:
         await body(request, dict)
         number = request.path_params["number"]
-        replay = next((r for r in house.journal.places.replays if r.number == number), None)
+        replay = next((r for r in house.journal.places.replays if r.number == number and not r.over), None)
         if replay is None:
             raise Missing(f"there is no replay {number} under way")
         report = _report(house, replay)
         await house.replays.cancel(replay)
+        with kept():
+            await house.journal.write_all()
         return report
 
     return [

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bridge.control import events
-from bridge.control.answers import answering
+from bridge.control.answers import Trouble, answering
 from bridge.control.house import House
 from bridge.event import Event
 from bridge.journal import questions
@@ -108,7 +108,7 @@ def routes(house: House) -> list[Route]:
 
 
 async def tell(house: House, what: str) -> Story:
-    """The story of an event; raises Missing and sqlite3.Error."""
+    """The story of an event; raises Missing, Trouble and sqlite3.Error."""
     row = await events.find(house, what)
     record, event = await events.read(house, row)
     segment = house.journal.log.segment_of(row.sequence)
@@ -138,7 +138,10 @@ async def _outputs(house: House, row: EventRow, record: Record, event: Event) ->
     entries = [cursor.entry() for cursor in cursors]  # before it is asked, which brings all of this to disk
     troubles = await house.journal.ask(lambda index: questions.troubles(index, row.sequence, row.sequence))
     replayed = [change.when for change in troubles if change.outcome == "replay"]
-    done = await asyncio.to_thread(deliveries, house.journal.log, row.sequence, entries, replayed)
+    try:
+        done = await asyncio.to_thread(deliveries, house.journal.log, row.sequence, entries, replayed)
+    except OSError as error:
+        raise Trouble(f"the journal can't be read now: {error}") from error
     stories = []
     for cursor, entry in zip(cursors, entries, strict=True):
         changes = sorted((c for c in (*troubles, *done) if c.output == cursor.number), key=lambda change: change.when)

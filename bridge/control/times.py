@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta, tzinfo
+from typing import Final
 
 from bridge.control.answers import Wrong
 from bridge.options import Duration
+
+_LAST: Final = 253_402_214_400_000
+"""The beginning of the last day that calendars here have."""
 
 
 def moment(text: str, zone: tzinfo, now: datetime) -> datetime:
@@ -29,8 +33,8 @@ def moment(text: str, zone: tzinfo, now: datetime) -> datetime:
 
 
 def milliseconds(text: str, zone: tzinfo, now: datetime) -> int:
-    """The same as the journal writes it."""
-    return round(moment(text, zone, now).timestamp() * 1000)
+    """The same as the journal writes it, or the next time that it can write."""
+    return min(max(0, round(moment(text, zone, now).timestamp() * 1000)), _LAST)
 
 
 def _with_zone(when: datetime, zone: tzinfo) -> datetime:

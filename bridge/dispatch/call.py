@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
-from bridge.threads import Threads, contained
+from bridge.threads import Threads, contained, tamed
 
 HELD_SECONDS: Final = 0.1
 """Whoever holds the event loop longer than this in one go is named."""
@@ -74,9 +74,12 @@ class Caller:
                 waited = send(value)
             except StopIteration as stop:
                 return stop.value
-            except SystemExit as error:
-                # Let through, it would end the daemon: the harm stays with this output.
-                raise RuntimeError("the output called sys.exit()") from error
+            except (Exception, asyncio.CancelledError):
+                raise
+            except BaseException as error:
+                if error is value:  # ours, when the loop is closed
+                    raise
+                raise tamed(error) from error
             finally:
                 held = time.perf_counter() - began
                 if held > HELD_SECONDS:

@@ -71,11 +71,12 @@ class Dispatcher:
 
     def again(self, name: str, sequence: int, *, replay: bool = False) -> bool:
         """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
-        if name in self.lanes:
-            return self.lanes[name].again(sequence, replay=replay)
-        reopened = self._journal.cursors[name].reopen(sequence, replay=replay)
+        if not self._journal.cursors[name].reopen(sequence, replay=replay):
+            return False
         self._journal.moved()
-        return reopened
+        if name in self.lanes:
+            self.lanes[name].again(sequence)
+        return True
 
     async def stop(self) -> None:
         """Stop all lanes."""

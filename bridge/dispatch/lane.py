@@ -20,6 +20,7 @@ from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
 from bridge.output import Delivery, Output
 from bridge.plugins import Plugins
+from bridge.threads import Threads
 
 ASYNC_IN_FLIGHT = 64
 PLAIN_IN_FLIGHT = 1
@@ -76,6 +77,8 @@ class Lane:
         self._plain = is_plain(output.deliver)
         self._in_flight = settings.in_flight or (PLAIN_IN_FLIGHT if self._plain else ASYNC_IN_FLIGHT)
         self._caller = Caller(self.name, self._in_flight, self._held_the_loop)
+        self._questions = Threads(f"output-{self.name}-where", 1)
+        """Of their own: a far side that answers people slowly must not hold up deliveries."""
         self._log = structlog.get_logger("boxbridge.dispatch").bind(output=self.name)
         self._wake = asyncio.Event()
         self._under_way: dict[int, UnderWay] = {}
@@ -107,6 +110,7 @@ class Lane:
                 self._task.cancel()
         self._journal.on_append.remove(self._wake.set)
         self._caller.close()
+        self._questions.close()
 
     def lost(self, reason: BaseException) -> None:
         """The output says, from any thread, that its far side went away between deliveries."""
@@ -225,7 +229,8 @@ class Lane:
         try:
             if verdict is DELIVERED:
                 self.door.passed()
-            self._note_trouble(self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began))
+            trouble = self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began)
+            self._note_trouble(trouble, under_way.sequence)
         except Exception as error:  # noqa: BLE001 - a fault of ours; what became of the event is not known
             self._order.again(under_way.sequence)
             self._failed_within(error)
@@ -253,11 +258,11 @@ class Lane:
 
     # --- Trouble
 
-    def _note_trouble(self, verdict: Verdict | None) -> None:
+    def _note_trouble(self, verdict: Verdict | None, *fell: int) -> None:
         if verdict is None:
             return
         if self.door.note(verdict) and self.door.state == "open":
-            self._order.trouble(self._under_way)
+            self._order.trouble([*fell, *self._under_way])
         self._wake.set()
 
     def _note_overdue(self) -> None:
@@ -274,21 +279,15 @@ class Lane:
         """Seconds until an event that failed is tried again; None where it is not one."""
         return self._order.seconds_until(sequence)
 
-    def again(self, sequence: int, *, replay: bool = False) -> bool:
-        """Deliver a dead letter again, or for a replay anything that was settled; False where there is no need."""
-        if not self.cursor.reopen(sequence, replay=replay):
-            return False
+    def again(self, sequence: int) -> None:
+        """Deliver what was opened anew."""
         self._order.again(sequence)
-        self._journal.moved()
         self._wake.set()
-        return True
 
     async def where(self, delivered: Delivery, when: datetime) -> str:
         """Where the output says that it put an event at that time, for people; raises what the output raises."""
         told = replace(delivered, late=self._is_late(delivered.event, when))
-        limit = self.settings.timeout
-        where: str = await self._caller.call(lambda: self.output.where(told), limit, lambda: None, plain=True)
-        return where
+        return await self._questions.run(lambda: self.output.where(told))
 
     def report(self) -> LaneReport:
         """How the output stands now."""

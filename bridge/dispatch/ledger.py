@@ -68,8 +68,12 @@ class Ledger:
         self._plugins.tell("event_delivered", self._log, output=self._name, delivery=delivery, seconds=seconds)
 
     def retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> Verdict | None:
-        """An event failed; the same on several in a row is no longer about the events, but trouble of the output."""
-        self._failing.add(sequence)
+        """An event failed; the same on several in a row is no longer about the events, but trouble of the output.
+
+        Not on what a person asked for anew: it may well fail as it did before, and must not close the output to others.
+        """
+        if not self._cursor.is_asked_for(sequence):
+            self._failing.add(sequence)
         self._failed(sequence, delivery, verdict)
         if len(self._failing) < SAME_FAILURE_LIMIT:
             return None
@@ -80,6 +84,9 @@ class Ledger:
         attempts = self._attempts.get(sequence, 1)
         retries = self._retries[sequence] = self._retries.get(sequence, 0) + 1
         entry = self._cursor.failed(sequence, attempts, verdict.reason)
+        if entry is None:
+            self._forget(sequence)
+            return
         self._journal.moved()
         if now_ms() - entry.failing_since >= self._settings.retry_for * 1000:
             self.bury(sequence, delivery, f"tried for {self._settings.retry_for}: {verdict.reason}")

@@ -19,6 +19,8 @@ EVENT_CAP: Final = 900.0
 """Longest wait before an event that failed is tried again."""
 ASKED_CAP: Final = 3600.0
 """Longest wait that a far side may ask for: a slip in its Retry-After must not put an output to sleep for years."""
+LONGEST_REASON: Final = 2000
+"""Characters of a reason that are kept."""
 SAME_FAILURE_LIMIT: Final = 3
 """A Retry on so many different events in a row is no longer about the events: the output is away."""
 
@@ -44,8 +46,9 @@ DELIVERED: Final = Verdict("delivered")
 
 def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> Verdict:
     """What an exception means. `unavailable`: the output's own list."""
-    reason = str(error) or type(error).__name__
-    named = f"{type(error).__name__}: {error}"
+    said = _said(error)
+    reason = said or type(error).__name__
+    named = f"{type(error).__name__}: {said}"
     match error:
         case Unavailable():
             verdict = Verdict("unavailable", reason, error.after)
@@ -66,6 +69,15 @@ def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> V
         case _:
             verdict = Verdict("retry", named, unexpected=True)
     return verdict
+
+
+def _said(error: BaseException) -> str:
+    """Its text, as the journal can keep it: whatever a plugin says must not stop the writer, nor fill the log."""
+    try:
+        text = str(error)
+    except Exception as failed:  # noqa: BLE001 - an output may raise anything, of any class
+        text = f"(its text can't be read: {type(failed).__name__})"
+    return text[:LONGEST_REASON].encode("utf-8", "replace").decode()
 
 
 def wait_for_output(failures: int, after: float | None) -> float:

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.dispatch.dispatcher import Dispatcher
-from bridge.journal.journal import Cursor, Journal, Record
+from bridge.journal.journal import Cursor, Journal, JournalUnavailable, Record
 from bridge.journal.record import ReplayEntry
 from bridge.journal.replay import Replay
 
@@ -21,6 +21,8 @@ log = structlog.get_logger("boxbridge.dispatch")
 
 _MOST_OPEN: Final = 16
 _LOOK_SECONDS: Final = 0.05
+_LONGEST_LOOK_SECONDS: Final = 5.0
+_LOG_SECONDS: Final = 1.0
 _DISK_SECONDS: Final = 5.0
 _STEPS: Final = 100
 
@@ -45,43 +47,64 @@ class Replays:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def add(self, entry: ReplayEntry) -> Replay:
-        """Begin one, once it is on disk, so that a restart goes on with it."""
+        """Begin one, once it is on disk, so that a restart goes on with it; raises JournalUnavailable."""
         replay = Replay(entry)
         self._journal.places.replays = [*self._journal.places.replays, replay]
-        await self._journal.write_state()
+        try:
+            await self._journal.write_state()
+        except JournalUnavailable:
+            self._drop(replay)
+            raise
         self._begin(replay)
         return replay
 
     async def cancel(self, replay: Replay) -> None:
-        """Open nothing more; what it opened is delivered."""
+        """Open nothing more; what it opened is delivered. On disk with what is logged next."""
         if replay.number in self._tasks:
             task = self._tasks[replay.number]
             task.cancel()
             await asyncio.wait({task})
         replay.cancel()
-        await self._end(replay)
+        self._begin(replay)
+
+    async def cancel_of(self, cursor: Cursor) -> None:
+        """Cancel the replays of an output whose place is given up."""
+        for replay in self._journal.places.replays:
+            if replay.output == cursor.number and not replay.over:
+                await self.cancel(replay)
 
     def _begin(self, replay: Replay) -> None:
-        task = asyncio.create_task(self._run(replay), name=f"replay {replay.number}")
-        self._tasks[replay.number] = task
+        task = self._tasks[replay.number] = asyncio.create_task(self._run(replay), name=f"replay {replay.number}")
         task.add_done_callback(lambda _: self._tasks.pop(replay.number, None))
 
     async def _run(self, replay: Replay) -> None:
-        cursor = next(c for c in self._journal.cursors.values() if c.number == replay.output)
-        log.info("replay goes on", output=cursor.name, replay=replay.number, next=replay.next, until=replay.until)
-        await self._walk(replay, cursor)
-        log.info("replay is over", output=cursor.name, replay=replay.number, events=replay.opened)
-        await self._end(replay)
+        cursor = next((c for c in self._journal.cursors.values() if c.number == replay.output), None)
+        if cursor is not None and not replay.over:
+            log.info("replay goes on", output=cursor.name, replay=replay.number, next=replay.next, until=replay.until)
+            await self._walk(replay, cursor)
+            log.info("replay is over", output=cursor.name, replay=replay.number, events=replay.opened)
+        replay.cancel()  # its output may be gone
+        await self._forget(replay)
 
-    async def _end(self, replay: Replay) -> None:
-        """Forget it, once it is on disk that it is over."""
-        await self._journal.write_all()
+    async def _forget(self, replay: Replay) -> None:
+        """Let go of it, once it is on disk that it is over: until then it keeps what it opened."""
+        while not replay.over_on_disk:
+            self._journal.moved()
+            await asyncio.sleep(_LOG_SECONDS)
+        self._drop(replay)
+
+    def _drop(self, replay: Replay) -> None:
         self._journal.places.replays = [other for other in self._journal.places.replays if other is not replay]
 
     async def _walk(self, replay: Replay, cursor: Cursor) -> None:
         opened: list[int] = []
-        due = time.monotonic()
-        while not replay.over:
+        due, pause = time.monotonic(), _LOOK_SECONDS
+        while not replay.over and self._journal.cursors.get(cursor.name) is cursor:
+            opened = [sequence for sequence in opened if cursor.is_asked_for(sequence)]
+            if len(opened) >= _MOST_OPEN or cursor.next < self._journal.next:  # it may be away for days
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_LOOK_SECONDS)
+                continue
             sequence = replay.next
             try:
                 read = await self._journal.read(sequence)
@@ -94,16 +117,15 @@ class Replays:
             if not isinstance(read, Record):
                 replay.pass_to(read.until)
                 continue
-            if replay.wants(read.blob, sequence - read.sequence):
-                opened = [other for other in opened if cursor.is_replayed(other)]
-                if len(opened) >= _MOST_OPEN or time.monotonic() < due:
-                    await asyncio.sleep(_LOOK_SECONDS if len(opened) >= _MOST_OPEN else due - time.monotonic())
-                    continue
-                if self._dispatcher.again(cursor.name, sequence, replay=True):
-                    replay.opened += 1
-                    opened.append(sequence)
-                    due = max(due, time.monotonic() - 1) + 1 / replay.rate
+            wanted = replay.wants(read.blob, sequence - read.sequence)
+            is_opened = wanted and self._dispatcher.again(cursor.name, sequence, replay=True)
             replay.pass_to(sequence + 1)
             self._journal.moved()
-            if sequence % _STEPS == 0:
+            if is_opened:
+                replay.opened += 1
+                opened.append(sequence)
+                pause = _LOOK_SECONDS
+                due = max(due, time.monotonic() - 1) + 1 / replay.rate
+                await asyncio.sleep(due - time.monotonic())
+            elif sequence % _STEPS == 0:
                 await asyncio.sleep(0)  # a long stretch that nobody asked for must not hold the loop

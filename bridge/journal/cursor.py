@@ -81,11 +81,14 @@ class Cursor:
             if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None) is not None:
                 self._note(sequence, outcome, attempts, reason)
 
-    def failed(self, sequence: int, attempts: int, reason: str) -> OpenEntry:
-        """Note that an open event failed as an event of its own: it stays open, to be tried again."""
+    def failed(self, sequence: int, attempts: int, reason: str) -> OpenEntry | None:
+        """Note that an open event failed as an event of its own: it stays open, to be tried again.
+
+        None where it is not open any more: given up, or settled by who was left behind.
+        """
         with self._lock:
-            if sequence not in self._open:  # given up meanwhile
-                return OpenEntry(sequence, attempts, now_ms())
+            if sequence not in self._open:
+                return None
             change = self._note(sequence, "retry", attempts, reason)
             entry = self._open[sequence] = after(self._open[sequence] or OpenEntry(sequence), change)
             return entry
@@ -106,16 +109,20 @@ class Cursor:
             settled = sequence < self.next and sequence not in self._open
             if not (settled if replay else sequence in self._dead):
                 return False
-            again = replay and sequence not in self._dead
+            change = self._note(sequence, "again" if sequence in self._dead else "replay")
             self._dead.pop(sequence, None)
-            self._open[sequence] = OpenEntry(sequence, replayed=again)
-            self._note(sequence, "replay" if again else "again")
+            self._open[sequence] = _opened(change)
             return True
 
     def is_replayed(self, sequence: int) -> bool:
         """Whether an open sequence was settled before."""
         entry = self._open.get(sequence)
         return entry is not None and entry.replayed
+
+    def is_asked_for(self, sequence: int) -> bool:
+        """Whether an open sequence was settled or dead before, and a person asked for it anew."""
+        entry = self._open.get(sequence)
+        return entry is not None and (entry.replayed or entry.retried)
 
     def _note(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "", until: int = 0) -> Change:
         change = Change(self.number, sequence, outcome, now_ms(), attempts, reason, until)
@@ -126,10 +133,12 @@ class Cursor:
 
     def expire(self, before: int) -> int:
         """Drop dead letters that died before a time (ms); returns how many."""
-        old = [entry for entry in self.dead_letters() if entry.dead_since < before]
-        for entry in old:
-            self.settle(entry.sequence, "expired", entry.attempts, entry.reason)
-        return len(old)
+        with self._lock:
+            old = [entry for entry in self._dead.values() if entry.dead_since < before]
+            for entry in old:
+                del self._dead[entry.sequence]
+                self._note(entry.sequence, "expired", entry.attempts, entry.reason)
+            return len(old)
 
     def skip_to(self, sequence: int, reason: str) -> int:
         """Give up all below a sequence that is not settled, dead letters excepted; returns how many that were."""
@@ -257,7 +266,13 @@ def after(entry: OpenEntry, change: Change) -> OpenEntry:
         change.when if change.outcome == "dead" else entry.dead_since,
         change.reason,
         entry.replayed,
+        entry.retried,
     )
+
+
+def _opened(change: Change) -> OpenEntry:
+    """A sequence that a person had opened anew."""
+    return OpenEntry(change.sequence, replayed=change.outcome == "replay", retried=change.outcome == "again")
 
 
 def note_skipped(ranges: list[SkippedEntry], change: Change, begin: int, end: int) -> None:
@@ -305,7 +320,7 @@ class State:
                 elif was_open and change.outcome == "skipped":
                     note_skipped(self._skipped[change.output], change, change.sequence, change.sequence + 1)
             elif change.outcome in _OPENING:
-                open_[change.sequence] = OpenEntry(change.sequence, replayed=change.outcome == "replay")
+                open_[change.sequence] = _opened(change)
             elif change.sequence in open_:
                 open_[change.sequence] = after(open_[change.sequence], change)
 

@@ -16,17 +16,21 @@ def deliveries(log: Log, sequence: int, outputs: Iterable[OutputEntry], replayed
     """The successes of an event with these outputs, as they stand now; may wait for the disk. Raises OSError.
 
     `replayed`: when it was opened again (ms). Where the state at a segment's head has an event unsettled, and the next
-    one has it settled, there its end is written: only these segments are read through.
+    one has it settled, there its end is written, or right behind that next state, which tells what is in memory: only
+    these segments are read through.
     """
     now = {entry.number: not _is_unsettled(entry, sequence) for entry in outputs}
     first = log.segment_of(sequence)
     segments = [segment for segment in log.segments if first is not None and segment.number >= first.number]
     heads = [_settled_at_head(segment, sequence, now) for segment in segments]
     found: list[Change] = []
+    follows = False
     for segment, (before, after) in zip(segments, pairwise([*heads, now]), strict=True):
         ended = any(after[number] and not before[number] for number in now)
-        if ended or any(_was_open(segment, segments, when) for when in replayed):
+        ended = ended or any(_was_open(segment, segments, when) for when in replayed)
+        if ended or follows:
             found += (change for change in _changes(segment) if change.sequence == sequence and change.output in now)
+        follows = ended
     return [change for change in found if change.outcome == "delivered"]
 
 
@@ -38,6 +42,7 @@ def _settled_at_head(segment: Segment, sequence: int, outputs: Iterable[int]) ->
     """Whether each output was done with an event when the segment was begun; where that is not known, no."""
     settled = dict.fromkeys(outputs, False)
     head = segment.record_at(FIRST_RECORD, wait=True)
+    _leave(segment)
     if isinstance(head, Found) and head.prefix.kind == Kind.STATE:
         try:
             entries = decode_state(head.blob).outputs
@@ -60,3 +65,10 @@ def _changes(segment: Segment) -> Iterator[Change]:
                 yield from decode_changes(found.blob).changes
             except DecodeError:
                 continue  # named at the start
+    _leave(segment)
+
+
+def _leave(segment: Segment) -> None:
+    """Keep no descriptor of an old segment: there may be more of them than a process may have files open."""
+    if segment.end is not None:
+        segment.close()

@@ -14,18 +14,20 @@ import structlog
 from msgspec import Struct
 
 from bridge.errors import FileTrouble
-from bridge.event import Event, encode_document
+from bridge.event import Event
 from bridge.figures import Histogram
 from bridge.journal.backlog import Holder, holder
+from bridge.journal.blob import blob_of, record_of
 from bridge.journal.cursor import Cursor, now_ms
+from bridge.journal.folder import INDEX
 from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
-from bridge.journal.log import FreshPictures, Log, Lost, Record
+from bridge.journal.log import Log, Lost, Record
 from bridge.journal.places import Places
 from bridge.journal.questions import EventRow, ask, find_events
 from bridge.journal.quota import Outlook, Room
-from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
+from bridge.journal.record import OutputEntry, pack
 from bridge.journal.recovery import Proven, recover
 from bridge.journal.replay import Replay
 from bridge.journal.retention import Keep, is_sure, retain
@@ -35,7 +37,7 @@ from bridge.journal.spare import trim
 from bridge.journal.tail import Limits, Tail
 from bridge.journal.thinning import Thinning, merge
 from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
-from bridge.normalizer import Cutout, Parsed, Push
+from bridge.normalizer import Parsed, Push
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -64,13 +66,12 @@ class Journal:
         """By the output's name; those of outputs that are no longer configured too."""
         self.places = Places()
         """All that the log tells of outputs, and where to note what it shall tell."""
-        self.parked: list[Cursor] = []
-        """Cursors of outputs that are no longer configured: they hold back what their `backlog` says."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
         self.room: Room
         """What it takes of its disk, once it is open."""
-        self._index = folder / "index.sqlite"
+        self._configured: set[str] = set()
+        self._index = folder / INDEX
         self._writer: Writer
         self._lock = -1
         self._loop: asyncio.AbstractEventLoop
@@ -135,16 +136,24 @@ class Journal:
 
     def configure(self, outputs: Iterable[str]) -> None:
         """Say which outputs are configured now; the rest are parked. What each may hold back is taken from `keep`."""
-        names = set(outputs)
-        self.parked = [cursor for cursor in self.cursors.values() if cursor.name not in names]
+        self._configured = set(outputs)
+        if self._note_configured() and self._writer.is_running:
+            self._writer.submit(Job(self._writer.open_intake, lambda _: None))  # the next segment's state has it
+
+    def _note_configured(self) -> bool:
+        """Have each cursor say what the configuration says of its output; returns whether that is new."""
         changed = False
         for cursor in self.cursors.values():
-            removed = 0 if cursor.name in names else cursor.removed or now_ms()
+            removed = 0 if cursor.name in self._configured else cursor.removed or now_ms()
             backlog = self.keep.backlog.get(cursor.name, cursor.backlog)
             changed = changed or (removed, backlog) != (cursor.removed, cursor.backlog)
             cursor.removed, cursor.backlog = removed, backlog
-        if changed and self._writer.is_running:
-            self._writer.submit(Job(self._writer.open_intake, lambda _: None))  # the next segment's state has it
+        return changed
+
+    @property
+    def parked(self) -> list[Cursor]:
+        """Cursors of outputs that are no longer configured: they hold back what their `backlog` says."""
+        return [cursor for cursor in list(self.cursors.values()) if cursor.name not in self._configured]
 
     async def place_output(self, name: str, from_: From) -> Cursor:
         """The cursor of an output, made where it is new, as after a reload.
@@ -153,26 +162,39 @@ class Journal:
         """
         if name not in self.cursors:
             self._new_cursor(name, from_)
-            await self.write_state()
+            await self._begin_segment()
         return self.cursors[name]
 
     async def write_state(self) -> None:
-        """Bring it to disk which outputs and replays there are and where they stand, as `place_output` does."""
+        """Bring it to disk which outputs and replays there are and where they stand.
+
+        Raises JournalUnavailable; then it is still in force, and the journal takes no push until it is on disk.
+        """
+        await self._begin_segment()
+        self._see_it_written()
+
+    async def _begin_segment(self) -> None:
         self.places.outputs = list(self.cursors.values())
         await self._in_writer(self._writer.open_intake)
 
+    def _see_it_written(self) -> None:
+        if self.failed_because is not None:
+            raise JournalUnavailable(self.failed_because)
+
     async def rename_output(self, old: str, new: str) -> None:
-        """Give the place of an output to another name; one that has a place already gives it up."""
+        """Give the place of an output to another name; one that has a place already gives it up.
+
+        Raises JournalUnavailable as `write_state` does.
+        """
         cursor = self.cursors.pop(old)
         cursor.name = new
-        self.parked = [parked for parked in self.parked if parked is not cursor]
         self.cursors[new] = cursor
+        self._note_configured()
         await self.write_state()
 
     async def forget_output(self, name: str) -> None:
-        """Let go of an output that is no longer configured, and of all that is kept for it."""
-        cursor = self.cursors.pop(name)
-        self.parked = [parked for parked in self.parked if parked is not cursor]
+        """Let go of an output that is no longer configured, and of all that is kept for it; raises as `write_state`."""
+        del self.cursors[name]
         await self.write_state()
 
     async def _in_writer(self, function: Callable[[], None]) -> None:
@@ -196,7 +218,7 @@ class Journal:
     async def append(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> Stored:
         """Bring a push to disk; returns once it surely is there. Raises JournalUnavailable when it can't be."""
         waiting = _Waiting(self._loop.create_future(), events)
-        blob, pictures = _blob(push, parsed, events)
+        blob, pictures = blob_of(push, parsed, events)
         packed = pack(blob)
         size = len(packed) + sum(map(len, pictures))
         self._writer.submit(Entry(blob, packed, pictures, size, waiting))
@@ -208,7 +230,7 @@ class Journal:
     def _answer(self, answers: list[tuple[Entry, Outcome]]) -> None:
         for entry, outcome in answers:
             if isinstance(outcome, Stored) and not outcome.duplicate:
-                self.log.written(_record(outcome.sequence, entry))
+                self.log.written(record_of(outcome.sequence, entry))
                 self._next = max(self._next, outcome.sequence + entry.blob.count)
             answer = entry.waiting.answer
             if answer.done():
@@ -227,12 +249,13 @@ class Journal:
         return await self.log.read(sequence)
 
     async def write_all(self) -> None:
-        """Bring to disk, and into the index, what is only known in memory."""
+        """Bring to disk, and into the index, what is only known in memory; raises JournalUnavailable."""
         await self._in_writer(self._writer.write_all)
+        self._see_it_written()
 
     async def ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         """Put one of the `questions` to the index; raises sqlite3.Error."""
-        await self.write_all()  # it lags behind
+        await self._in_writer(self._writer.write_all)  # it lags behind
         return await asyncio.to_thread(ask, self._index, question)
 
     async def find(self, what: str) -> list[EventRow]:
@@ -253,7 +276,12 @@ class Journal:
     @property
     def closed_because(self) -> str | None:
         """Why no push is taken now; None while all is well."""
-        return self._writer.closed_because or self.room.full_because
+        return self.failed_because or self.room.full_because
+
+    @property
+    def failed_because(self) -> str | None:
+        """Why nothing can be brought to disk now; None while what people decide can, however full it is."""
+        return self._writer.closed_because
 
     @property
     def sync_seconds(self) -> Histogram:
@@ -308,63 +336,6 @@ class Journal:
     def _measure(self) -> None:
         self.room.quota = self.keep.quota
         self.room.measure()
-
-
-def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBlob, tuple[bytes, ...]]:
-    """The record of a push, and its pictures, each once."""
-    pictures = {cutout.sha256: cutout for cutout in parsed.pictures}
-    numbers = {sha256: number for number, sha256 in enumerate(pictures)}
-    body, cuts = _cut(push.body, parsed.pictures, numbers)
-    blob = PushBlob(
-        received=to_milliseconds(push.received),
-        device=parsed.key.device,
-        msg_id=parsed.key.msg_id,
-        digest=parsed.key.digest,
-        message=parsed.message,
-        peer=push.peer,
-        method=push.method,
-        path=push.path,
-        query=push.query,
-        content_type=push.headers.get("content-type", ""),
-        events=tuple(
-            EventEntry(
-                event.id,
-                event.kind,
-                event.device.id,
-                event.channel.id,
-                to_milliseconds(event.occurred),
-                encode_document(event),
-            )
-            for event in events
-        ),
-        body=body,
-        cuts=cuts,
-        pictures=tuple(PictureEntry(len(c.data), c.sha256) for c in pictures.values()),
-    )
-    return blob, tuple(cutout.data for cutout in pictures.values())
-
-
-def _record(sequence: int, entry: Entry) -> Record:
-    """The record of an entry that is on disk now."""
-    pictures = FreshPictures(entry.blob.pictures, entry.pictures)
-    return Record(sequence, entry.size, entry.blob, pictures, entry.waiting.events)
-
-
-def _cut(
-    body: bytes, pictures: tuple[Cutout, ...], numbers: Mapping[str, int]
-) -> tuple[bytes, tuple[tuple[int, int], ...]]:
-    """The body without the base64 of its pictures, and where each one belongs."""
-    spans = sorted((cutout.span, numbers[cutout.sha256]) for cutout in pictures if cutout.span is not None)
-    pieces: list[bytes] = []
-    cuts: list[tuple[int, int]] = []
-    start = place = 0
-    for (begin, end), number in spans:
-        pieces.append(body[start:begin])
-        place += begin - start
-        cuts.append((place, number))
-        start = end
-    pieces.append(body[start:])
-    return b"".join(pieces), tuple(cuts)
 
 
 def _resolve(done: asyncio.Future[None], error: Exception | None) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from bridge.event import PictureLost
+from bridge.journal.failpoint import failpoint
 from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
 from bridge.journal.log import Log, Lost, Record
 from bridge.journal.record import ChangesBlob, Key, PushBlob
@@ -23,7 +24,7 @@ log = structlog.get_logger("boxbridge.journal")
 _LAZY_PUSHES: Final = 256
 _LAZY_SECONDS: Final = 1.0
 _UNINDEXED_LIMIT: Final = 10_000
-_REBUILD_PUSHES: Final = 2_000
+_REBUILD_ROWS: Final = 4_000
 _TELL_SECONDS: Final = 2.0
 _BAD_SECTOR_SECONDS: Final = 30.0
 """An input/output error so long after the first one does not pass: the index is made again, in another place."""
@@ -104,7 +105,7 @@ class Known:
         """This CHANGES record is on disk now."""
         if self._index.is_open:  # else it is read from the log, once it can be opened
             self._rows.add_history(blob)
-        if self._rows.history:
+        if self._rows:
             self.due = min(self.due, time.monotonic() + _LAZY_SECONDS)
 
     def write_index(self) -> None:
@@ -123,6 +124,11 @@ class Known:
                     log.info("the index is in use again", file=str(self._index.path))
                 self._told.clear()
                 return
+
+    def make_again(self) -> None:
+        """Set the index aside and read the whole log into a new one; raises Foreign, sqlite3.Error, OSError."""
+        self._index.set_aside()
+        self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:
         if not self._index.is_open:
@@ -181,20 +187,23 @@ class Known:
             self._log.next = self._index.through
         rows = Rows()
         told = time.monotonic()
-        for record in self._log.entries(max(self._index.through, self._log.first)):
+        reached = max(self._index.through, self._log.first)
+        for record in self._log.entries(reached):
             if isinstance(record, ChangesBlob):
                 rows.add_history(record)
-                continue
-            if isinstance(record, Lost):
+            elif isinstance(record, Lost):
                 count = record.until - record.sequence
                 log.error("events are damaged or missing", sequence=record.sequence, count=count)
-                continue
-            rows.add(record.sequence, record.blob)
-            if len(rows.pushes) >= _REBUILD_PUSHES:
-                self._index.add(rows, record.until)
+            else:
+                rows.add(record.sequence, record.blob)
+                failpoint("record read into the index")
+                reached = record.until
+            if len(rows) >= _REBUILD_ROWS:
+                self._index.add(rows, reached)
                 self._index.checkpoint_when_large()
                 rows.clear()
             if time.monotonic() - told > _TELL_SECONDS:
                 told = time.monotonic()
-                log.info("reading events into the index", reached=record.sequence, of=self._log.next)
+                log.info("reading events into the index", reached=reached, of=self._log.next)
         self._index.add(rows, self._log.next)
+        self._index.order()

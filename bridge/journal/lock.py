@@ -6,9 +6,13 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.errors import FileTrouble
+from bridge.journal.access import check_access, denied
+from bridge.journal.failpoint import failpoint
+from bridge.journal.folder import LOCK
 from bridge.journal.tail import sync_folder
 
 
@@ -16,7 +20,10 @@ def lock_folder(folder: Path) -> int:
     """Make the folder if need be and lock it for this process; raises FileTrouble, naming who has it."""
     try:
         _make_folder(folder)
-        fd = _open_lock(folder / "lock")
+        check_access(folder)
+        fd = _open_lock(folder / LOCK)
+    except PermissionError as error:
+        raise denied(Path(error.filename or folder), folder) from error
     except OSError as error:
         remedy = "make it, or give the user who runs boxbridge the right to write there"
         raise FileTrouble(f"{error.filename or folder}: {error.strerror}; {remedy}") from error
@@ -27,14 +34,26 @@ def lock_folder(folder: Path) -> int:
         os.close(fd)
         raise FileTrouble(f"{folder} is in use by process {owner}: stop it first, or set another `data`") from error
     with contextlib.suppress(OSError):  # who has it is only said to people; a full disk must not stop the start
+        failpoint("folder locked")
         os.pwrite(fd, f"{os.getpid():<10}\n".encode(), 0)
     return fd
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock for a while; raises FileTrouble, naming who has it."""
+    fd = lock_folder(folder)
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def _make_folder(folder: Path) -> None:
     if not folder.exists():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o750, exist_ok=True)
+        failpoint("folder made")
         sync_folder(folder.parent)
 
 

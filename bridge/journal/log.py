@@ -86,6 +86,7 @@ class Pictures:
             if segment.failed_reads != failed and segment.may_come_back(offset):
                 raise OSError(errno.EIO, f"picture {sha256} can't be read now {where}")
             raise PictureLost(f"picture {sha256} is damaged on disk {where}")
+        segment.came_back(offset)
         self._read[sha256] = data
         return data
 

@@ -105,6 +105,8 @@ class OpenEntry(Struct, frozen=True, array_like=True):
     reason: str = ""
     replayed: bool = False
     """Whether it was settled before, and is delivered again because a person asked for it."""
+    retried: bool = False
+    """Whether it was a dead letter, and is tried again because a person asked for it."""
 
 
 class SkippedEntry(Struct, frozen=True, array_like=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +12,11 @@ import structlog
 from msgspec import DecodeError, Struct
 
 from bridge.journal.cursor import State
+from bridge.journal.failpoint import failpoint
+from bridge.journal.folder import survey
 from bridge.journal.log import Log
 from bridge.journal.record import (
+    PREFIX_SIZE,
     Kind,
     OutputEntry,
     ReplayEntry,
@@ -24,7 +26,7 @@ from bridge.journal.record import (
     decode_state,
     is_picture,
 )
-from bridge.journal.segment import Found, Header, NotASegment, Segment, file_name, read_header
+from bridge.journal.segment import Found, Segment
 from bridge.journal.tail import Unsynced
 
 log = structlog.get_logger("boxbridge.journal")
@@ -47,34 +49,21 @@ class Proven(Struct, frozen=True):
 
 def recover(journal_log: Log) -> Proven:
     """Read the segments of the log's folder into the log; raises NewerFormat or OSError, never for damage."""
-    headers = _headers(journal_log.folder)
-    uuids = Counter(header.uuid for _, header in headers)
-    uuid = uuids.most_common(1)[0][0] if uuids else os.urandom(16)
-    for path, header in headers:
-        if header.uuid == uuid:
-            journal_log.add(Segment(path, header))
-        else:
-            set_aside(path, "it belongs to another journal")
+    failpoint("start")
+    found = survey(journal_log.folder)
+    failpoint("headers read")
+    for stray in found.strays:
+        set_aside(stray.path, stray.reason)
+    for path, header in found.segments:
+        journal_log.add(Segment(path, header))
+    uuid = found.uuid or os.urandom(16)
     if not journal_log.segments:
         return Proven(uuid, 1, [], [], all_outputs=True, unsynced=None)
     journal_log.next, unsynced = _read_newest(journal_log.segments[-1])
+    failpoint("newest segment read")
     state, complete = _state(journal_log.segments)
+    failpoint("state read")
     return Proven(uuid, state.next_number, state.outputs(), state.replays(), complete, unsynced)
-
-
-def _headers(folder: Path) -> list[tuple[Path, Header]]:
-    found = []
-    for path in folder.glob("*.seg"):
-        try:
-            header = read_header(path)
-        except NotASegment as error:
-            set_aside(path, str(error))
-            continue
-        if path.name == file_name(header.number):
-            found.append((path, header))
-        else:
-            set_aside(path, f"it is a copy of {file_name(header.number)}")
-    return sorted(found, key=lambda pair: pair[1].number)
 
 
 def set_aside(path: Path, reason: str) -> None:
@@ -86,6 +75,7 @@ def set_aside(path: Path, reason: str) -> None:
         aside = path.with_name(f"{path.name}.aside{copies}")
     log.error("a file of the journal is set aside", file=str(path), to=aside.name, reason=reason)
     try:
+        failpoint("file to be set aside")
         path.rename(aside)
     except OSError as error:
         log.warning("it could not be renamed, and is left alone", file=str(path), error=str(error))
@@ -107,6 +97,7 @@ def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
     What the disk does not give is asked for again: what is called damage here is given up for good.
     """
     synced = _sync_and_drop_cache(newest)
+    failpoint("newest segment synced")
     for seconds in (*_AGAIN_SECONDS, None):
         failed = newest.failed_reads
         reading = _prove(newest, keep=not synced)
@@ -126,6 +117,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
     A record that runs past the end of the file is torn: its push was never answered. Any other that is damaged may
     have been answered, and keeps its sequence, so that it is named as lost.
     """
+    failed, unknown = newest.failed_reads, 0
     next_ = max(newest.base, newest.header.limit)
     blank = True
     sound: list[Found] = []
@@ -135,6 +127,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
         if prefix is None or not isinstance(found, Found):
             blank = False
             damage.append({"offset": found.offset, "end": found.end})
+        unknown = found.end - found.offset if prefix is None else 0
         if prefix is None:
             continue
         blank = blank and prefix.kind == Kind.STATE
@@ -144,6 +137,9 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
             damage += _damaged_pictures(newest, found)
             if keep:
                 sound.append(found)
+    if newest.failed_reads != failed:
+        # What the disk does not give now it may give later: nothing new may have the number of what was answered.
+        next_ += unknown // PREFIX_SIZE
     return _Reading(next_, blank, sound, damage)
 
 

@@ -36,6 +36,11 @@ class Replay:
         """Whether it has passed all that it was asked for."""
         return self.next >= self.until
 
+    @property
+    def over_on_disk(self) -> bool:
+        """Whether the disk knows that too, and so what it opened."""
+        return self.low >= self.until
+
     def wants(self, push: PushBlob, place: int) -> bool:
         """Whether it was asked for this event of a push."""
         return 0 <= place < len(push.events) and is_wanted(self._entry, push, place)

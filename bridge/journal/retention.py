@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Final, Literal
 
 import structlog
@@ -11,9 +12,11 @@ from msgspec import Struct
 
 from bridge.journal.backlog import bound
 from bridge.journal.cursor import Cursor
+from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.quota import ALL
 from bridge.journal.replay import Replay
+from bridge.journal.tail import sync_folder
 from bridge.options import Share, Size
 
 log = structlog.get_logger("boxbridge.journal")
@@ -69,19 +72,31 @@ def retain(
         if following.base > oldest or not (is_old or short > 0):
             break
         try:
+            failpoint("segment to be deleted")
             segment.path.unlink(missing_ok=True)
         except OSError as error:
             log.error("a segment can't be deleted", file=str(segment.path), error=str(error))
             break
+        failpoint("segment deleted")
         journal_log.drop(segment)
         short -= segment.size
         deleted += 1
+    if deleted:
+        _make_sure(journal_log.folder)
     return deleted
 
 
 def is_sure(now: int, written: int) -> bool:
     """Whether the clock can be believed: not where it says that nothing was written for long, or before the last."""
     return abs(now - written) <= _CLOCK_MS
+
+
+def _make_sure(folder: Path) -> None:
+    """Else a power cut brings a segment back whose pushes the index knows no more, and they are stored twice."""
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        log.error("deleted segments may come back with a power cut", folder=str(folder), error=str(error))
 
 
 def _expire(cursors: list[Cursor], before: int) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, Prefix, fixed_part
 from bridge.journal.segment import FIRST_RECORD, Form, Found, Header, Places, Segment, encode_header
@@ -42,17 +43,21 @@ def rewrite(
     header = Header(first.header.uuid, first.number, first.base, first.header.made, last.end, form, pins)
     new = first.path.with_suffix(_SUFFIX)
     try:
+        failpoint("segment to be rewritten")
         new.unlink(missing_ok=True)
         places = _write(new, header, _chosen(segments, keep, pictures), first.seed)
+        rewritten = Segment(new, header, places)
         for segment in segments:
             segment.retire()
+        failpoint("segment to be replaced")
         new.rename(first.path)
+        failpoint("segment replaced")
     except OSError as error:
         log.error("a segment can't be rewritten", file=str(first.path), error=str(error))
         with contextlib.suppress(OSError):
             new.unlink()
         return None
-    rewritten = Segment(first.path, header, places)
+    rewritten.path = first.path
     rewritten.end = last.end
     journal_log.replace(segments, rewritten)
     _remove(journal_log.folder, segments[1:])
@@ -117,6 +122,6 @@ def _remove(folder: Path, merged: Sequence[Segment]) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a crash left of a rewriting."""
-    for path in folder.glob(f"*{_SUFFIX}"):
-        with contextlib.suppress(OSError):  # left over, it does no harm
+    with contextlib.suppress(OSError):  # left over, it does no harm
+        for path in folder.glob(f"*{_SUFFIX}"):
             path.unlink()

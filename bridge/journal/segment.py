@@ -253,6 +253,10 @@ class Segment:
         now = time.monotonic()
         return now - self._unread_since.setdefault(offset, now) < _PATIENCE_SECONDS
 
+    def came_back(self, offset: int) -> None:
+        """What is there was read: if the disk does not give it once more, that is another trouble."""
+        self._unread_since.pop(offset, None)
+
     def record_at(self, offset: int, *, wait: bool) -> Found | Damage | None:
         """The record there, its fixed part proven; None where none begins. Raises WouldBlock and OSError."""
         return self._parse(self.read(offset, _READ_AHEAD, wait=wait), offset, wait=wait)

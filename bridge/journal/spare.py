@@ -13,6 +13,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+SPARE: Final = "spare"
+"""Its name, beside the segments."""
 _KEEP_SIZE: Final = 1
 """Reserve blocks behind the file's end, so that a reader sees nothing of them."""
 _UNSUPPORTED: Final = (errno.EOPNOTSUPP, errno.ENOSYS)
@@ -25,7 +27,7 @@ class Spare:
     """One file beside the segments. Belongs to the writer's thread."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        self.path = folder / "spare"
+        self.path = folder / SPARE
         self.size = size
         """Bytes that are reserved."""
         self.is_there = False

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from bridge.figures import Histogram
 from bridge.journal.cursor import now_ms
+from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
 from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
@@ -77,24 +78,36 @@ class Tail:
         """
         self.close()
         base = self._unsynced.segment.base if self._unsynced else self._log.next
-        number = _next_number(self._log.folder)
-        path = self._log.folder / file_name(number)
-        header = Header(self._uuid, number, base, now_ms())
+        left_over: Path | None = None
         try:
+            number = _next_number(self._log.folder)
+            header = Header(self._uuid, number, base, now_ms())
+            path = self._log.folder / file_name(number)
+            failpoint("segment numbered")
+            left_over = self.spare.path
             self._fd = self.spare.take()
+            failpoint("segment created")
             self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
             self._put([encode_header(header), head])
+            failpoint("segment head written")
             places = self._copy_unsynced(seed(self._uuid, number))
             self._put([], pad=True)
+            failpoint("segment written")
             self._sync()
-            self.spare.path.rename(path)  # whole, or not at all: a name without a header would have to be explained
+            failpoint("segment synced")
+            # Whole or not at all: by its base it makes the segment whose records it takes over a dead one.
+            self.spare.path.rename(path)
+            left_over = path
+            failpoint("segment named")
             sync_folder(self._log.folder)
+            failpoint("segment name synced")
             segment = Segment(path, header, places)
         except (FailedWrite, OSError) as error:
             self.close()
-            for left_over in (self.spare.path, path):  # nothing was answered from it: it would be dead
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
+                failpoint("failed segment to be removed")
+                if left_over is not None:
                     left_over.unlink()
             raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
@@ -107,7 +120,9 @@ class Tail:
         """Write a group, padded, and sync it; raises FailedWrite, and then nothing more can be appended here."""
         try:
             self._put(buffers, pad=True)
+            failpoint("group written")
             self._sync()
+            failpoint("group synced")
         except (FailedWrite, OSError) as error:
             self.close()
             raise FailedWrite(_reason(error)) from error
@@ -139,6 +154,7 @@ class Tail:
             self._offset += written
             self.written += written
             if written != size:
+                failpoint("short write to be cut off")
                 with contextlib.suppress(OSError):  # all of it is dead; only the room is wanted back
                     os.ftruncate(self._fd, self._offset - written)
                 raise FailedWrite(f"only {written} of {size} bytes could be written: the disk is full")
@@ -169,6 +185,7 @@ class Tail:
         for found in self._unsynced.sound:
             prefix = found.prefix
             pictures = self._unsynced.segment.read(found.offset + prefix.fixed_size, prefix.tail_size, wait=True)
+            failpoint("unsynced record to be copied")
             places.add(prefix.sequence, self._offset)
             self._put([fixed_part(Kind.PUSH, prefix.sequence, prefix.count, found.blob, len(pictures), seed), pictures])
         return places
@@ -179,11 +196,13 @@ class Tail:
         if before and newest and before.blank and before.base == newest.base:
             self._log.drop(before)
             with contextlib.suppress(OSError):  # left over, it does no harm
+                failpoint("blank segment to be removed")
                 before.path.unlink()
 
 
 def _next_number(folder: Path) -> int:
-    return max((int(path.stem) for path in folder.glob("*.seg") if path.stem.isdecimal()), default=0) + 1
+    names = (Path(name) for name in os.listdir(folder))  # noqa: PTH208 - it says when it can't; glob finds nothing then
+    return max((int(name.stem) for name in names if name.suffix == ".seg" and name.stem.isdecimal()), default=0) + 1
 
 
 def _reason(error: FailedWrite | OSError) -> str:

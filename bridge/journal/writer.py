@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
+from bridge.journal.failpoint import failpoint
 from bridge.journal.known import Known
 from bridge.journal.log import Log
 from bridge.journal.places import Places
@@ -27,8 +28,7 @@ _PATIENCE: Final = 0.25
 _CURSOR_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _RETENTION_SECONDS: Final = 60.0
-_FULL_SECONDS: Final = 1.0
-"""While there is no room, how often it is looked for."""
+_FULL_SECONDS: Final = 1.0  # while there is no room
 _NEVER: Final = float("inf")
 
 
@@ -213,12 +213,14 @@ class Writer:
         outcomes: list[Outcome]
         try:
             outcomes = self._outcomes(group)
+            failpoint("group to be answered")
         except JournalUnavailable as unavailable:
             outcomes = [JournalUnavailable(str(unavailable)) for _ in group]
         except Exception as error:  # noqa: BLE001 - nobody must be answered with success, nor wait for ever
             self._failed_within(error)
             outcomes = [JournalUnavailable("internal error, see the log") for _ in group]
         self.answer(list(zip(group, outcomes, strict=True)))
+        failpoint("group answered")
 
     def _outcomes(self, group: list[Entry]) -> list[Outcome]:
         """Bring the group to disk and say what became of each push; raises JournalUnavailable."""
@@ -226,6 +228,7 @@ class Writer:
             raise JournalUnavailable(self.closed_because)
         if self.known.full:
             raise JournalUnavailable("the index can't be written")
+        failpoint("group taken")
         first = sequence = self.log.next
         places = self.known.find([entry.blob.key for entry in group])
         fresh: list[Entry] = []
@@ -311,13 +314,16 @@ class Writer:
             places.append((sequence, offset))
             sequence += count
             offset += len(fixed) + tail_size
+        failpoint("group packed")
         self.tail.append(buffers)
         for place in places:
             segment.note(*place)
         self.log.next = sequence
+        failpoint("group in the log")
         self.room.take(self.tail.offset - began)
         if changes is not None:
             self.places.logged(moves)
+            failpoint("moves logged")
             self.known.note_history(changes)
         self._note_moves()
 
@@ -375,6 +381,7 @@ class Writer:
 
     def _reopen(self) -> None:
         self._reopen_due = _NEVER
+        failpoint("intake to be opened again")
         self.housekeeping()
         self.open_intake()
         self._note_moves()

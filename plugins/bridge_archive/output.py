@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,8 @@ class Archive(Output):
     def __init__(self, context: OutputContext) -> None:
         super().__init__(context)
         self._writer = Writer(_folder(context))
+        self._found_no_room = 0
+        """Bytes of the event that the disk had no room for; 0 while there is room."""
 
     @classmethod
     def holds(cls, context: OutputContext) -> dict[str, Path]:
@@ -53,6 +56,10 @@ class Archive(Output):
             free = await self._writer.open()
         except OSError as error:
             raise self._unavailable(error) from error
+        # Smaller events would still fit, and look as if this one were at fault.
+        if free < 2 * self._found_no_room:
+            raise Unavailable(f"archive {self.path} is full: {free:,} bytes free, {self._found_no_room:,} needed")
+        self._found_no_room = 0
         return f"{self.path}, {free / 1e9:,.1f} GB free"
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -61,6 +68,8 @@ class Archive(Output):
         try:
             await self._writer.write(entry)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._found_no_room = sum(map(len, entry.files.values()))
             raise self._unavailable(error) from error
 
     def where(self, delivery: Delivery) -> str:

@@ -79,7 +79,11 @@ class LeanClient(Client):
         packet = bytes(self._in_packet["packet"])
         if cmd == "PUBCOMP" or len(packet) < 2:
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
-        self.on_acknowledged(int.from_bytes(packet[:2], "big"), _refusal(packet[2:]))
+        try:
+            refused = _refusal(packet[2:])
+        except Exception:  # noqa: BLE001 - paho's reading of what makes no sense raises anything
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self.on_acknowledged(int.from_bytes(packet[:2], "big"), refused)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 

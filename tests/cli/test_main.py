@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,20 @@ def test_a_daemon_that_is_interrupted_while_it_opens_closes_what_is_open(tmp_pat
     done = subprocess.run([COMMAND, "run"], capture_output=True, text=True, cwd=tmp_path, timeout=30, check=False)
     assert (done.returncode, "Traceback" in done.stderr, "Aborted" in done.stderr) == (0, False, False)
     assert not (tmp_path / "data/boxbridge.sock").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_daemon_runs_with_its_standard_streams_closed(tmp_path: Path, closed: str) -> None:
+    configure(tmp_path, "", control=False)
+    with subprocess.Popen(["sh", "-c", f"exec {COMMAND} run {closed}"], cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
+        try:
+            deadline = time.monotonic() + 20
+            while not (tmp_path / "data/boxbridge.sock").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            done = subprocess.run([COMMAND, "status"], capture_output=True, cwd=tmp_path, timeout=30, check=False)
+        finally:
+            run.terminate()
+    assert (done.returncode, run.returncode) == (0, 0)
 
 
 def test_who_ignores_ctrl_c_for_a_command_is_obeyed(tmp_path: Path) -> None:

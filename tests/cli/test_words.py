@@ -1,27 +1,41 @@
-"""The sentences of stories: in every language the same facts, and the language that a person reads."""
+"""What commands say: in every language the same facts, and the language that a person reads."""
 
 from __future__ import annotations
 
+import ast
 import re
-from typing import get_args
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from bridge.cli.words import LANGUAGES, SENTENCES, language
+from bridge.cli.words import LANGUAGES, SENTENCES, cells, language, padded, translated
+from bridge.cli.words.patterns import PATTERNS, chinese
+from bridge.cli.words.reports import REPORTS
+from bridge.cli.words.stories import STORIES
 from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
+from bridge.normalizer import Outcome
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_no_two_sentences_have_one_name() -> None:
+    assert STORIES.keys() & REPORTS.keys() == set()
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_a_sentence_has_the_same_facts_in_every_language(sentence: str) -> None:
     assert len(SENTENCES[sentence]) == len(LANGUAGES)
-    english, *others = [sorted(re.findall(r"{(\w+)}", text)) for text in SENTENCES[sentence]]
+    english, *others = [sorted(re.findall(r"{(\w+)", text)) for text in SENTENCES[sentence]]
     assert all(facts == english for facts in others)
 
 
 def test_there_is_a_sentence_for_every_state_and_outcome() -> None:
     assert {f"state {state}" for state in get_args(State)} <= SENTENCES.keys()
     assert {f"lane {state}" for state in (*get_args(LaneState), "held", "off", "gone")} <= SENTENCES.keys()
+    assert {f"is {state}" for state in (*get_args(LaneState), "held", "off", "gone")} <= SENTENCES.keys()
+    assert {f"push {kind}" for kind in get_args(get_type_hints(Outcome)["kind"])} <= SENTENCES.keys()
     assert set(get_args(LaneState)) <= SENTENCES.keys()
     outcomes = {"delivered", "retry", "dead", "skipped", "expired", "dropped", "again", "replay"}
     assert outcomes | {"duplicate", "refused", "not stored"} <= SENTENCES.keys()
@@ -42,3 +56,85 @@ def test_the_language_is_the_one_asked_for_else_the_locales(
     asked: str | None, environment: dict[str, str], told: str
 ) -> None:
     assert language(asked, environment) == told
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_knows_its_own_english_and_invents_no_facts(pattern: str) -> None:
+    slots = re.findall(r"{(\w+)}", pattern)
+    assert set(re.findall(r"{(\w+)}", PATTERNS[pattern])) <= set(slots)
+    assert len(slots) == len(set(slots))
+
+
+def literals() -> list[str]:
+    """All texts of the program but its words themselves; what is put into one stands as `{}`."""
+    files = [*(ROOT / "bridge").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    nodes = [
+        node
+        for file in files
+        if "words" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+    ]
+    parts = [node.values if isinstance(node, ast.JoinedStr) else [node] for node in nodes]
+    return ["".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in part) for part in parts]
+
+
+MADE_OF_TWO_TEXTS = {
+    "a table is not {WANTED}",
+    "a list is not {WANTED}",
+    "{event} is no dead letter of output {output}: {command}",
+}
+
+
+def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
+    said = "\n".join(literals())
+    longest = {pattern: max(re.split(r"{\w+}|[.,;:']", pattern), key=len).strip() for pattern in PATTERNS}
+    assert {pattern for pattern, part in longest.items() if part not in said} == MADE_OF_TWO_TEXTS
+
+
+@pytest.mark.parametrize(
+    ("english", "told"),
+    [
+        (
+            'a.toml:3:1    output.b: unknown key "protcol", did you mean "protocol"?',
+            'a.toml:3:1    output.b：未知的键 "protcol"，是否应为 "protocol"？',
+        ),
+        ('device."A: b".id: 5 is not text', 'device."A: b".id：5 无效：应为文本'),
+        (
+            'x: "a is not text" is not true or false or a path',
+            'x："a is not text" 无效：应为布尔值（true 或 false）或路径',
+        ),
+        ("x: a table is not text or a list", "x：不能是表：应为文本或列表"),
+        (
+            'late_after: 5 is not a duration between 1s and 3650d, such as "30s"',
+            'late_after：5 无效：应为介于 1s 和 3650d 之间的时长，例如 "30s"',
+        ),
+        ('p: 5 is not a secret: "${NAME}" or { file = "s" }', 'p：5 无效：应为密钥："${NAME}" or { file = "s" }'),
+        ("output.erp.secret: is empty", "output.erp.secret：不能为空"),
+        ("2 errors. Nothing was started.", "2 个错误。未启动任何服务。"),
+    ],
+)
+def test_what_was_said_in_english_is_said_in_chinese(english: str, told: str) -> None:
+    assert translated("zh", english) == told
+    assert translated("en", english) == english
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["url and key don't go together", "set url or path", "x: this is too early", "3 errors. Then it rained.", ""],
+)
+def test_what_no_pattern_knows_stays_as_it_is(sentence: str) -> None:
+    assert chinese(sentence) is None
+    assert translated("zh", sentence) == sentence
+
+
+@pytest.mark.parametrize("part", ["a, such as b", "x is not ", "a list or ", "k: ", "  ", '"'])
+def test_what_somebody_makes_up_to_have_very_many_parts_stays_as_it_is(part: str) -> None:
+    made_up = part * 2000 + "!"
+    assert translated("zh", made_up) == made_up
+
+
+def test_columns_are_counted_in_cells() -> None:
+    assert [cells(text) for text in ("", "abc", "事件", "（a）", "é")] == [0, 3, 4, 5, 1]
+    assert padded("输出", 6) + "|" == "输出  |"
+    assert padded("too long", 3) == "too long"

@@ -228,6 +228,7 @@ class Checked(Struct, kw_only=True, rename={"from_": "from"}):
             raise ValueError(f"key: {self.key.reveal()} is too short")
 
 
+@pytest.mark.own_words
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -271,11 +271,17 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
         ),
         ("[device.A.channels]\n1 = 2", "boxbridge.toml:2:5  device.A.channels.1: 2 is not text"),
         ("a = 1 b", "boxbridge.toml:1:7  not TOML: Expected newline or end of document after a statement"),
+        ('data = "a\\u0000b"', "boxbridge.toml  holds a NUL character, which no path, name or text may have"),
         ("a = 1\na = 2", "boxbridge.toml:2:6  not TOML: Cannot overwrite a value"),
     ],
 )
 def test_a_fault_is_told_with_its_place(text: str, sentence: str) -> None:
     assert fault(text) == sentence
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 20_000, "a" + ".a" * 20_000 + " = 1"])
+def test_what_is_nested_without_end_is_one_sentence(text: str) -> None:
+    assert fault(text).startswith("boxbridge.toml  can't be read: TOML ")
 
 
 @pytest.mark.parametrize("data", ["file", "file/below", "file/far/below"])

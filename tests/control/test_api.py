@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import time
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -282,7 +284,28 @@ async def test_an_index_that_can_not_be_asked_now_is_said(tmp_path: Path) -> Non
         await push(running, msg_id="m-1")
         await asyncio.to_thread(running.daemon.journal._writer.stop)
         said = await get(running, "/api/v1/events/m-1", 503)
-    assert said == {"error": "the index can't be asked now: boxbridge is stopping", "exit_code": 74}
+    assert said == {"error": "the journal takes nothing now: boxbridge is stopping", "exit_code": 74}
+
+
+async def test_a_story_that_the_disk_does_not_give_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bridge_with(tmp_path) as running:
+        event = await push(running)
+        with monkeypatch.context() as away:
+
+            def fail(*_: object, **__: object) -> None:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+            away.setattr("bridge.journal.segment.Segment.record_at", fail)
+            said = await get(running, f"/api/v1/why/{event}", 503)
+    assert said == {"error": "the journal can't be read now: [Errno 24] Too many open files", "exit_code": 74}
+
+
+@pytest.mark.parametrize(
+    "asked", [f"after={2**63},1", f"after=1,{2**63}", "after=" + "1" * 5000 + ",1", "limit=" + "1" * 5000]
+)
+async def test_a_number_that_is_too_large_is_asked_wrongly(tmp_path: Path, asked: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        assert (await get(running, f"/api/v1/events?{asked}", 400))["exit_code"] == 2
 
 
 @pytest.mark.parametrize("msg_id", ["a/original", "50%2F", "东/门 ?#"])

@@ -100,6 +100,21 @@ async def test_what_waits_is_shown_with_the_time_of_the_oldest(tmp_path: Path) -
     assert before - 0.01 <= oldest <= between
 
 
+async def test_what_waits_for_an_output_that_does_not_run_is_shown_too(tmp_path: Path) -> None:
+    far = Far()
+    tables = SINK + '[output.off]\ntype = "sink"\nenabled = false\n'
+    async with bridge_with(tmp_path, tables, Bringing(async_output("sink", far))) as running, running.box() as box:
+        await box.push(sample_push(small=True))
+        await until(lambda: far.taken)
+        assert (await running.socket.post("/api/v1/outputs/sink/pause", json={})).status_code == 200
+        await box.push(sample_push(small=True))
+        samples = await scrape(running)
+    for output, waits in (("sink", 1), ("off", 2)):
+        assert value(samples, "waiting_events", output=output) == waits
+        assert value(samples, "dead_events", output=output) == 0
+        assert value(samples, "oldest_waiting_timestamp_seconds", output=output)
+
+
 async def test_a_record_that_can_not_be_read_costs_its_own_figure_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.control.answers import Wrong
-from bridge.control.times import moment
+from bridge.control.times import milliseconds, moment
+from bridge.journal.record import from_milliseconds
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZONE)
@@ -36,3 +37,10 @@ def test_a_time_is_understood_in_the_installations_zone(text: str, meant: str) -
 def test_what_is_no_time_is_said_with_examples(text: str) -> None:
     with pytest.raises(Wrong, match=r'is no time: give one such as "20:15"'):
         moment(text, ZONE, NOW)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31 23:59", "99999d", "1969-12-31"])
+def test_a_time_that_the_journal_can_not_write_is_the_next_that_it_can(text: str) -> None:
+    when = milliseconds(text, ZONE, NOW)
+    assert from_milliseconds(when - 600_000) < from_milliseconds(when + 600_000)
+    assert (when == 0) == (not text.startswith("9999-"))

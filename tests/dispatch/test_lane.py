@@ -219,6 +219,31 @@ async def test_the_far_side_may_ask_for_patience(tmp_path: Path, far: Far, impat
 
 
 @BOTH
+async def test_a_question_that_takes_long_holds_up_no_delivery(tmp_path: Path, far: Far, make: Make) -> None:
+    gate = Gate()
+    asked = threading.Event()
+
+    def look(*_: object) -> str:
+        asked.set()
+        gate.wait_blocking(None)
+        return "there"
+
+    output = make("sink", far)
+    output.where = look  # type: ignore[assignment]
+    async with opened(tmp_path, output, timeout=Duration("100ms")) as rooms:
+        await rooms.push_some(1)
+        await until(rooms.is_settled)
+        question = asyncio.create_task(rooms.lane().where(far.taken[0], utc_now()))
+        await until(asked.is_set)
+        ids = await rooms.push_some(3)
+        await until(lambda: far.ids()[1:] == ids)
+        await asyncio.sleep(0.2)  # longer than a delivery may take
+        assert rooms.report().state == "open"
+        gate.open()
+        assert await question == "there"
+
+
+@BOTH
 async def test_an_event_that_failed_is_tried_again_while_others_go_on(
     tmp_path: Path, far: Far, make: Make, impatient: None
 ) -> None:
@@ -293,6 +318,26 @@ async def test_the_same_failure_of_three_events_in_a_row_means_that_the_output_i
         await until(rooms.is_settled)
         assert rooms.report().dead == 0
     assert ids[0] in far.ids()
+
+
+async def test_an_event_that_was_settled_elsewhere_is_tried_no_more(tmp_path: Path, far: Far, impatient: None) -> None:
+    """Given an event that fails, and a thread of a lane that was left behind which delivers it after all."""
+
+    def fail(_: Delivery) -> None:
+        raise Retry("no")
+
+    far.answer = fail
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: len(far.given) > 2)
+        lane = rooms.lane()
+        lane.cursor.settle(1, "delivered", 1)
+        await until(lambda: not lane.ledger._attempts and lane.retry_in(1) is None)
+        tried = len(far.given)
+        far.answer = lambda _: None
+        ids = await rooms.push_some(1)
+        await until(lambda: far.ids() == ids)
+        assert len(far.given) == tried + 1
 
 
 async def test_a_rejected_event_is_a_dead_letter_at_once(tmp_path: Path, far: Far) -> None:
@@ -386,6 +431,34 @@ async def test_a_thread_that_hangs_for_good_does_not_hold_up_the_end(
         assert time.monotonic() - began < 2
         assert far.calls == ["open", "close"]
     gate.open()
+
+
+@BOTH
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, GeneratorExit, BaseException])
+async def test_what_would_end_more_than_a_delivery_is_a_retry_of_its_event(
+    tmp_path: Path, far: Far, make: Make, raised: type[BaseException], impatient: None
+) -> None:
+    def leave(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            raise raised
+
+    far.answer = leave
+    async with opened(tmp_path, make("sink", far)) as rooms:
+        ids = await rooms.push_some(2)
+        await until(rooms.is_settled)
+    assert sorted(far.ids()) == sorted(ids)
+
+
+async def test_a_reason_that_is_no_text_does_not_stop_the_journal(tmp_path: Path, far: Far, impatient: None) -> None:
+    def refuse(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            raise Retry("\ud800")
+
+    far.answer = refuse
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push_some(2)
+        await until(rooms.is_settled)
+        assert rooms.journal.closed_because is None
 
 
 @BOTH
@@ -845,3 +918,80 @@ async def test_attempts_and_dead_letters_survive_a_restart(tmp_path: Path, far: 
         assert rooms.report().dead == 1
     assert again.ids() == [ids[0]]
     assert again.given[0].attempt == far.given[-1].attempt + 1
+
+
+# --- What a person asked for anew
+
+
+async def push_and_see(rooms: Rooms, far: Far) -> None:
+    """Push an event that must get out soon, whatever else there is."""
+    (fresh,) = await rooms.push_some(1)
+    await until(lambda: fresh in far.ids(), within=5)
+
+
+async def test_what_is_asked_for_anew_never_holds_up_what_has_just_come_even_after_a_restart(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given many dead letters that are tried again and fail again: what comes meanwhile is delivered at once."""
+    monkeypatch.setattr(policy, "EVENT_CAP", 1.0)
+    bad: set[str] = set()
+
+    def reject(_: Delivery) -> None:
+        raise Rejected("unknown plate")
+
+    def fail_the_bad(delivery: Delivery) -> None:
+        if delivery.event.id in bad:
+            raise Retry("HTTP 500")
+
+    far.answer = reject
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        bad.update(await rooms.push_some(40))
+        cursor = rooms.lane().cursor
+        await until(lambda: cursor.dead == 40)
+        far.answer = fail_the_bad
+        for letter in cursor.dead_letters():
+            assert rooms.dispatcher.again("sink", letter.sequence)
+        for _ in range(5):
+            await push_and_see(rooms, far)
+        await until(lambda: {delivery.event.id for delivery in far.given[40:]} >= bad)
+        assert ("sink", "waiting") not in rooms.heard.states
+    far.given.clear()
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        for _ in range(5):
+            await push_and_see(rooms, far)
+        assert ("sink", "waiting") not in rooms.heard.states
+
+
+async def test_what_is_asked_for_anew_comes_after_what_waits_and_in_its_order(tmp_path: Path, far: Far) -> None:
+    gate = Gate()
+    async with opened(tmp_path, async_output("sink", far), in_flight=1) as rooms:
+        old = await rooms.push_some(5)
+        await until(rooms.is_settled)
+        far.answer = gate.wait
+        ids = await rooms.push_some(1)
+        await until(lambda: rooms.report().under_way)
+        for sequence in (3, 1, 2):
+            assert rooms.dispatcher.again("sink", sequence, replay=True)
+        ids += await rooms.push_some(3)
+        gate.open()
+        await until(rooms.is_settled)
+    assert far.ids() == [*old, *ids, *old[:3]]
+    assert [delivery.replayed for delivery in far.given] == [False] * 9 + [True] * 3
+
+
+@pytest.mark.parametrize("place", [0, 2])
+async def test_a_replayed_event_that_makes_the_far_side_fall_holds_neither_others_nor_what_comes(
+    tmp_path: Path, far: Far, place: int, impatient: None
+) -> None:
+    async with opened(tmp_path, async_output("sink", far), retry_for=Duration("300ms")) as rooms:
+        old = await rooms.push_some(5)
+        await until(rooms.is_settled)
+        Poison(far, lambda: rooms, place)
+        for sequence in range(1, 6):
+            assert rooms.dispatcher.again("sink", sequence, replay=True)
+        healthy = {*old} - {old[place]}
+        await until(lambda: set(far.ids()[5:]) >= healthy)
+        while not rooms.report().dead:
+            await push_and_see(rooms, far)
+        assert [event for _, event, _ in rooms.heard.dead] == [old[place]]
+        await until(rooms.is_settled)

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from bridge import PictureLost, Rejected, Retry, Stopped, Unavailable
-from bridge.dispatch.policy import EVENT_CAP, OUTPUT_CAP, judge, wait_for_event, wait_for_output
+from bridge.dispatch.policy import EVENT_CAP, LONGEST_REASON, OUTPUT_CAP, judge, wait_for_event, wait_for_output
 
 
 class OfALibrary(Exception):
@@ -51,6 +51,17 @@ def test_what_an_output_does_not_name_is_a_retry() -> None:
 @pytest.mark.parametrize("raised", [Unavailable, Retry])
 def test_the_wait_that_was_asked_for_is_passed_on(raised: type[Unavailable | Retry]) -> None:
     assert judge(raised("soon", after=7.5), ()).after == 7.5
+
+
+def test_a_reason_is_text_that_the_journal_can_keep_whatever_an_output_says() -> None:
+    assert judge(Retry("\x1b[31m\n\ud800"), ()).reason == "\x1b[31m\n?"
+    assert len(judge(Rejected("x" * 1_000_000), ()).reason) == LONGEST_REASON
+
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    assert judge(Speechless(), ()).reason == "Speechless: (its text can't be read: ValueError)"
 
 
 def test_the_reason_is_the_sentence_or_else_the_exceptions_name() -> None:

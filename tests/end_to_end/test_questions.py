@@ -182,3 +182,16 @@ def test_why_tells_what_came_of_a_device_around_a_time_and_what_did_not(tmp_path
             "why", "--device", "BOX-9", "--at", "0s", code=65
         )
         assert b"--device ID --at TIME" in bridge.command("why", "--device", "BOX-9", code=2)
+
+
+def test_a_devices_text_does_nothing_to_the_terminal_that_shows_it(tmp_path: Path) -> None:
+    body = sample_push(small=True).replace(b"pre_offvehicle", rb"\u001b]0;owned\u0007\u009b2J")
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        assert bridge.push(body)[1]["code"] == 0
+        story = wait_until(bridge, message_id(body), "local", "delivered")
+        for command in (["events"], ["why", story["id"]], ["get", story["id"]], ["events", "--json"], ["status"]):
+            said = bridge.command(*command)
+            assert b"\x1b" not in said
+            assert "\x9b".encode() not in said
+        assert rb"\x1b]0;owned\x07" in bridge.command("events")
+        assert lines(bridge, "events")[0]["kind"] == "\x1b]0;owned\x07\x9b2J"

@@ -80,7 +80,9 @@ class CursorAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(pick=picks, attempts=st.integers(1, 9))
     def fail(self, pick: int, attempts: int) -> None:
-        assert self.cursor.failed(self.an_open(pick), attempts, "why").attempts == attempts
+        entry = self.cursor.failed(self.an_open(pick), attempts, "why")
+        assert entry is not None
+        assert entry.attempts == attempts
 
     @precondition(lambda self: self.open)
     @rule(pick=picks)
@@ -293,6 +295,23 @@ def test_a_thread_switch_inside_it_loses_nothing(method: str) -> None:
         assert open_in(replayed(head, *blobs)) >= set(range(1, replayed(head, *blobs).next)) - {1, 2, 3}
         blobs.append(log_all(cursor))
         assert replayed(head, *blobs) == replayed(segment, blobs[-1]) == cursor.entry()
+
+
+def test_a_dead_letter_that_is_retried_while_others_expire_is_not_lost() -> None:
+    """The loop has it tried again between any two steps of the writer's thread: it is open, or it has expired."""
+    for step in range(60):
+        cursor = a_cursor()
+        cursor.take(4)
+        for sequence in (1, 2, 3):
+            cursor.bury(sequence, 1, "no")
+        retried: list[int] = []
+
+        def retry(cursor: Cursor = cursor, retried: list[int] = retried) -> None:
+            retried += [sequence for sequence in (3, 2, 1) if cursor.reopen(sequence, replay=False)]
+
+        with switching("expire", step, retry):
+            cursor.expire(before=2**60)
+        assert [entry.sequence for entry in cursor.open_entries()] == sorted(retried)
 
 
 def open_in(entry: OutputEntry) -> set[int]:

@@ -84,6 +84,14 @@ def deliver(journal: Journal, up_to: int) -> None:
     journal.moved()
 
 
+async def test_what_people_decide_is_brought_to_a_full_disk_too(disk: Path) -> None:
+    async with running(disk / "journal", limits=LIMITS) as journal:
+        await fill(journal)
+        await journal.write_all()
+        await journal.write_state()
+        assert journal.closed_because is not None
+
+
 async def test_a_full_disk_refuses_and_recovers(disk: Path) -> None:
     async with running(disk / "journal", limits=LIMITS) as journal:
         answered = await fill(journal)
@@ -140,7 +148,8 @@ async def test_progress_is_logged_however_often_others_take_what_was_freed(disk:
 async def test_a_disk_that_is_full_at_the_start_delivers_what_it_has(disk: Path) -> None:
     async with running(disk / "journal", limits=LIMITS) as journal:
         answered = await fill(journal)
-    (disk / "journal" / "index.sqlite").unlink()
+    for path in (disk / "journal").glob("index.sqlite*"):
+        path.unlink()
     (disk / "journal" / "spare").unlink(missing_ok=True)
     fill_to_the_last_byte(disk)
     async with running(disk / "journal", limits=LIMITS) as journal:

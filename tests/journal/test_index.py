@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bridge.journal.index import Foreign, Index, Rows, is_damage
-from bridge.journal.questions import ask, find_events
-from bridge.journal.record import EventEntry, PushBlob
+from bridge.journal.questions import ask, find_events, output_notes
+from bridge.journal.record import ChangesBlob, EventEntry, OutputNote, PushBlob
 
 UUID = b"u" * 16
 
@@ -76,6 +76,19 @@ def test_what_retention_took_is_forgotten(index: Index) -> None:
     index.forget(below=2)
     assert index.find([("box", "m", b"1"), ("box", "n", b"1")]) == {("box", "m", b"1"): [], ("box", "n", b"1"): [2]}
     assert ask(index.path, lambda asked: find_events(asked, "m")) == []
+
+
+def test_how_an_output_stood_when_the_oldest_event_came_is_not_forgotten(index: Index) -> None:
+    add(index, blob("m", "E1"), blob("n", "E2"))
+    rows = Rows()
+    notes = [OutputNote(1, when, state) for when, state in ((1, "open"), (4, "waiting"), (9, "open"))]
+    rows.add_history(ChangesBlob((), (), (*notes, OutputNote(2, 2, "paused"))))
+    index.add(rows, 3)
+    index.forget(below=2)
+    assert [note.when for note in ask(index.path, lambda asked: output_notes(asked, 1, 7, 99))] == [4, 9]
+    assert [note.when for note in ask(index.path, lambda asked: output_notes(asked, 2, 7, 99))] == [2]
+    with closing(sqlite3.connect(index.path)) as asked:
+        assert asked.execute("SELECT count(*) FROM output_note").fetchone() == (3,)
 
 
 def test_a_transaction_that_fails_leaves_nothing(index: Index) -> None:

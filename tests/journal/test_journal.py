@@ -167,6 +167,7 @@ async def test_a_picture_that_the_disk_does_not_give_is_lost_only_after_a_while(
             with pytest.raises(PictureLost):
                 await event.pictures[0].read()
         assert await event.pictures[0].read() == PICTURE
+        assert journal.log.segments[0]._unread_since == {}  # the next trouble is another one, with patience of its own
 
 
 async def test_a_push_whose_picture_was_damaged_is_taken_again(tmp_path: Path) -> None:
@@ -305,6 +306,8 @@ async def test_a_newer_format_is_left_untouched(tmp_path: Path, monkeypatch: pyt
         newer.setattr("bridge.journal.segment.FORMAT_VERSION", 2)
         async with running(tmp_path) as journal:
             await store(journal, "a")
+    for n in range(1000, 1010):  # files that are set aside otherwise, whatever comes first
+        (tmp_path / f"{n:08}.seg").write_bytes(b"torn")
     before = {path.name: path.read_bytes() for path in segment_files(tmp_path)}
     journal = Journal(tmp_path, FOR_EVER)
     with pytest.raises(FileTrouble, match="has format 2; this version reads up to 1; start the newer version"):
@@ -312,3 +315,12 @@ async def test_a_newer_format_is_left_untouched(tmp_path: Path, monkeypatch: pyt
     assert {path.name: path.read_bytes() for path in segment_files(tmp_path)} == before
     monkeypatch.setattr("bridge.journal.segment.FORMAT_VERSION", 2)
     assert await contents_of(tmp_path) == {"a"}  # and the lock was given back
+
+
+async def test_an_output_that_is_renamed_to_what_is_not_configured_stays_parked(tmp_path: Path) -> None:
+    async with running(tmp_path, {"a": "oldest", "b": "oldest"}) as journal:
+        journal.configure(["a"])
+        await journal.rename_output("b", "c")
+        assert [cursor.name for cursor in journal.parked] == ["c"]
+        await journal.rename_output("c", "a")
+        assert journal.parked == []

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from bridge.journal.index import Index
+from bridge.journal.index import Index, Rows
 from bridge.journal.journal import Journal, JournalUnavailable
+from bridge.journal.record import ChangesBlob
 from tests.journal.journals import (
     TINY,
     contents,
@@ -45,6 +46,13 @@ async def filled(folder: Path) -> None:
     async with running(folder) as journal:
         await store_all(journal, [f"m{n}" for n in range(20)])
         await store(journal, "pair", events=2)
+
+
+def trees(folder: Path) -> list[str]:
+    """What the index's questions go by."""
+    with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        named = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+        return [name for (name,) in connection.execute(named)]
 
 
 async def still_knows_all(folder: Path) -> None:
@@ -282,3 +290,43 @@ async def test_a_rebuild_says_how_far_it_is(
     (tmp_path / "index.sqlite").unlink()
     async with running(tmp_path):
         assert "reading events into the index" in capsys.readouterr().out
+
+
+async def test_an_index_whose_making_was_cut_short_is_completed(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    whole = trees(tmp_path)
+    assert "push_msg_id" in whole
+    spoil(tmp_path, *(f"DROP INDEX {name}" for name in whole), "DELETE FROM push WHERE sequence > 9",
+          "DELETE FROM event WHERE sequence > 9", "UPDATE meta SET value = 10 WHERE name = 'through'")  # fmt: skip
+    await still_knows_all(tmp_path)
+    assert trees(tmp_path) == whole
+
+
+async def test_a_rebuild_holds_no_more_of_the_history_than_of_pushes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a log that tells of many deliveries of few events: what went well is dropped, the rest written by parts."""
+    monkeypatch.setattr("bridge.journal.known._REBUILD_ROWS", 50)
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        cursor = journal.cursors["out"]
+        cursor.take(2)
+        cursor.settle(1, "delivered", 1)
+        for _ in range(20):
+            for _ in range(30):
+                cursor.reopen(1, replay=True)
+                cursor.settle(1, "delivered", 1)
+            await journal.write_all()
+    (tmp_path / "index.sqlite").unlink()
+    held: list[int] = []
+    add_history = Rows.add_history
+
+    def counted(rows: Rows, blob: ChangesBlob) -> None:
+        add_history(rows, blob)
+        held.append(len(rows))
+        assert "delivered" not in [row[3] for row in rows.troubles]
+
+    monkeypatch.setattr(Rows, "add_history", counted)
+    async with running(tmp_path):
+        assert max(held) < 50 + 60
+        assert len(held) >= 20

@@ -14,7 +14,7 @@ from bridge.journal.journal import Lost, Record
 from bridge.journal.log import Log
 from bridge.journal.record import Kind
 from bridge.journal.recovery import recover
-from bridge.journal.segment import HEADER_COPIES
+from bridge.journal.segment import FIRST_RECORD, HEADER_COPIES
 from tests.journal.faults import Fault, noted
 from tests.journal.journals import (
     TINY,
@@ -121,6 +121,31 @@ async def test_rot_of_the_last_record_is_named_and_its_sequence_not_used_again(t
     async with running(image) as journal:
         assert (await store(journal, "after")).sequence == 5
         assert await journal.read(4) == Lost(4, 5)
+
+
+async def test_what_the_disk_does_not_give_at_the_start_it_may_give_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next pushes get the numbers of what was answered, which is dead from then on."""
+    image = await crashed(tmp_path)
+    (image / "index.sqlite").unlink()
+    log = Log(image)
+    read = os.pread
+
+    def unreadable(fd: int, size: int, offset: int) -> bytes:
+        if offset >= FIRST_RECORD:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, size, offset)
+
+    monkeypatch.setattr("bridge.journal.recovery._AGAIN_SECONDS", (0.01,))
+    monkeypatch.setattr(os, "pread", unreadable)
+    recover(log)
+    assert log.next >= 5
+    log.close()
+    async with running(image) as journal:
+        monkeypatch.undo()
+        await store(journal, "e")
+    assert await contents_of(image) == {"a", "b", "c", "d", "e"}
 
 
 async def test_numbering_never_falls_behind_what_an_output_took(tmp_path: Path) -> None:

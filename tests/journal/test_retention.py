@@ -6,11 +6,12 @@ import errno
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.journal.cursor import Cursor, now_ms
 from bridge.journal.journal import Journal, Keep, Record
 from bridge.journal.retention import retain
-from tests.journal.faults import Fault
+from tests.journal.faults import Fault, noted
 from tests.journal.journals import TINY, crash_image, running, segment_files, store, until
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +189,26 @@ async def test_a_file_that_can_not_be_deleted_stays_readable(tmp_path: Path, mon
         assert run(journal, NOTHING) == 0
         assert isinstance(await journal.read(1), Record)
         assert run(journal, NOTHING) == len(bases) - 1
+
+
+async def test_what_is_deleted_stays_deleted_before_the_index_forgets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut brings it back unknown, and a push that comes again is stored beside it."""
+    async with running(tmp_path, {}, limits=TINY) as journal:
+        await filled(journal)
+        calls = noted(monkeypatch, "unlink", "fsync")
+        assert run(journal, NOTHING, in_days=1) == calls.count("unlink") > 1
+        assert calls[-1] == "fsync"
+
+
+async def test_a_folder_that_can_not_be_synced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, {}, limits=TINY) as journal:
+        await filled(journal)
+        Fault(monkeypatch, "fsync", errno.EIO)
+        with capture_logs() as logs:
+            assert run(journal, NOTHING, in_days=1) > 1
+        assert "deleted segments may come back with a power cut" in [line["event"] for line in logs]
 
 
 async def test_the_daemon_runs_it_by_itself(tmp_path: Path) -> None:

@@ -8,18 +8,22 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from bridge.event import PictureLost
 from bridge.journal.cursor import Cursor
+from bridge.journal.export import Export, Wanted
+from bridge.journal.inspect import Inspection
 from bridge.journal.journal import Journal, Keep, Lost, Record
+from bridge.journal.record import Kind
 from bridge.journal.rewrite import rewrite
 from bridge.journal.segment import Form
 from bridge.journal.thinning import Thinning, merge
 from tests.journal.faults import FAULTS, Fault
-from tests.journal.journals import TINY, contents, crash_image, running, segment_files, store, until
+from tests.journal.journals import TINY, contents, crash_image, damage, records, running, segment_files, store, until
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -309,3 +313,28 @@ def seed() -> int:
     number = random.SystemRandom().randrange(10**6)
     print(f"seed {number}")
     return number
+
+
+@pytest.mark.parametrize("keep", [HISTORY, PINNED, SHED], ids=["history", "pinned", "shed"])
+async def test_what_was_let_go_is_named_neither_by_a_check_nor_by_an_export(keep: Keep, tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal, dead=(3, 9), settled=0 if keep is SHED else PUSHES)
+        assert thin(journal, keep, short=10**9 if keep is SHED else 0)
+        merge(journal.log, 10**9)
+        there = await contents_of_events(journal)
+        pictures = await with_pictures(journal)
+    (tmp_path / "00000001.new").write_bytes(b"left by a crash")
+    assert [finding for finding in Inspection(tmp_path).findings() if finding.harm] == []
+    export, files = Export(tmp_path, Wanted(), UTC), dict[str, bytes]()
+    assert list(export.run(lambda name, data, _: files.update({name: data}))) == []
+    assert (export.events, export.pictures) == (len(there), len(pictures))
+    assert len(files) == len(there) + len(pictures)
+
+
+async def test_damage_in_what_was_rewritten_is_named(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal, dead=(3, 9))
+        thin(journal, PINNED)
+    path, found = next((path, found) for path in segment_files(tmp_path) for found in records(path, Kind.PUSH))
+    damage(path, found.offset + 1)
+    assert [one.what for one in Inspection(tmp_path).findings() if one.harm] == ["event"]

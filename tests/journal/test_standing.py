@@ -109,3 +109,36 @@ async def test_a_delivery_is_found_in_whichever_segment_it_was_logged(tmp_path: 
         found = deliveries(journal.log, 1, entries, [replay.when])
         assert [(change.output, change.attempts) for change in found] == [(cursor.number, 2), (cursor.number, 1)]
         assert deliveries(journal.log, 2, entries, []) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_delivery_is_found_that_a_new_segment_knew_before_it_was_logged(tmp_path: Path, again: bool) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        cursor = journal.cursors["out"]
+        cursor.take(2)
+        cursor.settle(1, "delivered", 1)
+        if again:
+            await journal.write_all()
+            cursor.reopen(1, replay=True)
+            cursor.settle(1, "delivered", 2)
+        await journal.write_state()
+        await journal.write_all()
+        replayed = [change.when for change in await journal.ask(lambda index: troubles(index, 1, 1))]
+        found = deliveries(journal.log, 1, [cursor.entry()], replayed)
+        assert [change.attempts for change in found] == ([1, 2] if again else [1])
+
+
+async def test_looking_for_a_delivery_leaves_no_old_segment_open(tmp_path: Path) -> None:
+    """Else one question of an old event would use up what a process may have open, and the journal could not go on."""
+    async with running(tmp_path, limits=TINY) as journal:
+        for n in range(60):
+            await store(journal, f"m{n}")
+        cursor = journal.cursors["out"]
+        cursor.take(61)
+        cursor.settle(1, "delivered", 1)
+        await journal.write_all()
+        old = journal.log.segments[:-1]
+        assert len(old) > 10
+        assert [change.sequence for change in deliveries(journal.log, 1, [cursor.entry()], [])] == [1]
+        assert [segment.path.name for segment in old if segment._descriptor is not None] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +53,17 @@ def test_a_name_that_is_taken_is_passed_by(tail: Tail, tmp_path: Path) -> None:
     assert (tmp_path / "00000041.seg").read_bytes() == b"left over"
 
 
+def test_a_folder_that_can_not_be_listed_is_a_failed_write(tail: Tail, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fault(monkeypatch, "listdir", errno.EIO)
+    with pytest.raises(FailedWrite, match="no new segment can be begun: Input/output error"):
+        tail.begin(STATE)
+
+
 def test_a_segment_and_its_name_are_on_disk_before_it_is_used(tail: Tail, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = noted(monkeypatch, "writev", "fdatasync", "fsync")
+    calls = noted(monkeypatch, "writev", "fdatasync", "rename", "fsync")
     tail.begin(STATE)
     tail.append([b"record"])
-    assert " ".join(calls) == "writev writev fdatasync fsync writev fdatasync"
+    assert " ".join(calls) == "writev writev fdatasync rename fsync writev fdatasync"
 
 
 def test_one_file_alone_is_open_for_writing(tail: Tail, tmp_path: Path) -> None:
@@ -123,6 +130,28 @@ async def test_where_it_can_not_be_written_again_it_is_read_and_tried_later(
         later = crash_image(journal, tmp_path / "later")
     assert await contents_of(image) == set(msg_ids)
     assert await contents_of(later) == {*msg_ids, "after"}
+
+
+async def test_a_kill_while_it_is_written_again_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that is not whole must not make the old segment a dead one."""
+    async with running(tmp_path / "journal") as journal:
+        for msg_id in ("a", "b", "c"):
+            await store(journal, msg_id)
+        image = crash_image(journal, tmp_path / "image")
+    images: list[Path] = []
+
+    def write_again(fd: int, buffers: list[bytes]) -> int:
+        images.append(shutil.copytree(image, tmp_path / f"image{len(images)}"))
+        return writev(fd, buffers)
+
+    writev = os.writev
+    Fault(monkeypatch, "fdatasync", errno.EIO)
+    monkeypatch.setattr(os, "writev", write_again)
+    async with running(image):
+        monkeypatch.undo()
+    assert len(images) == 5  # header and state, three records, the padding
+    for killed in images:
+        assert await contents_of(killed) == {"a", "b", "c"}
 
 
 async def test_damage_is_not_copied_but_keeps_its_sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,6 +274,21 @@ async def test_a_full_disk_makes_the_output_unavailable_and_harms_nothing(small_
     assert [json.loads(line)["id"] for line in lines] == ["before", "E0"]
 
 
+async def test_a_full_disk_is_away_until_what_found_no_room_fits(small_disk: Path) -> None:
+    """Else smaller events would pass, and the large one look as if it were at fault."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(3_300_000))
+    archive = archive_in(small_disk, latest=False)
+    await archive.open()
+    with pytest.raises(Unavailable, match="No space left"):
+        await archive.deliver(delivery_of(("scene", bytes(900_000)), event_id="large"))
+    with pytest.raises(Unavailable, match=r"is full: [\d,]+ bytes free, 90[\d,]+ needed"):
+        await archive.open()
+    ballast.unlink()
+    await archive.open()
+    await archive.deliver(delivery_of(("scene", bytes(900_000)), event_id="large"))
+
+
 def test_lines_that_do_not_fit_leave_the_index_as_it_was(small_disk: Path) -> None:
     index = small_disk / "events.jsonl"
     durable.append_lines(index, [b"{}"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge import Duration, Secret
+from bridge.cli.words.patterns import chinese
 from bridge_mqtt.options import Options
 
 
@@ -44,6 +45,7 @@ def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=r"^url: ") as told:
         Options(url=url)
     assert str(told.value).startswith(wrong)
+    assert chinese(str(told.value))
     assert "secret" not in str(told.value)
 
 
@@ -61,8 +63,9 @@ def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
     ],
 )
 def test_options_that_do_not_go_together_are_told(options: dict[str, Any], wrong: str) -> None:
-    with pytest.raises(ValueError, match=f"^{wrong}"):
+    with pytest.raises(ValueError, match=f"^{wrong}") as told:
         Options(**{"url": "mqtt://broker", **options})
+    assert chinese(str(told.value))
 
 
 def test_every_option_is_described() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge import Duration, Rejected, Retry, Stopped, Unavailable
 from tests.brokers import Broker, Mosquitto, Subscriber, free_port
@@ -171,6 +172,17 @@ async def test_a_refused_picture_means_that_the_event_is_not_delivered(tmp_path:
     ):
         with pytest.raises(Unavailable):
             await output.deliver(delivery_of(event_with()))
+
+
+async def test_an_acknowledgement_that_makes_no_sense_is_the_brokers_trouble(tmp_path: Path) -> None:
+    with capture_logs() as log:
+        async with (
+            HostileBroker(on_publish=lambda topic: 5 if topic.endswith("/event") else 0) as broker,
+            opened(output_to(broker.url, tmp_path)) as output,
+        ):
+            with pytest.raises(Unavailable):
+                await output.deliver(delivery_of(event_with()))
+    assert [line["event"] for line in log if line["log_level"] == "error"] == []
 
 
 async def test_no_subscriber_is_no_failure(tmp_path: Path) -> None:

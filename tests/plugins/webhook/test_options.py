@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge import Secret
+from bridge.cli.words.patterns import chinese
 from bridge_webhook.options import WebhookOptions
 
 HERE = "http://127.0.0.1/"
@@ -50,3 +51,4 @@ def test_what_is_wrong_is_said(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}") as raised:
         WebhookOptions(**{"url": HERE, **options})
     assert "hush" not in str(raised.value)
+    assert chinese(str(raised.value))

@@ -1,0 +1,1 @@
+"""The fault tests for hours: see bench/README.md."""

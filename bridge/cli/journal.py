@@ -1,0 +1,222 @@
+"""`boxbridge journal`: look after the journal's files, without a daemon or beside one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+from msgspec import Struct
+
+from bridge import log
+from bridge.cli.client import data_folder
+from bridge.cli.options import config_option, filter_options
+from bridge.config import defaults
+from bridge.config.load import find, read
+from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError
+from bridge.event import utc_now
+from bridge.journal.access import denied, left_to_owner
+from bridge.journal.export import Export, Wanted
+from bridge.journal.export import target as into
+from bridge.journal.folder import INDEX
+from bridge.journal.inspect import Finding, Inspection
+from bridge.journal.lock import locked
+from bridge.journal.rebuild import rebuild
+from bridge.journal.segment import NewerFormat
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@click.group("journal")
+def journal_command() -> None:
+    """Check the journal's files, make its index again, or take events out of it."""
+
+
+def folder_option(command: _Command) -> _Command:
+    """The option `--folder`, for another journal than the configuration's, such as a copy."""
+    return click.option(
+        "--folder", type=click.Path(path_type=Path), metavar="FOLDER", help="This journal, and not the configured one."
+    )(command)
+
+
+class Report(Struct, frozen=True):
+    """What `journal check --json` prints."""
+
+    journal: str
+    sound: bool
+    """Whether nothing was found that does harm."""
+    fast: bool
+    segments: int
+    bytes: int
+    first: int
+    next: int
+    pushes: int
+    """How many were read: with `fast` those of the newest segment only; so are events and pictures."""
+    events: int
+    pictures: int
+    findings: list[Finding]
+
+
+@journal_command.command("check")
+@click.option("--fast", is_flag=True, help="Read all headers, but of the records only the newest segment's.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@folder_option
+@config_option
+def check_command(fast: bool, as_json: bool, folder: Path | None, config: Path | None) -> None:
+    """Name each damaged event and picture, what is missing, and an index that is out of step.
+
+    It only reads, so a daemon may be at work. Exit code 65 where something is damaged.
+    """
+    folder = journal_folder(folder, config)
+    with trouble_in(folder):
+        inspection = Inspection(folder, fast=fast)
+        with _bar(sum(segment.size for segment in inspection.read_through)) as bar:
+            findings = list(inspection.findings(bar.update))
+    harm = sum(finding.harm for finding in findings)
+    report = Report(
+        journal=str(folder),
+        sound=not harm,
+        fast=fast,
+        segments=len(inspection.segments),
+        bytes=inspection.bytes,
+        first=inspection.first,
+        next=inspection.next,
+        pushes=inspection.pushes,
+        events=inspection.events,
+        pictures=inspection.pictures,
+        findings=findings,
+    )
+    print(msgspec.json.format(msgspec.json.encode(report)).decode() if as_json else _page(report))
+    if harm:
+        raise BadData(f"{harm} {'fault' if harm == 1 else 'faults'} in {folder}")
+
+
+@journal_command.command("rebuild")
+@folder_option
+@config_option
+def rebuild_command(folder: Path | None, config: Path | None) -> None:
+    """Make the index again from the segments, with the daemon stopped.
+
+    Nothing is lost with an index: a start makes it again too where it is damaged.
+    """
+    folder = journal_folder(folder, config)
+    log.configure("text", "info")
+    began = time.monotonic()
+    with locked(folder), left_to_owner(folder), trouble_in(folder):
+        try:
+            count = rebuild(folder)
+        except (sqlite3.Error, OSError) as error:
+            raise FileTrouble(f"the index in {folder} can't be made: {error}; the next start tries again") from error
+    print(f"{folder / INDEX} knows {count} events again, after {time.monotonic() - began:.1f} s.")
+
+
+@journal_command.command("export")
+@click.argument("target", type=click.Path(path_type=Path), metavar="FOLDER|FILE.tar")
+@filter_options
+@click.option("--original", is_flag=True, help="Also the request of each event, byte for byte.")
+@folder_option
+@config_option
+def export_command(
+    target: Path,
+    since: str | None,
+    until: str | None,
+    device: str | None,
+    kind: str | None,
+    original: bool,
+    folder: Path | None,
+    config: Path | None,
+) -> None:
+    """Take events out as files: each one's document, pictures, and if asked for the request it came in.
+
+    It only reads, so a daemon may be at work. What is damaged is named and passed over; the exit code is 65 then.
+    """
+    folder, zone = journal_folder(folder, config), _zone(config)
+    wanted = Wanted(since=_when(since, zone), until=_when(until, zone), device=device, kind=kind, originals=original)
+    with trouble_in(folder):
+        taken = Export(folder, wanted, zone)
+        try:
+            with into(target) as put, _bar(taken.bytes) as bar:
+                damaged = list(taken.run(put, bar.update))
+        except OSError as error:
+            raise FileTrouble(
+                f"{error.filename or target}: {error.strerror or error}; nothing was kept of it"
+            ) from error
+    for sentence in damaged:
+        print(sentence, file=sys.stderr)
+    print(f"{taken.events} events and {taken.pictures} pictures are in {target}.")
+    if damaged:
+        raise BadData(f"{len(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged and not in it: see above")
+
+
+def _zone(config: Path | None) -> ZoneInfo:
+    try:
+        return read(find(config)).timezone
+    except NoConfiguration:
+        if config is not None:
+            raise
+        return defaults.timezone(os.environ)
+
+
+def _when(text: str | None, zone: ZoneInfo) -> int:
+    from bridge.control.answers import Wrong
+    from bridge.control.times import milliseconds
+
+    try:
+        return milliseconds(text, zone, utc_now()) if text else 0
+    except Wrong as error:
+        raise UsageError(str(error)) from error
+
+
+def journal_folder(folder: Path | None, config: Path | None) -> Path:
+    """The journal that is meant; raises FileTrouble where there is none."""
+    folder = folder or data_folder(config) / "journal"
+    try:
+        there = folder.is_dir()
+    except PermissionError as error:
+        raise denied(folder, folder) from error
+    if not there:
+        what = "is no folder" if folder.exists() else "is not there"
+        raise FileTrouble(f"{folder} {what}: the first `boxbridge run` makes a journal, or name one with --folder")
+    return folder
+
+
+@contextmanager
+def trouble_in(folder: Path) -> Iterator[None]:
+    """Say in one sentence what keeps a journal from being read; raises FileTrouble and BadData."""
+    try:
+        yield
+    except NewerFormat as error:
+        raise BadData(f"{error}. Nothing was touched: use the newer version") from error
+    except PermissionError as error:
+        raise denied(Path(error.filename or folder), folder) from error
+    except OSError as error:
+        raise FileTrouble(f"the journal in {folder} can't be read: {error}") from error
+
+
+def _bar(length: int) -> Any:
+    """Progress for people at a terminal."""
+    return click.progressbar(length=length, file=sys.stderr, hidden=not sys.stderr.isatty(), label="reading")
+
+
+def _line(finding: Finding) -> str:
+    return f"{'' if finding.harm else 'note: '}{finding.file}: {finding.sentence}"
+
+
+def _page(report: Report) -> str:
+    return "\n".join([*map(_line, report.findings), _summary(report)])
+
+
+def _summary(report: Report) -> str:
+    size = f"{report.segments} segments, {report.bytes / 1e6:.1f} MB, events {report.first} to {report.next - 1}"
+    if report.next == report.first:
+        size = f"{report.segments} segments, {report.bytes / 1e6:.1f} MB, no event"
+    read = f"{report.events} events and {report.pictures} pictures read" + (" (newest segment)" if report.fast else "")
+    return f"{report.journal}: {size}. {read}{': all is well' if report.sound else ''}."

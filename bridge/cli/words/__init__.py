@@ -1,0 +1,69 @@
+"""What the commands say to people, in the languages that there are, and which language a person reads.
+
+A command says what is its own by the name of a sentence, with `say`. What was said in English elsewhere, such as what
+is wrong with a configuration, is put into the other language by its pattern, with `translated`.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import click
+
+from bridge.cli.words.patterns import chinese
+from bridge.cli.words.reports import REPORTS
+from bridge.cli.words.stories import STORIES
+
+LANGUAGES: Final = ("en", "zh")
+SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS}
+"""By name, in each of the languages."""
+
+_ASKED: Final = "bridge.cli.words.language"
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def lang_option(command: _Command) -> _Command:
+    """The option `--lang`, as the argument `lang: str`: the language to tell in."""
+
+    def chosen(ctx: click.Context, _: click.Parameter, asked: str | None) -> str:
+        ctx.meta[_ASKED] = language(asked or ctx.meta.get(_ASKED))
+        return told_in(ctx)
+
+    return click.option(
+        "--lang", type=click.Choice(LANGUAGES), callback=chosen, help="The language; else as LC_ALL or LANG say."
+    )(command)
+
+
+def told_in(ctx: click.Context) -> str:
+    """The language of what is said about a command, also where it has no `--lang`."""
+    return str(ctx.meta.get(_ASKED) or language(None))
+
+
+def language(lang: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The language to tell in: the one that was asked for, else the locale's, else English."""
+    locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
+    return lang or (locale[:2] if locale[:2] in LANGUAGES else "en")
+
+
+def say(lang: str, sentence: str, **values: object) -> str:
+    """A sentence of the table, with its values."""
+    return SENTENCES[sentence][LANGUAGES.index(lang)].format(**values)
+
+
+def translated(lang: str, text: str) -> str:
+    """What was said in English, line by line; a line that no pattern knows stays as it is."""
+    return text if lang == "en" else "\n".join(chinese(line) or line for line in text.split("\n"))
+
+
+def padded(text: str, width: int) -> str:
+    """A text with blanks up to a width in cells of a terminal; a Chinese character takes two."""
+    return text + " " * (width - cells(text))
+
+
+def cells(text: str) -> int:
+    """How wide a text is on a terminal."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,231 @@
+"""Chinese for what was said in English elsewhere: what is wrong with a configuration, what a daemon did or refused.
+
+The English sentence stands where it is raised, and only there; here it is known by its pattern. `{name}` is a fact and
+goes over as it is. `{NAME}` is a part that has a pattern of its own: where it has none, the whole one does not fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+_SLOT = re.compile(r"{(\w+)}")
+_KEY: Final = r'(?:[\w-]+|"(?:[^"\\]|\\.)*")'
+_SHAPES: Final = {
+    "gap": " {2,}",
+    "count": r"\d+",
+    "variable": r"\${[^}]*}",
+    "class": r"\w+",
+    "value": r'"(?:[^"\\]|\\.)*"|[^"]+?',
+    "key": rf"{_KEY}(?:\.{_KEY}|\[\d+\])*",
+}
+"""What some facts look like; any other is as short as it can be, and a part as long as it can be."""
+
+
+_DEEPEST: Final = 12
+"""So many parts may stand in each other: more than any sentence has, and a bound for what somebody makes up."""
+
+
+@cache
+def chinese(english: str, deep: int = 0) -> str | None:
+    """A line in Chinese; None where no pattern fits."""
+    return next((told for pattern in PATTERNS if (told := _fitted(pattern, english, deep)) is not None), None)
+
+
+def _fitted(pattern: str, english: str, deep: int) -> str | None:
+    match = _expression(pattern).fullmatch(english)
+    if match is None or deep == _DEEPEST:
+        return None
+    parts = match.groupdict().items()
+    said = {name: chinese(part, deep + 1) if name.isupper() else part for name, part in parts}
+    return None if None in said.values() else _SLOT.sub(lambda slot: str(said[slot[1]]), PATTERNS[pattern])
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    def group(name: str) -> str:
+        return f"(?P<{name}>{_SHAPES.get(name) or ('.+' if name.isupper() else '.+?')})"
+
+    return re.compile("".join(group(it) if slot % 2 else re.escape(it) for slot, it in enumerate(_SLOT.split(pattern))))
+
+
+PATTERNS: Final[Mapping[str, str]] = {
+    # --- A configuration's faults, line by line, and what follows from them
+    "1 error. {SO}": "1 个错误。{SO}",
+    "{count} errors. {SO}": "{count} 个错误。{SO}",
+    "Nothing was started.": "未启动任何服务。",
+    "The old configuration stays in force.": "旧配置继续生效。",
+    "the reload failed: {error}. The old configuration stays in force.": "重新加载失败：{error}。旧配置继续生效。",
+    "{place}{gap}{FAULT}": "{place}{gap}{FAULT}",
+    "{key}: {FAULT}": "{key}：{FAULT}",
+    "There is no configuration ({places}). Make one: {command}": "没有找到配置（{places}）。生成配置：{command}",
+    "There is no {file}. Make one: {command}": "没有文件 {file}。生成配置：{command}",
+    "{n} of {all} outputs can't be reached.": "{all} 个输出中有 {n} 个无法连接。",
+    # --- Files
+    "this is not UTF-8 text": "不是 UTF-8 文本",
+    "holds a NUL character, which no path, name or text may have": "含有 NUL 字符：路径、名称和文本中都不允许",
+    "not TOML: {error}": "不是有效的 TOML：{error}",
+    "can't be read: {error}": "无法读取：{error}",
+    "can't read {file}: {error}": "无法读取 {file}：{error}",
+    "{file} is not UTF-8 text": "{file} 不是 UTF-8 文本",
+    "{file} is empty": "{file} 是空文件",
+    "{file} is no folder: move it away, or set another `data`": "{file} 不是目录：请移走，或另设 `data`",
+    "there is no folder {folder}": "没有目录 {folder}",
+    "there is nothing in it: every output would be dropped": "文件是空的：所有输出都会被移除",
+    "the socket's path {path} is longer than {n} bytes: set a shorter `data`": (
+        "socket 路径 {path} 超过 {n} 字节：请缩短 `data`"
+    ),
+    # --- Outputs and devices
+    "{FAULT} (there are: {known}). {broken}": "{FAULT}（可用：{known}）。{broken}",
+    "{FAULT} (there are: {known})": "{FAULT}（可用：{known}）",
+    "{FAULT}, did you mean {near}?": "{FAULT}，是否应为 {near}？",
+    'no output type "{type}"': '没有输出类型 "{type}"',
+    "an output's name is made of A-Z, a-z, 0-9, _ and -": "输出名只能由 A-Z、a-z、0-9、_ 和 - 组成",
+    'the options of output type "{type}" can\'t be understood: {error}': '无法识别输出类型 "{type}" 的选项：{error}',
+    'output type "{type}" has an option "{name}", which every output has': (
+        '输出类型 "{type}" 的选项 "{name}" 与所有输出共有的键重名'
+    ),
+    "output {name} has {held} already: each needs its own": "输出 {name} 已占用 {held}：每个输出须使用各自的",
+    "what it holds can't be said: {error}": "无法得知该输出占用什么：{error}",
+    '"{id}" is the name of device {device} already': '"{id}" 已是设备 {device} 的名称',
+    # --- Addresses
+    "[server] listens on port {port} already: set another one": "端口 {port} 已由 [server] 使用：请换一个",
+    '"{host}" is not a loopback address, such as "127.0.0.1:8601", or "" for none': (
+        '"{host}" 不是环回地址；例如 "127.0.0.1:8601"，或用 "" 关闭'
+    ),
+    "port {port} is not between {low} and {high}": "端口 {port} 不在 {low} 到 {high} 之间",
+    "{value} is not between {low} and {high}": "{value} 不在 {low} 到 {high} 之间",
+    # --- Keys and values
+    'unknown key "{name}"': '未知的键 "{name}"',
+    'key "{name}" is missing, such as {example}': '缺少键 "{name}"，例如 {example}',
+    'key "{name}" is missing': '缺少键 "{name}"',
+    "{variable} is not set": "环境变量 {variable} 未设置",
+    "its checks failed: {error}": "插件的检查出错：{error}",
+    '"{text}" is no time zone': '"{text}" 不是时区',
+    '"{text}" is not a number with a unit ({units}), such as {example}': (
+        '"{text}" 不是带单位（{units}）的数字，例如 {example}'
+    ),
+    "a table is not {WANTED}": "不能是表：应为{WANTED}",
+    "a list is not {WANTED}": "不能是列表：应为{WANTED}",
+    "this is not {WANTED}": "此值无效：应为{WANTED}",
+    "{value} is not {WANTED}": "{value} 无效：应为{WANTED}",
+    # --- What a value should be
+    "an address and port, such as {example}": "地址和端口，例如 {example}",
+    "a table; outputs are tables [output.NAME]": "表；每个输出是一个表 [output.NAME]",
+    "a table; an output has a name of its own: [output.NAME]": "表；每个输出须有自己的名称：[output.NAME]",
+    "a secret: {example}": "密钥：{example}",
+    "{WANTED}, such as {example}": "{WANTED}，例如 {example}",
+    "{WANTED} such as {example}": "{WANTED}，例如 {example}",
+    "{WANTED} between {low} and {high}": "介于 {low} 和 {high} 之间的{WANTED}",
+    "{WANTED} of at least {low}": "不小于 {low} 的{WANTED}",
+    "{WANTED} above {low}": "大于 {low} 的{WANTED}",
+    "{WANTED} of at most {high}": "不大于 {high} 的{WANTED}",
+    "{WANTED} below {high}": "小于 {high} 的{WANTED}",
+    "{WANTED} that is a multiple of {step}": "是 {step} 倍数的{WANTED}",
+    "{WANTED} of length {n} or more": "长度至少为 {n} 的{WANTED}",
+    "{WANTED} of length {n} or less": "长度至多为 {n} 的{WANTED}",
+    "{WANTED} that matches {pattern}": "匹配 {pattern} 的{WANTED}",
+    "one of {choices}": "下列之一：{choices}",
+    '"{choice}"': '"{choice}"',
+    "a duration": "时长",
+    "a size": "大小",
+    "a path": "路径",
+    "a time zone": "时区",
+    "true or false": "布尔值（true 或 false）",
+    "a whole number": "整数",
+    "a number": "数字",
+    "text": "文本",
+    "a list": "列表",
+    "a table": "表",
+    "a {class}": "{class}",
+    "{WANTED} or {OTHERWISE}": "{WANTED}或{OTHERWISE}",
+    # --- The built-in outputs' own options
+    '"{base}" is no beginning of a topic; {example} would be': '"{base}" 不能作为主题前缀；例如 {example}',
+    "needs {key} beside it": "须同时设置 {key}",
+    "is for TLS, so url has to begin with mqtts://": "仅用于 TLS，url 须以 mqtts:// 开头",
+    "is no address ({error}); {example} would be one": "不是地址（{error}）；例如 {example}",
+    "has to be mqtt://host[:port] or mqtts://host[:port]": "须为 mqtt://host[:port] 或 mqtts://host[:port]",
+    "user name and password belong in username and password": "用户名和密码须写在 username 和 password 中",
+    "nothing may follow host and port": "主机和端口之后不能再有内容",
+    "not a URL with a port between {low} and {high}": "不是端口在 {low} 到 {high} 之间的 URL",
+    "not an http or https URL, such as {example}": "不是 http 或 https URL，例如 {example}",
+    "holds a user name; put it into {example}": "含有用户名；请改写为 {example}",
+    '"{name}" is not the name of a header': '"{name}" 不是合法的头部名称',
+    '"{name}" is set by boxbridge itself': '"{name}" 由 boxbridge 自行设置',
+    'the value of "{name}" is empty or holds characters that no header may hold': (
+        '"{name}" 的值为空，或含有头部不允许的字符'
+    ),
+    "what follows whsec_ is not base64": "whsec_ 之后的内容不是 base64",
+    "is empty": "不能为空",
+    # --- The daemon and the journal
+    "no daemon answers at {socket} ({error}): is it running, with this configuration, and may you reach it?": (
+        "{socket} 处没有守护进程应答（{error}）：它是否在运行、是否使用此配置、您是否有权访问？"
+    ),
+    "the journal takes nothing now: {reason}": "事件日志已停止写入：{reason}",
+    "the index can't be asked now: {reason}": "索引暂时无法查询：{reason}",
+    "{folder} is in use by process {owner}: stop it first, or set another `data`": (
+        "{folder} 正被进程 {owner} 使用：请先停止该进程，或另设 `data`"
+    ),
+    "can't listen on {address}: {error}; {REMEDY}": "无法监听 {address}：{error}；{REMEDY}",
+    "another program has port {port}: stop it, or set another `listen`": (
+        "端口 {port} 已被其他程序占用：请停止该程序，或另设 `listen`"
+    ),
+    "ports below 1024 need a right of their own: set a higher port in `listen`": (
+        "1024 以下的端口需要专门的权限：请在 `listen` 中改用更高的端口"
+    ),
+    "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
+    "check who owns the folder": "请检查目录的属主",
+    # --- Outputs, as people handle them
+    "output {name} is paused; its events wait until: {command}": "输出 {name} 已暂停；事件等待中，恢复：{command}",
+    "output {name} goes on; {n} events wait for it": "输出 {name} 已恢复；{n} 个事件等待中",
+    "output {old} is called {new} now, and goes on where {old_} stood: {n} events wait, {dead} dead": (
+        "输出 {old} 已改名为 {new}，从原位置继续：等待 {n}，死信 {dead}"
+    ),
+    "output {name} is forgotten, with {n} events that waited and {dead} dead letters": (
+        "输出 {name} 已移除，连同 {n} 个等待中的事件和 {dead} 条死信"
+    ),
+    "output {name} is off in the configuration: remove enabled = false there, then reload": (
+        "输出 {name} 在配置中已关闭：请删除 enabled = false，再重新加载"
+    ),
+    "output {name} is no longer configured: it can be renamed or forgotten": (
+        "输出 {name} 已不在配置中：可改名（rename）或移除（forget）"
+    ),
+    "output {name} is configured: change its table in {file} first, then reload": (
+        "输出 {name} 仍在配置中：请先修改 {file} 中的对应表，再重新加载"
+    ),
+    "{name} is the name of another output that is no longer configured: forget that one first": (
+        "{name} 是另一个已不在配置中的输出的名称：请先移除（forget）该输出"
+    ),
+    'there is no output "{name}": there are {names}': '没有输出 "{name}"：现有 {names}',
+    "more than its backlog of {backlog} waited": "等待的事件超过其 backlog（{backlog}）",
+    # --- Events and dead letters
+    "no event {event}: give its id, at least {n} characters of its beginning, its msg_id, or the file name or "
+    "SHA-256 of its picture": (
+        "没有事件 {event}：请给出其 id、id 开头的至少 {n} 个字符、msg_id，或图片的文件名或 SHA-256"
+    ),
+    "more than one event is meant by {what}: give the whole id, such as {id}": (
+        "{what} 对应多个事件：请给出完整 id，例如 {id}"
+    ),
+    "the record of event {event} can't be read now: {error}": "事件 {event} 的记录暂时无法读取：{error}",
+    "the record of event {event} is damaged on disk": "事件 {event} 的记录在磁盘上已损坏",
+    "the record of event {event} holds no event": "事件 {event} 的记录中没有事件",
+    'there is no state "{state}": give one of {states}': '没有状态 "{state}"：可用 {states}',
+    '"{text}" is no time: give one such as {examples}, or how long ago: {spans}': (
+        '"{text}" 不是时间：可写 {examples}，或多久之前：{spans}'
+    ),
+    "nothing was ever received of a device {device}; devices that pushed: {names}": (
+        "从未收到设备 {device} 的推送；推送过的设备：{names}"
+    ),
+    "{event} is no dead letter; its story: {command}": "{event} 不是死信；其过程：{command}",
+    "{event} is no dead letter of output {output}: {command}": "{event} 不是输出 {output} 的死信：{command}",
+    "{event} is no dead letter: {command}": "{event} 不是死信：{command}",
+    "say which dead letters: ids, or --all": "请指明死信：事件 id，或 --all",
+    "say which output and since when: --output NAME --since TIME": "请指明输出和起始时间：--output NAME --since TIME",
+    "say which event: its id, its msg_id, or a picture's file name; or --device ID --at TIME": (
+        "请指明事件：其 id、msg_id 或图片文件名；或用 --device ID --at TIME"
+    ),
+    "there is no replay {number} under way": "没有进行中的重放 {number}",
+    "the rate must be a number of events a second, above 0 and up to 1000": "rate 须为每秒事件数，大于 0 且不超过 1000",
+}

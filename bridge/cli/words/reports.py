@@ -1,0 +1,133 @@
+"""What `status`, `reload`, `events`, `dead`, `outputs`, `replay` and `check` say, in English and in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+REPORTS: Final[Mapping[str, tuple[str, str]]] = {
+    # --- Titles, in front of a column
+    "title devices": ("devices", "设备"),
+    "title pushes": ("pushes", "推送"),
+    "title refused": ("refused", "被拒绝"),
+    "title odd field": ("odd field", "异常字段"),
+    "title output": ("output", "输出"),
+    "title outputs": ("outputs", "输出"),
+    "title replay": ("replay", "重放"),
+    "title journal": ("journal", "事件日志"),
+    "title site": ("site", "站点"),
+    "title data": ("data", "数据目录"),
+    "title server": ("server", "接收地址"),
+    "title control": ("control", "管理地址"),
+    "title received": ("received", "收到"),
+    "title failing_since": ("first failed", "首次失败"),
+    "title died": ("given up", "放弃"),
+    "title attempts": ("attempts", "尝试次数"),
+    "title reason": ("reason", "原因"),
+    # --- How long
+    "ago": ("{span} ago", "{span}前"),
+    "span d": ("{count} d", "{count} 天"),
+    "span h": ("{count} h", "{count} 小时"),
+    "span min": ("{count} min", "{count} 分钟"),
+    "span s": ("{count} s", "{count} 秒"),
+    # --- status
+    "daemon": (
+        "boxbridge {version}   {config}   site {site}   up {span}",
+        "boxbridge {version}   {config}   站点 {site}   已运行 {span}",
+    ),
+    "listening": ("listening on {address}", "监听 {address}"),
+    "last push": ("{device}   last push {ago}", "{device}   最近推送：{ago}"),
+    "push stored": ("{count} stored", "已保存 {count}"),
+    "push duplicate": ("{count} duplicate", "重复 {count}"),
+    "push unknown": ("{count} unknown", "未知 {count}"),
+    "push refused": ("{count} refused", "被拒绝 {count}"),
+    "push not stored": ("{count} not stored", "未能保存 {count}"),
+    "no pushes": ("none yet", "尚无"),
+    "refused so often": ("{peer}   {count} times: {reason}", "{peer}   {count} 次：{reason}"),
+    "odd field": ("{device}   {field}, {count} times", "{device}   {field}，{count} 次"),
+    "status off": ("{name}   off (enabled = false): its events wait", "{name}   已关闭（enabled = false）：事件等待中"),
+    "status held": ("{name}   PAUSED by a person: its events wait", "{name}   已人工暂停：事件等待中"),
+    "journal full": ("{share:.0f} % full", "已占用 {share:.0f} %"),
+    "held by": ("{full}, held by {holder}", "{full}，占用者：{holder}"),
+    "holder": ("{name}, {events:,} events", "{name}，{events:,} 个事件"),
+    "removed holder": (
+        "{name} (removed {removed}), {events:,} events: boxbridge outputs forget {name}",
+        "{name}（{removed} 移出配置），{events:,} 个事件：boxbridge outputs forget {name}",
+    ),
+    "taken": ("{taken} of {limit} in {segments}", "{taken}，上限 {limit}，{segments}"),
+    "1 segment": ("1 segment", "1 段"),
+    "segments": ("{count} segments", "{count} 段"),
+    "room for": (
+        "{taken}, {hours:,.0f} h of room at the last day's rate",
+        "{taken}，按最近一天的写入速度还可用 {hours:,.0f} 小时",
+    ),
+    "missed": (
+        "{name} missed {count:,} events, the last on {when}: {reason}",
+        "{name} 错过 {count:,} 个事件，最近一次在 {when}：{reason}",
+    ),
+    "journal closed": ("TAKES NOTHING: {reason}", "停止写入：{reason}"),
+    "journal keeps": (
+        "keeps {count} events for {name}, which is no longer configured",
+        "为 {name} 保留 {count} 个事件，该输出已不在配置中",
+    ),
+    # --- An output, in status and outputs
+    "is open": ("ok", "正常"),
+    "is opening": ("opening", "正在打开"),
+    "is waiting": ("waiting", "不可用"),
+    "is paused": ("PAUSED by the far side", "对方拒绝接收，已暂停"),
+    "is stopped": ("stopped", "已停止"),
+    "is held": ("PAUSED by a person", "已人工暂停"),
+    "is off": ("off (enabled = false)", "已关闭（enabled = false）"),
+    "is gone": ("no longer configured", "已不在配置中"),
+    "since": ("{state} since {span}", "{state}，已 {span}"),
+    "because": ("{state}: {reason}", "{state}：{reason}"),
+    "again in": ("{state}, again in {seconds:.0f} s", "{state}，{seconds:.0f} 秒后重试"),
+    "count delivered": ("{count} delivered", "已投递 {count}"),
+    "count waiting": ("{count} waiting", "等待 {count}"),
+    "count dead": ("{count} DEAD", "死信 {count}"),
+    "and": (", ", "，"),
+    # --- reload
+    "reloaded": ("{config} is in force", "{config} 已生效"),
+    "after restart": ("but a new {key} is taken over by a restart only", "但 {key} 的新值重启后才生效"),
+    "dropped output": (
+        "but it has no output {name} any more: it is stopped, its backlog is kept",
+        "但配置中已没有输出 {name}：该输出已停止，等待中的事件按其 backlog 保留",
+    ),
+    # --- events
+    "more events": ("There are more: see --limit.", "还有更多事件：见 --limit。"),
+    # --- dead
+    "more dead": ("{total} in all: see --limit.", "共 {total} 条：见 --limit。"),
+    "damaged": ("its record is damaged", "记录已损坏"),
+    "dead retried": ("{output}: {count} to be delivered again", "{output}：{count} 个事件将重新投递"),
+    "dead dropped": ("{output}: {count} dropped", "{output}：已丢弃 {count} 条死信"),
+    "no dead": ("there are no dead letters", "没有死信"),
+    # --- replay
+    "replay stands": (
+        "{number}   to {output}, {opened} delivered again, {left} to look at, {rate:g} a second",
+        "{number}   输出 {output}，已重新投递 {opened}，待检查 {left}，每秒 {rate:g}",
+    ),
+    "replay cancelled": ("cancelled: {replay}", "已取消：{replay}"),
+    "replay events": ("{events} events, in {seconds:.0f} s at least", "{events} 个事件，至少需 {seconds:.0f} 秒"),
+    "replay waiting": (
+        "{events} events, of which {waiting} wait for it anyway, in {seconds:.0f} s at least",
+        "{events} 个事件（其中 {waiting} 个本已在等待），至少需 {seconds:.0f} 秒",
+    ),
+    "replay would": ("{output} would get {what}", "{output} 将收到 {what}"),
+    "replay begun": (
+        "{output} gets {what}; to stop it: boxbridge replay --cancel {number}",
+        "{output} 将收到 {what}；取消：boxbridge replay --cancel {number}",
+    ),
+    "replay nothing": ("there are no such events", "没有符合条件的事件"),
+    # --- check
+    "right": ("{file} is right.", "{file} 正确。"),
+    "how long kept": (
+        "quota {quota}, settled events {keep}, history {history}, dead letters {keep_dead}",
+        "配额 {quota}，已处理事件 {keep}，历史 {history}，死信 {keep_dead}",
+    ),
+    "socket only": ("unix socket only", "仅 unix socket"),
+    "only kept": ("none: events are only kept", "无：事件只保存"),
+    "output of type": ("{name} ({type})", "{name} ({type})"),
+    "output paused": ("{name} ({type}, paused)", "{name}（{type}，已暂停）"),
+    "called": ("{serial} is {name}", "{serial} 即 {name}"),
+    "well": ("ok, {found}", "正常，{found}"),
+}

@@ -1,0 +1,229 @@
+"""`boxbridge journal`, as it is installed: on stopped journals, on damaged ones, beside a daemon."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import tarfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from bridge.journal import segment
+from bridge.journal.inspect import What
+from bridge.journal.record import Kind
+from bridge.testing import sample_push
+from tests.end_to_end.installation import COMMAND, Installation
+from tests.journal.journals import damage, newest_segment, records, running, store
+from tests.rooms import opened
+
+pytestmark = pytest.mark.anyio
+ARCHIVE = '[output.local]\ntype = "archive"\n'
+
+
+def journal(*arguments: object, code: int = 0, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    """Run a command of the group; it must end with this code."""
+    line = [str(COMMAND), "journal", *map(str, arguments)]
+    ended = subprocess.run(line, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=60, check=False)
+    assert ended.returncode == code, ended
+    return ended
+
+
+async def stopped(folder: Path, count: int = 5) -> Path:
+    """A stopped journal with some pushes."""
+    async with running(folder) as opened:
+        for n in range(count):
+            await store(opened, f"m{n}", pictures=(b"picture %d " % n * 300,))
+    return folder
+
+
+async def test_check_of_a_sound_journal_is_one_line_and_0(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    said = journal("check", "--folder", folder).stdout
+    assert said.startswith(f"{folder}: 1 segments, ")
+    assert said.endswith("events 1 to 5. 5 events and 5 pictures read: all is well.\n")
+
+
+async def test_check_names_damage_and_ends_with_65(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    path = newest_segment(folder)
+    damage(path, records(path, Kind.PUSH)[2].offset + 60)
+    ended = journal("check", "--folder", folder, code=65)
+    assert ended.stdout.startswith(f"{path.name}: event 3 (")
+    assert ended.stderr == f"1 fault in {folder}\n"
+    report: dict[str, Any] = msgspec.json.decode(journal("check", "--json", "--folder", folder, code=65).stdout)
+    assert (report["sound"], report["events"], report["next"]) == (False, 4, 6)
+    (finding,) = report["findings"]
+    assert (finding["what"], finding["sequence"], finding["file"]) == ("event", 3, path.name)
+
+
+async def test_check_shows_progress_at_a_terminal(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    ours, theirs = pty.openpty()
+    try:
+        said = journal("check", "--folder", folder, stderr=theirs).stdout
+        assert b"100%" in os.read(ours, 10_000)
+        assert "%" not in said
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_check_works_beside_a_daemon(tmp_path: Path) -> None:
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        assert b"1 events and 1 pictures read: all is well" in bridge.command("journal", "check")
+        bridge.push(sample_push(small=True))
+        bridge.until(lambda: all(output["waiting"] == 0 for output in bridge.status()["outputs"]))
+
+
+async def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(segment, "FORMAT_VERSION", 2)
+        folder = await stopped(tmp_path / "journal")
+    path = newest_segment(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    said = journal("check", "--folder", folder, code=65).stderr
+    what = f"{path} has format 2; this version reads up to 1"
+    assert said == f"{what}. Nothing was touched: use the newer version\n"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    missing = tmp_path / "no" / "journal"
+    remedy = "the first `boxbridge run` makes a journal, or name one with --folder"
+    assert journal("check", "--folder", missing, code=74).stderr == f"{missing} is not there: {remedy}\n"
+
+
+async def test_rebuild_makes_a_damaged_index_again(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    (folder / "index.sqlite").write_bytes(b"nonsense" * 1000)
+    journal("check", "--folder", folder, code=65)
+    assert "knows 5 events again" in journal("rebuild", "--folder", folder).stdout
+    assert journal("check", "--folder", folder).stdout.endswith("all is well.\n")
+
+
+def test_rebuild_beside_a_daemon_names_it_and_touches_nothing(tmp_path: Path) -> None:
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        before = (bridge.data / "journal" / "index.sqlite").stat()
+        said = bridge.command("journal", "rebuild", code=74).decode()
+        assert bridge.process is not None
+        assert f"journal is in use by process {bridge.process.pid}: stop it first" in said
+        assert (bridge.data / "journal" / "index.sqlite").stat().st_ino == before.st_ino
+
+
+async def test_an_index_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    (folder / "index.sqlite-wal").mkdir()
+    said = journal("rebuild", "--folder", folder, code=74).stderr.splitlines()[-1]
+    assert said.startswith(f"the index in {folder} can't be made: ")
+    assert said.endswith("Is a directory: '" + str(folder / "index.sqlite-wal") + "'; the next start tries again")
+
+
+async def pushed(folder: Path) -> tuple[Path, dict[str, bytes]]:
+    """A stopped journal with four real pushes of two devices; and their bodies by msg_id."""
+    bodies = {f"m{n}": sample_push(small=True, device=f"gate-{n % 2}", msg_id=f"m{n}") for n in range(4)}
+    async with opened(folder) as rooms:
+        for body in bodies.values():
+            await rooms.push(body)
+    return folder / "journal", bodies
+
+
+async def test_export_takes_documents_pictures_and_requests(tmp_path: Path) -> None:
+    folder, bodies = await pushed(tmp_path)
+    out = tmp_path / "out"
+    said = journal("export", out, "--original", "--folder", folder).stdout
+    assert said == f"4 events and 4 pictures are in {out}.\n"
+    (day,) = out.iterdir()
+    documents = [msgspec.json.decode(path.read_bytes()) for path in day.glob("*.json")]
+    assert len(documents) == 4
+    for document in documents:
+        (picture,) = document["data"]["pictures"]
+        assert sha256((day / f"{document['id']}.picture0.jpg").read_bytes()).hexdigest() == picture["sha256"]
+        assert (day / f"{document['id']}.original").read_bytes() == bodies[document["data"]["msg_id"]]
+    assert not out.with_name("out.part").exists()
+
+
+async def test_export_into_an_archive_is_the_same(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    journal("export", tmp_path / "out", "--folder", folder)
+    journal("export", tmp_path / "out.tar", "--folder", folder)
+    expected = {str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").glob("*/*")}
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        members = {member.name: tar.extractfile(member) for member in tar}
+        assert {name: file.read() for name, file in members.items() if file} == expected
+    assert len(expected) == 8
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        (["--device", "gate-1"], 2),
+        (["--device", "gate-7"], 0),
+        (["--kind", "pre_offvehicle"], 4),
+        (["--kind", "fire"], 0),
+        (["--since", "1h"], 4),
+        (["--until", "1h"], 0),
+        (["--since", "2001-01-01", "--until", "2001-01-02"], 0),
+    ],
+)
+async def test_export_takes_what_is_asked_for(tmp_path: Path, filters: list[str], count: int) -> None:
+    folder, _ = await pushed(tmp_path)
+    said = journal("export", tmp_path / "out", *filters, "--folder", folder).stdout
+    assert said.startswith(f"{count} events and {count} pictures")
+
+
+async def test_export_names_what_is_damaged_and_passes_it_over(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    path = newest_segment(folder)
+    _, second, third, _ = records(path, Kind.PUSH)
+    damage(path, second.offset + 60)
+    damage(path, third.offset + third.prefix.fixed_size + 9)
+    ended = journal("export", tmp_path / "out", "--folder", folder, code=65)
+    assert ended.stdout == f"3 events and 2 pictures are in {tmp_path / 'out'}.\n"
+    first, other, last = ended.stderr.splitlines()
+    assert first == f"{path.name}: event 2 is damaged or missing: passed over"
+    assert "is damaged on disk" in other
+    assert other.endswith("taken without it")
+    assert last == "2 are damaged and not in it: see above"
+
+
+def test_export_works_beside_a_daemon_and_leaves_no_mark(tmp_path: Path) -> None:
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        assert b"1 events and 1 pictures are in" in bridge.command("journal", "export", tmp_path / "out.tar")
+        again = bridge.command("journal", "export", tmp_path / "out.tar", code=74).decode()
+        assert again == f"{tmp_path / 'out.tar'} is there already: move it away, or name another\n"
+
+
+async def test_export_to_where_there_is_no_room_keeps_nothing(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    said = journal("export", tmp_path / "no" / "out", "--folder", folder, code=74).stderr
+    assert said == f"{tmp_path / 'no' / 'out.part'}: No such file or directory; nothing was kept of it\n"
+    said = journal("export", "out", "--since", "soon", "--folder", folder, code=2).stderr
+    assert said.startswith('"soon" is no time: give one such as "20:15"')
+
+
+def test_the_commands_of_the_manual_work_as_they_stand_there(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    section = page.partition("## Is the journal whole, and is the disk fit for it?")[2].partition("\n## ")[0]
+    shown = re.findall(r"^boxbridge (.*?)(?:  +#.*)?$", section, re.MULTILINE)
+    assert len(shown) == 6
+    with Installation(tmp_path, ARCHIVE) as bridge:
+        bridge.push(sample_push(small=True))
+        bridge.stop()
+        for line in shown:
+            bridge.command(*line.replace("/mnt/usb", str(tmp_path)).split())
+
+
+def test_the_manual_has_all_that_check_can_find() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    table = page.partition("| `what`, with `--json` |")[2].partition("\n\n")[0]
+    named = [what for line in table.splitlines()[2:] for what in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert sorted(named) == sorted(get_args(What))

@@ -1,0 +1,44 @@
+"""What the fault tests share: the shim, processes to break, and a journal that has seen something."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import disk
+from tests.faults.forks import Forks
+from tests.faults.past import Past
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """io.c, compiled."""
+    made = disk.compiled(tmp_path_factory.mktemp("shim"))
+    if made is None:
+        pytest.skip("NOT TESTED: faults of the disk, since that needs gcc (Debian: apt-get install gcc libc6-dev)")
+    return made
+
+
+@pytest.fixture(scope="session")
+def forks(shim: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Processes to break."""
+    server = Forks(shim, tmp_path_factory.mktemp("forks") / "log")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def past(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Past:
+    """A journal that was killed: several segments, a dead letter, and pushes that its index does not have."""
+    return Past.made(forks, tmp_path_factory.mktemp("past"))
+
+
+@pytest.fixture
+def seed() -> int:
+    """Printed where a test fails, to try it again."""
+    number = random.SystemRandom().randrange(10**6)
+    print(f"seed {number}")
+    return number

@@ -1,0 +1,50 @@
+"""A small disk of its own: an ext4 image on a loop device, whose power can be cut. Needs root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+class Image:
+    """An image that is mounted and unmounted."""
+
+    def __init__(self, file: Path, megabytes: int) -> None:
+        self.file = file
+        self.folder = file.with_suffix(".mounted")
+        self.folder.mkdir(exist_ok=True)
+        with file.open("wb") as made:
+            made.truncate(megabytes * 1_000_000)
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", str(file))
+
+    @contextmanager
+    def mounted(self, options: str = "loop") -> Iterator[Path]:
+        """The disk while it is there; whoever has files open on it must close them."""
+        _run("mount", "-o", options, str(self.file), str(self.folder))
+        try:
+            yield self.folder
+        finally:
+            _run("umount", str(self.folder))
+
+
+def missing() -> str | None:
+    """Why there can be no such disk here; None where there can."""
+    if os.geteuid() != 0:
+        return "that needs root, to mount an image"
+    if shutil.which("mkfs.ext4", path=PATH) is None:
+        return "that needs mkfs.ext4 (Debian: apt-get install e2fsprogs)"
+    if not Path("/dev/loop-control").exists():
+        return "there are no loop devices here"
+    return None
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"PATH": PATH})
+    if done.returncode != 0:
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
