@@ -271,7 +271,7 @@ async def test_a_document_that_can_not_be_understood_is_said(tmp_path: Path, mon
     monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
     async with bridge_with(tmp_path) as running:
         with monkeypatch.context() as other_version:
-            other_version.setattr("bridge.journal.journal.encode_document", lambda _: b'{"id":1}')
+            other_version.setattr("bridge.journal.blob.encode_document", lambda _: b'{"id":1}')
             async with running.box() as box:
                 assert (await box.push(sample_push(small=True, msg_id="m-1"))).success
         await push(running)  # so that the first is in memory no longer

@@ -20,12 +20,14 @@ from bridge import Delivery, Output, Rejected, Retry, Stopped, Unavailable
 from bridge.dispatch import lane as lane_module
 from bridge.dispatch import policy
 from bridge.dispatch.lane import WINDOW_BYTES
+from bridge.dispatch.order import Order
 from bridge.event import utc_now
 from bridge.journal.journal import Keep
 from bridge.journal.thinning import Thinning
 from bridge.options import Duration
 from bridge.output import OutputContext
 from bridge.testing import sample_push
+from tests.journal.journals import running, store
 from tests.rooms import Far, Rooms, async_output, opened, plain_output, until
 
 pytestmark = pytest.mark.anyio
@@ -860,6 +862,18 @@ async def test_what_an_output_may_not_hold_back_is_not_delivered_when_it_comes_b
         assert rooms.report().dead == 0
     assert far.ids()[-1] == ids[3]
     assert set(far.ids()) <= {ids[0], ids[3]}, "what was under way when it was given up may be delivered"
+
+
+async def test_what_is_given_up_takes_nothing_else_with_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(4):
+            await store(journal, f"m{n}")
+        order = Order(journal.cursors["out"], journal)
+        for sequence in [order.next(0) for _ in range(4)]:
+            assert sequence is not None
+            order.again(sequence)
+        journal.cursors["out"].skip_to(3, "more than its backlog")
+        assert [order.next(0) for _ in range(3)] == [3, 4, None]
 
 
 # --- Stop and restart
