@@ -28,10 +28,11 @@ def fill(folder: Path, more: Callable[[int, int], bool]) -> int:
     log = Log(folder)
     proven = recover(log)
     blob, pictures = _first_push(log)
-    tail = Tail(log, proven.uuid, Limits(), proven.unsynced)
+    limits = Limits()
+    tail = Tail(log, proven.uuid, limits, proven.unsynced)
     count = size = 0
     while more(count, size):
-        if count == 0 or tail.full:
+        if count == 0 or tail.offset >= limits.segment_bytes:
             tail.begin(_state(log.next))
             # Where each record stands is for who reads it: here it would only be memory.
             number = seed(proven.uuid, log.segments[-1].number)

@@ -18,7 +18,7 @@ from bridge.event import (
 )
 from bridge.hookspecs import DROP, hookimpl
 from bridge.normalizer import Answer, Cutout, Key, Malformed, Normalizer, Outcome, Parsed, Push
-from bridge.options import Duration, Secret, Size
+from bridge.options import Duration, Secret, Share, Size
 from bridge.output import (
     Delivery,
     NoOptions,
@@ -65,6 +65,7 @@ __all__ = [
     "Rejected",
     "Retry",
     "Secret",
+    "Share",
     "Size",
     "Skill",
     "Stopped",

@@ -138,8 +138,6 @@ class Daemon:
         for key in after_restart:
             log.warning(f"a new {key} is taken over by a restart only", file=str(self.config))
         running = self.settings
-        # Nothing that goes or comes may be parked meanwhile: retention gives up what waits for parked outputs.
-        self.journal.configure({*running.output, *settings.output})
         try:
             await self._put_in_force(settings)
         except Exception:
@@ -200,9 +198,17 @@ class Daemon:
         for name in names:
             cursor = self.journal.cursors.get(name)  # an output that never was enabled has none
             waiting = cursor.waiting(self.journal.next) if cursor else 0
-            log.warning("an output is no longer configured; its events are kept for keep_dead",
+            log.warning("an output is no longer configured; its events are kept, as much as its backlog says",
                         output=name, waiting=waiting)  # fmt: skip
 
 
 def _keep(settings: Settings) -> Keep:
-    return Keep(settled=settings.journal.keep, dead=settings.journal.keep_dead)
+    journal = settings.journal
+    return Keep(
+        settled=journal.keep,
+        history=journal.history,
+        dead=journal.keep_dead,
+        quota=journal.quota,
+        when_full=journal.when_full,
+        backlog={name: str(output.backlog) for name, output in settings.output.items()},
+    )

@@ -52,3 +52,11 @@ class Labelled(Counter[tuple[str, ...]]):
         if labels not in self and len(self) >= 2 * self._limit:
             labels = ("other",) * len(labels)
         return labels
+
+
+def as_bytes(size: float) -> str:
+    """A size for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"

@@ -1,11 +1,11 @@
-"""What an option may be besides text and numbers: a duration, a size, a secret. Each reads itself from text."""
+"""What an option may be besides text and numbers: duration, size, share, secret. Each reads itself from text."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, ClassVar, Self
 
-_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*")
 
 
 def _parse(text: str, units: dict[str, float], example: str) -> float:
@@ -54,6 +54,24 @@ class Size(int):
     def __new__(cls, text: str) -> Self:
         """Read it; raises ValueError with a sentence."""
         value = super().__new__(cls, int(_parse(text, cls.UNITS, "16MB")))
+        value.text = text
+        return value
+
+    def __repr__(self) -> str:
+        return self.text
+
+    __str__ = __repr__
+
+
+class Share(float):
+    """A part of a whole, between 0 and 1, written in percent: "20%"."""
+
+    text: str
+    UNITS: ClassVar[dict[str, float]] = {"%": 0.01}
+
+    def __new__(cls, text: str) -> Self:
+        """Read it; raises ValueError with a sentence."""
+        value = super().__new__(cls, _parse(text, cls.UNITS, "20%"))
         value.text = text
         return value
 

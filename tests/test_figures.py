@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.figures import SECONDS, Histogram, Labelled
+from bridge.figures import SECONDS, Histogram, Labelled, as_bytes
 
 
 @pytest.mark.parametrize(("seconds", "place"), [(0, 0), (0.001, 0), (0.0011, 1), (1.0, 9), (29, 13), (31, 14)])
@@ -52,3 +52,10 @@ def test_whatever_the_labels_memory_stays_bounded() -> None:
     assert len(counts) <= 21
     assert counts.total() == 1000
     assert counts[("other", "other")] == 980
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (3.3e12, "3300.0 GB")]
+)
+def test_a_size_is_said_in_its_unit(size: float, said: str) -> None:
+    assert as_bytes(size) == said

@@ -93,7 +93,10 @@ def _summary(settings: Settings, lang: str) -> list[tuple[str, str]]:
         say(lang, "output of type" if output.enabled else "output paused", name=name, type=output.type)
         for name, output in settings.output.items()
     ]
-    journal = say(lang, "how long kept", keep=settings.journal.keep, keep_dead=settings.journal.keep_dead)
+    kept = settings.journal
+    journal = say(
+        lang, "how long kept", quota=kept.quota, keep=kept.keep, history=kept.history, keep_dead=kept.keep_dead
+    )
     lines = [
         ("site", f"{settings.site}   {settings.timezone}"),
         ("data", str(settings.data)),

@@ -15,7 +15,8 @@ from bridge.cli.options import config_option
 from bridge.cli.outputs import output_counts, output_state
 from bridge.cli.replay import replay_line
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, padded, say
+from bridge.cli.words import lang_option, padded, say, translated
+from bridge.figures import as_bytes
 
 
 @click.command("status")
@@ -66,11 +67,38 @@ def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
         yield from (("output", say(lang, f"status {state}", name=name)) for name in names)
     yield from (("replay", replay_line(replay, lang)) for replay in status["replays"])
     journal = status["journal"]
-    yield "journal", say(lang, "journal", size=f"{journal['bytes'] / 1e6:,.1f}", segments=journal["segments"])
+    yield from _room(journal, lang)
     if journal["closed_because"]:
         yield "", say(lang, "journal closed", reason=journal["closed_because"])
     for name, count in journal["parked"].items():
         yield "", say(lang, "journal keeps", name=name, count=count)
+    yield from (("", _missed(name, missed, lang)) for name, missed in journal["skipped"].items())
+
+
+def _room(journal: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
+    """How full it is and who holds it, and for how long there is room."""
+    room, holder = journal["room"], journal["held_by"]
+    full = say(lang, "journal full", share=100 * room["held"])
+    yield "journal", say(lang, "held by", full=full, holder=_holder(holder, lang)) if holder else full
+    segments = say(lang, "1 segment" if journal["segments"] == 1 else "segments", count=journal["segments"])
+    taken = say(lang, "taken", taken=as_bytes(room["taken"]), limit=as_bytes(room["limit"]), segments=segments)
+    hours = room["hours_left"]
+    yield "", taken if hours is None else say(lang, "room for", taken=taken, hours=hours)
+
+
+def _holder(holder: dict[str, Any], lang: str) -> str:
+    if not holder["removed"]:
+        return say(lang, "holder", name=holder["output"], events=holder["events"])
+    return say(lang, "removed holder", name=holder["output"], events=holder["events"], removed=_day(holder["removed"]))
+
+
+def _missed(name: str, missed: dict[str, Any], lang: str) -> str:
+    reason = translated(lang, missed["reason"])
+    return say(lang, "missed", name=name, count=missed["count"], when=_day(missed["when"]), reason=reason)
+
+
+def _day(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000).astimezone():%Y-%m-%d}"
 
 
 def _output(lane: dict[str, Any], lang: str) -> str:

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct, structs
 from bridge.config import toml
 from bridge.config.locator import Path, Places
 from bridge.errors import Problem
-from bridge.options import Duration, Secret, Size
+from bridge.options import Duration, Secret, Share, Size
 
 
 class _Invalid:
@@ -225,6 +225,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 _READERS: Final[dict[Any, str]] = {
     Duration: ' such as "30s"',
     Size: ' such as "16MB"',
+    Share: ' such as "20%"',
     Secret: ': "${NAME}" or { file = "secrets/name" }',
     FilePath: "",
     ZoneInfo: ' such as "Asia/Shanghai"',
@@ -234,6 +235,7 @@ _READERS: Final[dict[Any, str]] = {
 _NOUNS: Final[dict[Any, str]] = {
     Duration: "a duration",
     Size: "a size",
+    Share: "a share",
     Secret: "a secret",
     FilePath: "a path",
     ZoneInfo: "a time zone",

@@ -23,7 +23,7 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
-from bridge.options import Duration, Secret, Size
+from bridge.options import Duration, Secret, Share, Size
 from bridge.output import Output
 
 WIDTH = 120
@@ -130,6 +130,7 @@ _MADE_UP: dict[Any, str] = {
     bool: "true",
     Duration: '"30s"',
     Size: '"16MB"',
+    Share: '"20%"',
     Path: '"/path/to/it"',
     ZoneInfo: '"UTC"',
     list: "[]",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from bridge import __version__
-from bridge.options import Duration, Size
+from bridge.options import Duration, Share, Size
 from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
@@ -33,9 +33,20 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class JournalSettings(Struct, frozen=True, kw_only=True):
     """[journal]: what is kept on disk."""
 
+    quota: Annotated[
+        Annotated[Share, Meta(ge=0.01, le=1)] | Annotated[Size, Meta(ge=100_000_000)],
+        Meta(description='What it may take: of the disk, or a size as "20GB".'),
+    ] = Share("20%")
+    when_full: Annotated[
+        Literal["refuse", "shed_pictures"],
+        Meta(description="What goes first: new pushes, or the oldest pictures that wait."),
+    ] = "refuse"
     keep: Annotated[
         Duration, Meta(description="How long events live on after every output has them.", ge=60, le=_YEARS)
     ] = Duration("7d")
+    history: Annotated[
+        Duration, Meta(description="How long they live on without pictures; less than keep: not at all.", le=_YEARS)
+    ] = Duration("400d")
     keep_dead: Annotated[Duration, Meta(description="How long dead letters are kept.", ge=3600, le=_YEARS)] = Duration(
         "30d"
     )
@@ -65,6 +76,10 @@ class OutputSettings(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
     from_: Annotated[
         Literal["now", "oldest"], Meta(description="Where a new output begins: with the next event, or the oldest.")
     ] = "now"
+    backlog: Annotated[
+        Annotated[Duration, Meta(ge=3600, le=_YEARS)] | Annotated[Size, Meta(ge=1_000_000)] | Literal["all"],
+        Meta(description='What it may hold back while it is away, also as "5GB" or "all"; the rest is skipped.'),
+    ] = Duration("30d")
     in_flight: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
         Meta(description="Events under way at once; 64, or 1 for a plain `deliver`.", examples=[64]),

@@ -77,7 +77,7 @@ def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
 
 def writable(house: House) -> None:
     """See to it that what is to be changed can be brought to disk; raises Trouble."""
-    closed = house.journal.closed_because
+    closed = house.journal.failed_because
     if closed:
         raise _closed(closed)
 

@@ -18,8 +18,14 @@ from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
 from bridge.event import PictureLost
+from bridge.journal.backlog import Holder
+from bridge.journal.cursor import now_ms
+from bridge.journal.journal import Journal
+from bridge.journal.quota import Outlook
 
 _EVENTS = "/api/v1/events/"
+_SHOWN_MS = 30 * 86_400_000
+"""How long it is shown that an output was passed by."""
 _NOT_GUESSED = {"X-Content-Type-Options": "nosniff"}
 _NO_PAGE = _NOT_GUESSED | {"Content-Disposition": "attachment"}
 """What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
@@ -41,6 +47,15 @@ class OddField(Struct, frozen=True):
     count: int
 
 
+class Skipped(Struct, frozen=True, kw_only=True):
+    """Events that an output was passed by for good."""
+
+    count: int
+    when: int
+    """The last time, in milliseconds since 1970."""
+    reason: str
+
+
 class JournalReport(Struct, frozen=True, kw_only=True):
     """How the journal stands."""
 
@@ -51,6 +66,11 @@ class JournalReport(Struct, frozen=True, kw_only=True):
     """Why no push is taken now; None while all is well."""
     parked: dict[str, int]
     """Outputs that are no longer configured, and how many events are kept for them."""
+    room: Outlook
+    held_by: Holder | None
+    """The output that holds the oldest part of it."""
+    skipped: dict[str, Skipped]
+    """What outputs were passed by for good in the last 30 days."""
 
 
 class StatusReport(Struct, frozen=True, kw_only=True):
@@ -147,6 +167,9 @@ def _status(house: House) -> StatusReport:
             next=journal.next,
             closed_because=journal.closed_because,
             parked={cursor.name: cursor.waiting(journal.next) for cursor in journal.parked},
+            room=journal.outlook(),
+            held_by=journal.holder(),
+            skipped=_skipped(journal),
         ),
         outputs=house.dispatcher.reports(),
         disabled=[name for name, output in settings.output.items() if not output.enabled],
@@ -157,6 +180,16 @@ def _status(house: House) -> StatusReport:
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],
         odd_fields=[OddField(device, field, count) for (device, field), count in intake.oddities.most_common(20)],
     )
+
+
+def _skipped(journal: Journal) -> dict[str, Skipped]:
+    since = now_ms() - _SHOWN_MS
+    return {
+        cursor.name: Skipped(count=cursor.skipped_events, when=last.when, reason=last.reason)
+        for cursor in journal.cursors.values()
+        for last in cursor.skipped[-1:]
+        if last.when >= since
+    }
 
 
 async def _event(house: House, what: str, part: str) -> Response:

@@ -116,6 +116,8 @@ async def read(house: House, row: EventRow) -> tuple[Record, Event]:
     except msgspec.DecodeError as error:
         raise Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
     if not isinstance(record, Record):
+        if record.let_go:
+            raise Missing(f"event {row.id} is no longer kept")
         raise Missing(f"the record of event {row.id} is damaged on disk")
     if event is None:
         raise Missing(f"the record of event {row.id} holds no event")

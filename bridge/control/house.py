@@ -20,7 +20,7 @@ class Reloaded(Struct, frozen=True, kw_only=True):
     after_restart: list[str]
     """The changed keys that only a restart takes over."""
     dropped: list[str]
-    """Outputs that ran and are no longer configured; what waits for them is kept for `keep_dead`."""
+    """Outputs that ran and are no longer configured; what waits for them is kept, as its `backlog` says."""
 
 
 class House(Protocol):

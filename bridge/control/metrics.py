@@ -82,7 +82,12 @@ def _families(
         dead.add_metric([name], cursor.dead)
         if (when := oldest[name]) is not None:
             since.add_metric([name], when)
-    yield from (deliveries, waiting, dead, since)
+    skipped = CounterMetricFamily(
+        "boxbridge_skipped_events", "Events that an output was passed by for good.", labels=["output"]
+    )
+    for cursor in list(house.journal.cursors.values()):
+        skipped.add_metric([cursor.name], cursor.skipped_events)
+    yield from (deliveries, waiting, dead, since, skipped)
     yield _histogram(
         "boxbridge_delivery_seconds",
         "How long attempts that delivered took.",
@@ -93,6 +98,7 @@ def _families(
     yield GaugeMetricFamily(
         "boxbridge_journal_bytes", "Bytes of the journal's segments.", house.journal.log.bytes_on_disk()
     )
+    yield from _room(house.journal)
     yield _histogram("boxbridge_journal_sync_seconds", "How long syncs took.", {(): house.journal.sync_seconds})
     seen = GaugeMetricFamily(
         "boxbridge_device_last_seen_timestamp_seconds", "When a device last pushed.", labels=["device"]
@@ -100,6 +106,19 @@ def _families(
     for device, when_seen in list(house.intake.last_seen.items())[:200]:
         seen.add_metric([device], when_seen.timestamp())
     yield seen
+
+
+def _room(journal: Journal) -> Iterator[Any]:
+    room = journal.outlook()
+    yield GaugeMetricFamily("boxbridge_journal_limit_bytes", "Bytes that the journal may have.", room.limit)
+    yield GaugeMetricFamily("boxbridge_journal_held_ratio", "Part of that which outputs have yet to take.", room.held)
+    if room.hours_left is not None:
+        seconds = room.hours_left * 3600
+        yield GaugeMetricFamily("boxbridge_journal_room_seconds", "Room for so long, at the last day's rate.", seconds)
+    written = CounterMetricFamily("boxbridge_journal_written_bytes", "Bytes written to disk.", labels=["file"])
+    for file, size in journal.written.items():
+        written.add_metric([file], size)
+    yield written
 
 
 def _histogram(

@@ -176,6 +176,10 @@ class Lane:
             unread = Verdict("retry", f"its record can't be read: {error}")
             self._note_trouble(self.ledger.retry(sequence, None, unread))
             return
+        if not isinstance(read, Record) and read.let_go:
+            self.ledger.settle(sequence, "none")
+            self.cursor.pass_by(read.until, "no longer kept")
+            return
         if not isinstance(read, Record):
             self.ledger.bury(sequence, None, "its record in the journal is damaged or missing")
             self.cursor.pass_by(read.until, "a gap in the journal")

@@ -24,6 +24,7 @@ class Order:
 
     def __init__(self, cursor: Cursor, journal: Journal) -> None:
         self._cursor = cursor
+        self._given_up = cursor.given_up
         self._journal = journal
         self._again: list[tuple[bool, int]] = []
         """A heap of what was taken before and is to be delivered: (whether a person asked for it anew, sequence)."""
@@ -39,6 +40,8 @@ class Order:
 
     def next(self, failures: int) -> int | None:
         """Take the next sequence; None where nothing is due. `failures`: of the output, in a row."""
+        if self._cursor.given_up != self._given_up:
+            self._forget_given_up()
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             self.again(heapq.heappop(self._later)[1])
@@ -47,6 +50,12 @@ class Order:
         if self._again[0][1] == self._suspect and self._followers():
             return self._follower(failures)
         return heapq.heappop(self._again)[1]
+
+    def _forget_given_up(self) -> None:
+        """Let go of what the cursor has no longer open: its backlog was more than it may be."""
+        self._given_up = self._cursor.given_up
+        self._again = sorted(entry for entry in self._again if self._cursor.is_open(entry[1]))
+        self._later = sorted(entry for entry in self._later if self._cursor.is_open(entry[1]))
 
     def again(self, sequence: int) -> None:
         """Deliver it as soon as may be: nothing was wrong with it, or its time has come."""

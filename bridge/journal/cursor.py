@@ -13,13 +13,14 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, ReplayEntry, StateBlob
+from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, ReplayEntry, SkippedEntry, StateBlob
 
 _CLOSING: Final = ("delivered", "expired", "none", "skipped", "dropped")
 _OPENING: Final = ("again", "replay")
 _ABSENT: Final = OpenEntry(-1)
 _MOST_CHANGES: Final = 10_000
 """How many may wait for a disk that takes nothing, which may be for days."""
+_MOST_SKIPPED: Final = 16
 
 
 def now_ms() -> int:
@@ -44,6 +45,12 @@ class Cursor:
         self.next = entry.next
         self.paused = entry.paused
         """When a person paused the output (ms), or 0."""
+        self.skipped = list(entry.skipped)
+        """Where it was passed by, oldest first; the oldest ones lie together in one range."""
+        self.given_up = 0
+        """How often what it had open was given up: whoever keeps a list of that must look again."""
+        self.removed = entry.removed
+        self.backlog = entry.backlog
         self._open: dict[int, OpenEntry | None] = {
             open_.sequence: open_ for open_ in entry.open if not open_.dead_since
         }
@@ -56,6 +63,8 @@ class Cursor:
         self._lock = Lock()
         self.low = min([entry.next, *self._open, *self._dead])
         """The oldest sequence that the log must keep for this output, dead letters included, as the disk knows it."""
+        self.passed = min([entry.next, *self._open])
+        """The same without dead letters."""
 
     # --- The loop's side
 
@@ -118,6 +127,8 @@ class Cursor:
     def _note(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "", until: int = 0) -> Change:
         change = Change(self.number, sequence, outcome, now_ms(), attempts, reason, until)
         self._changes.append(change)
+        if outcome == "skipped":
+            note_skipped(self.skipped, change, sequence, until)
         return change
 
     def expire(self, before: int) -> int:
@@ -129,26 +140,31 @@ class Cursor:
                 self._note(entry.sequence, "expired", entry.attempts, entry.reason)
             return len(old)
 
-    def skip_to(self, sequence: int) -> int:
+    def skip_to(self, sequence: int, reason: str) -> int:
         """Give up all below a sequence that is not settled, dead letters excepted; returns how many that were."""
         with self._lock:
-            given_up = [number for number in self._open if number < sequence]
+            given_up = sorted(number for number in self._open if number < sequence)
             for number in given_up:
                 del self._open[number]
-                self._note(number, "skipped", until=number + 1)
-            return len(given_up) + self._pass_by(sequence)
+                self._note(number, "skipped", reason=reason, until=number + 1)
+            self.given_up += bool(given_up)
+            return len(given_up) + self._pass_by(sequence, reason)
 
     def pass_by(self, until: int, reason: str) -> int:
         """Skip what it never took, up to a sequence, as where the log has a gap; returns how many that were."""
         with self._lock:
             return self._pass_by(until, reason)
 
-    def _pass_by(self, until: int, reason: str = "") -> int:
+    def _pass_by(self, until: int, reason: str) -> int:
         passed = max(0, until - self.next)
         if passed:
             self._note(self.next, "skipped", reason=reason, until=until)
             self.next = until
         return passed
+
+    def is_open(self, sequence: int) -> bool:
+        """Whether it was taken and is neither settled, dead nor given up."""
+        return sequence in self._open
 
     def open_entries(self) -> list[OpenEntry]:
         """What was taken and is neither settled nor dead, in order."""
@@ -164,6 +180,11 @@ class Cursor:
     def dead(self) -> int:
         """How many dead letters there are."""
         return len(self._dead)
+
+    @property
+    def skipped_events(self) -> int:
+        """How many events it was passed by for good."""
+        return sum(one.count for one in self.skipped)
 
     def waiting(self, log_next: int) -> int:
         """How many events wait or are under way."""
@@ -203,13 +224,18 @@ class Cursor:
             self._folded = False
             del self._changes[: len(progress.changes)]
             self._logged_next = progress.next
-            self.low = min(
+            self.passed = min(
                 progress.next,
                 min(self._open, default=progress.next),
-                min(self._dead, default=progress.next),
                 # Settled in memory only: the disk still has it open or dead.
                 min((change.sequence for change in self._changes), default=progress.next),
             )
+            self.low = min(self.passed, min(self._dead, default=self.passed))
+
+    def pinned(self) -> set[int]:
+        """The dead letters, as memory or the disk knows them."""
+        with self._lock:
+            return {*self._dead, *(change.sequence for change in self._changes)}
 
     def entry(self) -> OutputEntry:
         """The whole state."""
@@ -218,7 +244,17 @@ class Cursor:
                 self._open.get(sequence) or self._dead.get(sequence) or OpenEntry(sequence)
                 for sequence in sorted([*self._open, *self._dead])
             ]
-            return OutputEntry(self.number, self.name, self.began, self.next, tuple(entries), self.paused)
+            return OutputEntry(
+                self.number,
+                self.name,
+                self.began,
+                self.next,
+                tuple(entries),
+                self.paused,
+                tuple(self.skipped),
+                self.removed,
+                self.backlog,
+            )
 
 
 def after(entry: OpenEntry, change: Change) -> OpenEntry:
@@ -239,6 +275,22 @@ def _opened(change: Change) -> OpenEntry:
     return OpenEntry(change.sequence, replayed=change.outcome == "replay", retried=change.outcome == "again")
 
 
+def note_skipped(ranges: list[SkippedEntry], change: Change, begin: int, end: int) -> None:
+    """Add a range, to the last one where it goes on from there; of very many the oldest two become one."""
+    last = ranges[-1] if ranges else None
+    if last is not None and last.until == begin and last.reason == change.reason:
+        ranges[-1] = SkippedEntry(last.sequence, end, last.count + end - begin, change.when, change.reason)
+    else:
+        ranges.append(SkippedEntry(begin, end, end - begin, change.when, change.reason))
+    if len(ranges) > _MOST_SKIPPED:
+        old, new = ranges[:2]
+        ranges[:2] = [
+            SkippedEntry(
+                min(old.sequence, new.sequence), max(old.until, new.until), old.count + new.count, new.when, new.reason
+            )
+        ]
+
+
 class State:
     """The outputs' state as it is read back from the log, record by record."""
 
@@ -247,38 +299,64 @@ class State:
         self._outputs = {entry.number: entry for entry in blob.outputs}
         self._next = {entry.number: entry.next for entry in blob.outputs}
         self._open = {entry.number: {open_.sequence: open_ for open_ in entry.open} for entry in blob.outputs}
+        self._skipped = {entry.number: list(entry.skipped) for entry in blob.outputs}
         self._replays = {entry.number: entry for entry in blob.replays}
 
     def apply(self, blob: ChangesBlob) -> None:
         """Bring it up to date with one CHANGES record; one that is in it already changes nothing."""
         skips = [change for change in blob.changes if change.outcome == "skipped"]
+        passed: dict[Change, int] = {}
         for number, next_ in blob.next:
             if number in self._next:
-                self._take(number, next_, [(skip.sequence, skip.until) for skip in skips if skip.output == number])
+                passed |= self._take(number, next_, [skip for skip in skips if skip.output == number])
             elif number in self._replays:
                 self._replays[number] = replace(self._replays[number], next=next_)
         for change in blob.changes:
             open_ = self._open.get(change.output, {})
             if change.outcome in _CLOSING:
-                open_.pop(change.sequence, None)
+                was_open = open_.pop(change.sequence, None) is not None
+                if change in passed:
+                    note_skipped(self._skipped[change.output], change, passed[change], change.until)
+                elif was_open and change.outcome == "skipped":
+                    note_skipped(self._skipped[change.output], change, change.sequence, change.sequence + 1)
             elif change.outcome in _OPENING:
                 open_[change.sequence] = _opened(change)
             elif change.sequence in open_:
                 open_[change.sequence] = after(open_[change.sequence], change)
 
-    def _take(self, number: int, until: int, skips: list[tuple[int, int]]) -> None:
-        """Open what an output passed, without a range that it skipped, which may be long."""
+    def _take(self, number: int, until: int, skips: list[Change]) -> dict[Change, int]:
+        """Open what an output passed, without a range that it skipped, which may be long.
+
+        Returns where each of the skips begins that pass something: not what was open before, nor what was said already.
+        """
+        passed: dict[Change, int] = {}
         position = self._next[number]
-        for begin, end in [*skips, (until, until)]:
-            self._open[number].update({sequence: OpenEntry(sequence) for sequence in range(position, begin)})
-            position = max(position, end)
+        for skip in skips:
+            self._open_up(number, position, skip.sequence)
+            position = max(position, skip.sequence)
+            if skip.until > position:
+                passed[skip] = position
+                position = skip.until
+        self._open_up(number, position, until)
         self._next[number] = max(position, until)
+        return passed
+
+    def _open_up(self, number: int, begin: int, end: int) -> None:
+        self._open[number].update({sequence: OpenEntry(sequence) for sequence in range(begin, end)})
 
     def outputs(self) -> list[OutputEntry]:
         """Where each output stands."""
         return [
             OutputEntry(
-                number, entry.name, entry.began, self._next[number], tuple(self._open[number].values()), entry.paused
+                number,
+                entry.name,
+                entry.began,
+                self._next[number],
+                tuple(self._open[number].values()),
+                entry.paused,
+                tuple(self._skipped[number]),
+                entry.removed,
+                entry.backlog,
             )
             for number, entry in self._outputs.items()
         ]

@@ -78,6 +78,8 @@ class Export:
             self._log.close()
 
     def _lost(self, lost: Lost) -> Iterator[str]:
+        if lost.let_go:
+            return
         segment = self._log.segment_of(lost.sequence)
         if segment is not None and segment.path.exists():  # else every output was done with it meanwhile
             many = (
@@ -101,7 +103,7 @@ class Export:
         self.events += 1
         try:
             event = record.event(sequence)
-            pictures = event.pictures if event else ()
+            pictures = event.pictures if event and record.has_pictures else ()
         except DecodeError as error:
             yield f"event {entry.id}: its document can't be understood ({error}): taken as it is, without pictures"
             return

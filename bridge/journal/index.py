@@ -118,6 +118,10 @@ class Index:
         self.uuid = uuid
         self.through = 1
         """The first sequence that it does not know."""
+        self.written = 0
+        """Bytes written since the start; a checkpoint counts as all of the write-ahead log, and may be less."""
+        self._wal = path.with_name(path.name + "-wal")
+        self._wal_bytes = 0
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
@@ -176,6 +180,12 @@ class Index:
             failpoint("rows to be committed")
         failpoint("rows in the index")
         self.through = through
+        self._count_written()
+
+    def _count_written(self) -> None:
+        size = self._wal.stat().st_size if self._wal.exists() else 0
+        self.written += max(0, size - self._wal_bytes)
+        self._wal_bytes = size
 
     def order(self) -> None:
         """Make the trees that questions go by, where they are missing: raises sqlite3.Error, Foreign, OSError.
@@ -215,12 +225,13 @@ class Index:
 
     def checkpoint_when_large(self) -> None:
         """Bring the write-ahead log into the database once it is worth it; raises Foreign, sqlite3.Error, OSError."""
-        wal = self.path.with_name(self.path.name + "-wal")
-        if not wal.exists() or wal.stat().st_size < _CHECKPOINT_BYTES:
+        if not self._wal.exists() or (size := self._wal.stat().st_size) < _CHECKPOINT_BYTES:
             return
         failpoint("index to be checkpointed")
         self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        if wal.stat().st_size > _TOO_LARGE_BYTES:
+        self.written += size
+        self._wal_bytes = self._wal.stat().st_size
+        if self._wal_bytes > _TOO_LARGE_BYTES:
             raise Foreign("its write-ahead log grows and grows")
 
     def close(self) -> None:

@@ -63,7 +63,7 @@ class Inspection:
         self.uuid = found.uuid
         self.segments = [segment for path, header in found.segments if (segment := _segment(path, header))]
         for segment, following in zip(self.segments, self.segments[1:], strict=False):
-            segment.end = following.base
+            segment.end = min(segment.header.limit or following.base, following.base)
         self._files = {segment.number: _identity(segment.path) for segment in self.segments}
         self._strays = found.strays
         self._fast = fast
@@ -142,7 +142,7 @@ class Inspection:
         self.next = max(self.next, sequence)
         if missing and odd:
             yield self._lost("event", missing, segment, odd[0].offset, odd[-1].end)
-        elif missing:
+        elif missing and not segment.is_sparse:  # else it was let go
             yield self._lost("missing", missing, segment)
         else:
             for damage in odd:
@@ -151,6 +151,8 @@ class Inspection:
     def _pictures(self, segment: Segment, found: Found | Damage, record: Record) -> Iterator[Finding]:
         self.pushes += 1
         self.events += len(record.blob.events)
+        if not record.has_pictures:
+            return
         ids = tuple(event.id for event in record.blob.events)
         for entry in record.blob.pictures:
             try:

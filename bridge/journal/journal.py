@@ -14,24 +14,30 @@ import structlog
 from msgspec import Struct
 
 from bridge.errors import FileTrouble
-from bridge.event import Event, encode_document
+from bridge.event import Event
 from bridge.figures import Histogram
+from bridge.journal.backlog import Holder, holder
+from bridge.journal.blob import blob_of, record_of
 from bridge.journal.cursor import Cursor, now_ms
 from bridge.journal.folder import INDEX
 from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
-from bridge.journal.log import FreshPictures, Log, Lost, Record
+from bridge.journal.log import Log, Lost, Record
 from bridge.journal.places import Places
 from bridge.journal.questions import EventRow, ask, find_events
-from bridge.journal.record import EventEntry, OutputEntry, PictureEntry, PushBlob, pack, to_milliseconds
+from bridge.journal.quota import Outlook, Room
+from bridge.journal.record import OutputEntry, pack
 from bridge.journal.recovery import Proven, recover
 from bridge.journal.replay import Replay
-from bridge.journal.retention import Keep, retain
+from bridge.journal.retention import Keep, is_sure, retain
+from bridge.journal.rewrite import remove_unfinished
 from bridge.journal.segment import NewerFormat
+from bridge.journal.spare import trim
 from bridge.journal.tail import Limits, Tail
+from bridge.journal.thinning import Thinning, merge
 from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
-from bridge.normalizer import Cutout, Parsed, Push
+from bridge.normalizer import Parsed, Push
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -62,6 +68,8 @@ class Journal:
         """All that the log tells of outputs, and where to note what it shall tell."""
         self.on_append: list[Callable[[], None]] = []
         """Called on the event loop when there is something new to read."""
+        self.room: Room
+        """What it takes of its disk, once it is open."""
         self._configured: set[str] = set()
         self._index = folder / INDEX
         self._writer: Writer
@@ -94,13 +102,19 @@ class Journal:
             raise FileTrouble(f"{error}; start the newer version, or set the folder aside") from error
         except OSError as error:
             raise FileTrouble(f"the journal in {self.folder} can't be read: {error}") from error
+        remove_unfinished(self.folder)
+        for newest in self.log.segments[-1:]:
+            trim(newest.path)
         known = Known(self.log, Index(self._index, proven.uuid))
         known.write_index()
-        self._writer = Writer(self.log, known, Tail(self.log, proven.uuid, self.limits, proven.unsynced))
+        tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
+        self.room = Room(self.log, tail.spare, self.limits.segment_bytes)
+        self._writer = Writer(self.log, known, tail, self.room)
         self._writer.places = self.places
         self._writer.answer = self._answer_soon
         self._writer.housekeeping = self._retain
         self._place_cursors(proven, outputs)
+        self._measure()
         self._writer.open_intake()
         log.info("journal open", segments=len(self.log.segments), next=self.log.next, seconds=_since(began))
 
@@ -112,6 +126,7 @@ class Journal:
         for name, from_ in outputs.items():
             if name not in self.cursors:
                 self._new_cursor(name, from_ if proven.all_outputs else "oldest")
+        self._writer.held = self._held
         self.places.outputs = list(self.cursors.values())
         self.configure(outputs)
 
@@ -120,12 +135,24 @@ class Journal:
         self.cursors[name] = Cursor(OutputEntry(self.places.new_number(), name, start, start))
 
     def configure(self, outputs: Iterable[str]) -> None:
-        """Say which outputs are configured now; the rest are parked."""
+        """Say which outputs are configured now; the rest are parked. What each may hold back is taken from `keep`."""
         self._configured = set(outputs)
+        if self._note_configured() and self._writer.is_running:
+            self._writer.submit(Job(self._writer.open_intake, lambda _: None))  # the next segment's state has it
+
+    def _note_configured(self) -> bool:
+        """Have each cursor say what the configuration says of its output; returns whether that is new."""
+        changed = False
+        for cursor in self.cursors.values():
+            removed = 0 if cursor.name in self._configured else cursor.removed or now_ms()
+            backlog = self.keep.backlog.get(cursor.name, cursor.backlog)
+            changed = changed or (removed, backlog) != (cursor.removed, cursor.backlog)
+            cursor.removed, cursor.backlog = removed, backlog
+        return changed
 
     @property
     def parked(self) -> list[Cursor]:
-        """Cursors of outputs that are no longer configured: what waits for them is kept for `keep_dead`."""
+        """Cursors of outputs that are no longer configured: they hold back what their `backlog` says."""
         return [cursor for cursor in list(self.cursors.values()) if cursor.name not in self._configured]
 
     async def place_output(self, name: str, from_: From) -> Cursor:
@@ -151,8 +178,8 @@ class Journal:
         await self._in_writer(self._writer.open_intake)
 
     def _see_it_written(self) -> None:
-        if self.closed_because is not None:
-            raise JournalUnavailable(self.closed_because)
+        if self.failed_because is not None:
+            raise JournalUnavailable(self.failed_because)
 
     async def rename_output(self, old: str, new: str) -> None:
         """Give the place of an output to another name; one that has a place already gives it up.
@@ -162,6 +189,7 @@ class Journal:
         cursor = self.cursors.pop(old)
         cursor.name = new
         self.cursors[new] = cursor
+        self._note_configured()
         await self.write_state()
 
     async def forget_output(self, name: str) -> None:
@@ -190,8 +218,10 @@ class Journal:
     async def append(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> Stored:
         """Bring a push to disk; returns once it surely is there. Raises JournalUnavailable when it can't be."""
         waiting = _Waiting(self._loop.create_future(), events)
-        blob, pictures = _blob(push, parsed, events)
-        self._writer.submit(Entry(blob, pack(blob), pictures, waiting))
+        blob, pictures = blob_of(push, parsed, events)
+        packed = pack(blob)
+        size = len(packed) + sum(map(len, pictures))
+        self._writer.submit(Entry(blob, packed, pictures, size, waiting))
         return await waiting.answer
 
     def _answer_soon(self, answers: list[tuple[Entry, Outcome]]) -> None:
@@ -200,7 +230,7 @@ class Journal:
     def _answer(self, answers: list[tuple[Entry, Outcome]]) -> None:
         for entry, outcome in answers:
             if isinstance(outcome, Stored) and not outcome.duplicate:
-                self.log.written(_record(outcome.sequence, entry))
+                self.log.written(record_of(outcome.sequence, entry))
                 self._next = max(self._next, outcome.sequence + entry.blob.count)
             answer = entry.waiting.answer
             if answer.done():
@@ -246,6 +276,11 @@ class Journal:
     @property
     def closed_because(self) -> str | None:
         """Why no push is taken now; None while all is well."""
+        return self.failed_because or self.room.full_because
+
+    @property
+    def failed_because(self) -> str | None:
+        """Why nothing can be brought to disk now; None while what people decide can, however full it is."""
         return self._writer.closed_because
 
     @property
@@ -254,79 +289,53 @@ class Journal:
         return self._writer.tail.sync_seconds
 
     def _retain(self) -> None:
-        cursors, written = list(self.cursors.values()), self._writer.tail.synced_at
-        closed = self._writer.closed_because is not None
+        self._measure()
+        now, written = now_ms(), self._writer.tail.synced_at
         deleted = retain(
             self.log,
-            cursors,
-            self.parked,
+            list(self.cursors.values()),
             self.keep,
-            now=now_ms(),
+            now=now,
             written=written,
-            closed=closed,
+            closed=self._writer.closed_because is not None,
+            short=self.room.short,
             replays=self.places.replays,
         )
         if deleted:
             log.info("segments deleted that every output is done with", count=deleted, first=self.log.first)
             self._writer.known.forget(self.log.first)
+            self._measure()
+        self._thin(now if is_sure(now, written) else 0)
 
+    def _thin(self, age_since: int) -> None:
+        thinning = Thinning(self.log, list(self.cursors.values()), self.keep, self.places.replays)
+        rewritten = thinning.thin(age_since, self.room.short) or merge(self.log, self.limits.segment_bytes)
+        if rewritten:
+            log.info("segments rewritten without what is no longer to be kept", count=rewritten)
+            self._loop.call_soon_threadsafe(self.log.forget_read)
+            self._measure()
+            self._writer.look_again()
 
-def _blob(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[PushBlob, tuple[bytes, ...]]:
-    """The record of a push, and its pictures, each once."""
-    pictures = {cutout.sha256: cutout for cutout in parsed.pictures}
-    numbers = {sha256: number for number, sha256 in enumerate(pictures)}
-    body, cuts = _cut(push.body, parsed.pictures, numbers)
-    blob = PushBlob(
-        received=to_milliseconds(push.received),
-        device=parsed.key.device,
-        msg_id=parsed.key.msg_id,
-        digest=parsed.key.digest,
-        message=parsed.message,
-        peer=push.peer,
-        method=push.method,
-        path=push.path,
-        query=push.query,
-        content_type=push.headers.get("content-type", ""),
-        events=tuple(
-            EventEntry(
-                event.id,
-                event.kind,
-                event.device.id,
-                event.channel.id,
-                to_milliseconds(event.occurred),
-                encode_document(event),
-            )
-            for event in events
-        ),
-        body=body,
-        cuts=cuts,
-        pictures=tuple(PictureEntry(len(c.data), c.sha256) for c in pictures.values()),
-    )
-    return blob, tuple(cutout.data for cutout in pictures.values())
+    @property
+    def written(self) -> dict[str, int]:
+        """Bytes written since the start, to the log and to the index: what a card or disk wears by."""
+        return {"log": self._writer.tail.written, "index": self._writer.known.bytes_written}
 
+    def outlook(self) -> Outlook:
+        """How much room there is, and for how long."""
+        return self.room.outlook(list(self.cursors.values()), now_ms())
 
-def _record(sequence: int, entry: Entry) -> Record:
-    """The record of an entry that is on disk now."""
-    size = len(entry.packed) + sum(map(len, entry.pictures))
-    pictures = FreshPictures(entry.blob.pictures, entry.pictures)
-    return Record(sequence, size, entry.blob, pictures, entry.waiting.events)
+    def holder(self) -> Holder | None:
+        """Which output holds the oldest part of the log."""
+        return holder(self.log, list(self.cursors.values()))
 
+    def _held(self) -> str:
+        held_by = self.holder()
+        return f", held by {held_by}" if held_by else ""
 
-def _cut(
-    body: bytes, pictures: tuple[Cutout, ...], numbers: Mapping[str, int]
-) -> tuple[bytes, tuple[tuple[int, int], ...]]:
-    """The body without the base64 of its pictures, and where each one belongs."""
-    spans = sorted((cutout.span, numbers[cutout.sha256]) for cutout in pictures if cutout.span is not None)
-    pieces: list[bytes] = []
-    cuts: list[tuple[int, int]] = []
-    start = place = 0
-    for (begin, end), number in spans:
-        pieces.append(body[start:begin])
-        place += begin - start
-        cuts.append((place, number))
-        start = end
-    pieces.append(body[start:])
-    return b"".join(pieces), tuple(cuts)
+    def _measure(self) -> None:
+        self.room.quota = self.keep.quota
+        self.room.measure()
 
 
 def _resolve(done: asyncio.Future[None], error: Exception | None) -> None:

@@ -50,6 +50,11 @@ class Known:
         """Whether no more can be remembered until the index can be written."""
         return len(self._unindexed) >= _UNINDEXED_LIMIT
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes written to the index since the start."""
+        return self._index.written
+
     def find(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The sequences under which these very pushes lie in the log, whole; of the others there is nothing."""
         found: dict[Key, int] = {}
@@ -80,7 +85,7 @@ class Known:
         try:
             record = self._log.read_blocking(sequence)
             if isinstance(record, Record) and record.blob.key == key:
-                for entry in record.blob.pictures:
+                for entry in record.blob.pictures if record.has_pictures else ():
                     record.pictures.read_blocking(entry.sha256)
                 found[key] = record.sequence
         except (OSError, PictureLost) as error:

@@ -6,7 +6,7 @@ import errno
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -43,6 +43,8 @@ class Lost(Struct, frozen=True):
     sequence: int
     until: int
     """The first sequence at which something may be there again."""
+    let_go: bool = False
+    """Whether they were let go, every output being done with them."""
 
 
 class Pictures:
@@ -89,6 +91,18 @@ class Pictures:
         return data
 
 
+class NoPictures:
+    """The pictures of a push that were let go: none of them is there."""
+
+    async def read(self, sha256: str) -> bytes:
+        """Raises PictureLost."""
+        return self.read_blocking(sha256)
+
+    def read_blocking(self, sha256: str) -> bytes:
+        """Raises PictureLost."""
+        raise PictureLost(f"picture {sha256} is no longer kept: it went after `keep`, or when the journal was full")
+
+
 class FreshPictures:
     """The pictures of a push that was just written, as long as they are in memory anyway."""
 
@@ -122,13 +136,20 @@ class Record:
     def found(cls, segment: Segment, found: Found) -> Record:
         """A record as it was read; raises msgspec.DecodeError."""
         blob = decode_push(found.blob)
-        pictures = Pictures(segment, found.offset + found.prefix.fixed_size, blob.pictures)
+        let_go = not found.prefix.tail_size and any(entry.size for entry in blob.pictures)
+        offset = found.offset + found.prefix.fixed_size
+        pictures = NoPictures() if let_go else Pictures(segment, offset, blob.pictures)
         return cls(found.prefix.sequence, found.prefix.size, blob, pictures)
 
     @property
     def until(self) -> int:
         """The first sequence behind it."""
         return self.sequence + self.count
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether its pictures are still kept, if it had any."""
+        return not isinstance(self.pictures, NoPictures)
 
     def event(self, sequence: int) -> Event | None:
         """The event at this sequence; None where the push holds none. Raises msgspec.DecodeError."""
@@ -182,7 +203,8 @@ class Log:
     def add(self, segment: Segment) -> None:
         """Take in the newest segment; the one before it ends where this one begins."""
         if self.segments:
-            self.segments[-1].end = segment.base
+            before = self.segments[-1]
+            before.end = min(before.header.limit or segment.base, segment.base)
             self._note_busy(self.segments[-1])
         self.segments = [*self.segments, segment]
 
@@ -190,6 +212,21 @@ class Log:
         """Let go of a segment whose file is gone, so that nobody reads it any more."""
         self.segments = [other for other in self.segments if other is not segment]
         segment.close()
+
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """One segment in the place of several neighbours, which nobody reads from now on."""
+        self.segments = [new if segment is old[0] else segment for segment in self.segments if segment not in old[1:]]
+        with self._busy_lock:
+            for segment in old:
+                self._busy.pop(segment.number, None)
+        for until, (segment, _) in list(self._ahead.items()):
+            if segment in old:
+                self._ahead.pop(until, None)
+
+    def forget_read(self) -> None:
+        """Let go of what was read: a file that was replaced takes room until nobody has it open."""
+        self._records.clear()
+        self._cached_bytes = 0
 
     @property
     def first(self) -> int:
@@ -221,11 +258,14 @@ class Log:
             for found in segment.records():
                 entry = _entry(segment, found, expected) if found.prefix and found.prefix.until >= sequence else None
                 if isinstance(entry, Record):
-                    if entry.sequence > expected:
-                        yield Lost(expected, entry.sequence)
+                    gap_until = segment.base if segment.is_sparse else entry.sequence
+                    if gap_until > expected:
+                        yield Lost(expected, gap_until)
                     expected = entry.until
                 if entry is not None:
                     yield entry
+            if segment.is_sparse and segment.end is not None and expected >= segment.base:
+                expected = max(expected, segment.end)
             if segment.end is not None:
                 segment.close()
         if expected < self.next:
@@ -291,7 +331,7 @@ class Log:
             if places.partial:
                 segment.places = None
             raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}: {segment.path.name}")
-        return Lost(sequence, places.after(sequence) or bound)
+        return Lost(sequence, places.after(sequence) or bound, segment.is_sparse)
 
     def _walk(self, segment: Segment, sequence: int, *, wait: bool) -> Found | None:
         """The record that follows the one read before, or is the segment's first; None where that is not known."""

@@ -109,6 +109,18 @@ class OpenEntry(Struct, frozen=True, array_like=True):
     """Whether it was a dead letter, and is tried again because a person asked for it."""
 
 
+class SkippedEntry(Struct, frozen=True, array_like=True):
+    """A range in which an output was passed by for good."""
+
+    sequence: int
+    until: int
+    count: int
+    """How many events; fewer than the range has, where others in it were delivered."""
+    when: int
+    """When it last grew."""
+    reason: str
+
+
 class OutputEntry(Struct, frozen=True, array_like=True):
     """Where one output stands."""
 
@@ -122,6 +134,11 @@ class OutputEntry(Struct, frozen=True, array_like=True):
     open: tuple[OpenEntry, ...] = ()
     paused: int = 0
     """When a person paused it, or 0."""
+    skipped: tuple[SkippedEntry, ...] = ()
+    removed: int = 0
+    """Since when it is no longer configured, or 0."""
+    backlog: str = "30d"
+    """What it may hold back, as the configuration has it: that of one that is removed is written nowhere else."""
 
 
 class ReplayEntry(Struct, frozen=True, array_like=True):
@@ -259,7 +276,7 @@ def seed(uuid: bytes, segment: int) -> int:
     return zlib.crc32(uuid + segment.to_bytes(8, "little"))
 
 
-def fixed_part(kind: Kind, sequence: int, count: int, blob: bytes, tail_size: int, seed: int) -> bytes:
+def fixed_part(kind: int, sequence: int, count: int, blob: bytes, tail_size: int, seed: int) -> bytes:
     """Prefix and blob, ready to be written."""
     prefix = _UNSEALED.pack(MAGIC, kind, count, len(blob), tail_size, sequence)
     own = zlib.crc32(prefix, seed)

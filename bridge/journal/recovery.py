@@ -118,7 +118,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
     have been answered, and keeps its sequence, so that it is named as lost.
     """
     failed, unknown = newest.failed_reads, 0
-    next_ = newest.base
+    next_ = max(newest.base, newest.header.limit)
     blank = True
     sound: list[Found] = []
     damage: list[dict[str, Any]] = []

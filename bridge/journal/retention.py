@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from msgspec import Struct
 
+from bridge.journal.backlog import bound
 from bridge.journal.cursor import Cursor
 from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
+from bridge.journal.quota import ALL
 from bridge.journal.replay import Replay
 from bridge.journal.tail import sync_folder
+from bridge.options import Share, Size
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -26,38 +29,47 @@ class Keep(Struct, frozen=True, kw_only=True):
     """For how long, in seconds."""
 
     settled: float
-    """Events that every output has."""
+    """Events that every output has, with their pictures."""
+    history: float = 0.0
+    """The same without pictures; counts from when they came, too."""
     dead: float
-    """Dead letters, and what waits for an output that is no longer configured."""
+    """Dead letters."""
+    quota: Share | Size = ALL
+    """What the journal's folder may take, not in seconds."""
+    when_full: Literal["refuse", "shed_pictures"] = "refuse"
+    """Whether pictures go that some output has not taken, before a push is refused."""
+    backlog: Mapping[str, str] = {}
+    """What each output may hold back, as the configuration has it."""
 
 
 def retain(
     journal_log: Log,
     cursors: list[Cursor],
-    parked: list[Cursor],
     keep: Keep,
     *,
     now: int,
     written: int,
     closed: bool = False,
+    short: int = 0,
     replays: Sequence[Replay] = (),
 ) -> int:
     """Delete segments that are done with; returns how many.
 
     Believes only what cursors have on disk: what is given up here is deleted by a later call. `now` and `written`,
     when something was last brought to disk, are in milliseconds. `closed`: nothing can be brought to disk, so that
-    this says nothing of the clock; then what every output has goes all the same, for it is what makes room.
+    this says nothing of the clock; then what every output has goes all the same, for it is what makes room. `short`: so
+    many bytes are wanted, for which what every output has goes however young it is, and whatever the clock says.
     """
-    clock_is_sure = abs(now - written) <= _CLOCK_MS
-    if not clock_is_sure and not closed:
-        return 0
+    clock_is_sure = is_sure(now, written)
+    bound(journal_log, cursors, now=now, clock_is_sure=clock_is_sure)
     if clock_is_sure:
-        give_up(journal_log, cursors, parked, before=now - int(keep.dead * 1000))
+        _expire(cursors, now - int(keep.dead * 1000))
     oldest = min([*(cursor.low for cursor in cursors), *(replay.low for replay in replays)], default=journal_log.next)
     deleted = 0
     # A segment's events are at least as old as the segment after it.
     for segment, following in pairwise(journal_log.segments):
-        if following.header.made > now - keep.settled * 1000 or following.base > oldest:
+        is_old = (clock_is_sure or closed) and following.header.made <= now - max(keep.settled, keep.history) * 1000
+        if following.base > oldest or not (is_old or short > 0):
             break
         try:
             failpoint("segment to be deleted")
@@ -67,10 +79,16 @@ def retain(
             break
         failpoint("segment deleted")
         journal_log.drop(segment)
+        short -= segment.size
         deleted += 1
     if deleted:
         _make_sure(journal_log.folder)
     return deleted
+
+
+def is_sure(now: int, written: int) -> bool:
+    """Whether the clock can be believed: not where it says that nothing was written for long, or before the last."""
+    return abs(now - written) <= _CLOCK_MS
 
 
 def _make_sure(folder: Path) -> None:
@@ -81,14 +99,9 @@ def _make_sure(folder: Path) -> None:
         log.error("deleted segments may come back with a power cut", folder=str(folder), error=str(error))
 
 
-def give_up(journal_log: Log, cursors: list[Cursor], parked: list[Cursor], *, before: int) -> None:
-    """Let dead letters go that died before a time, and what removed outputs did not take that is older than it."""
+def _expire(cursors: list[Cursor], before: int) -> None:
+    """Let dead letters go that died before a time (ms)."""
     for cursor in cursors:
         expired = cursor.expire(before)
         if expired:
             log.warning("dead letters expired", output=cursor.name, count=expired)
-    old = max((following.base for following in journal_log.segments[1:] if following.header.made <= before), default=0)
-    for cursor in parked:
-        skipped = cursor.skip_to(old)
-        if skipped:
-            log.warning("events of a removed output were given up", output=cursor.name, count=skipped)

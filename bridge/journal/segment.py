@@ -12,16 +12,18 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from enum import IntEnum
 from pathlib import Path
 from struct import Struct as Packing
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bridge.journal.record import MAGIC, PREFIX_SIZE, Kind, Prefix, decode_prefix, is_sound, seed
 
-HEADER: Final = Packing("<8sI16sQQQ")
-"""magic, format version, journal's UUID, segment number, base sequence, made at (ms); a checksum follows."""
+HEADER: Final = Packing("<8sI16sQQQQII")
+"""magic, format version, journal's UUID, segment number, base sequence, made at (ms), limit, form, pins; a checksum
+follows."""
 HEADER_MAGIC: Final = b"BOXBRDG\n"
 FORMAT_VERSION: Final = 1
 HEADER_COPIES: Final = (0, 4096)
@@ -51,6 +53,19 @@ class NewerFormat(Exception):
     """The file was written by a newer version: it is left untouched."""
 
 
+class Form(IntEnum):
+    """What is left in a segment, each less than the one before."""
+
+    WHOLE = 0
+    """All that was written."""
+    HISTORY = 1
+    """All pushes; pictures only of dead letters."""
+    SHED = 2
+    """All pushes, no picture."""
+    PINNED = 3
+    """Only the pushes of dead letters."""
+
+
 class Header(Struct, frozen=True):
     """What a segment file says of itself."""
 
@@ -59,6 +74,11 @@ class Header(Struct, frozen=True):
     base: int
     """The first sequence in it. Records of the segment before are live only below it."""
     made: int
+    limit: int = 0
+    """Of one that was rewritten: the first sequence that is not its own."""
+    form: int = Form.WHOLE
+    pins: int = 0
+    """How many dead letters it had when it was rewritten."""
 
 
 class Found(Struct, frozen=True):
@@ -90,7 +110,7 @@ def file_name(number: int) -> str:
 
 def encode_header(header: Header) -> bytes:
     """The segment's first FIRST_RECORD bytes."""
-    packed = HEADER.pack(HEADER_MAGIC, FORMAT_VERSION, header.uuid, header.number, header.base, header.made)
+    packed = HEADER.pack(HEADER_MAGIC, FORMAT_VERSION, *structs.astuple(header))
     copy = packed + zlib.crc32(packed).to_bytes(4, "little")
     head = bytearray(FIRST_RECORD)
     for offset in HEADER_COPIES:
@@ -111,12 +131,12 @@ def read_header(path: Path) -> Header:
         packed = copy[: HEADER.size]
         if len(copy) < HEADER.size + 4 or zlib.crc32(packed).to_bytes(4, "little") != copy[HEADER.size :]:
             continue
-        magic, version, uuid, number, base, made = HEADER.unpack(packed)
+        magic, version, *fields = HEADER.unpack(packed)
         if magic != HEADER_MAGIC:
             continue
         if version > FORMAT_VERSION:
             raise NewerFormat(f"{path} has format {version}; this version reads up to {FORMAT_VERSION}")
-        return Header(uuid, number, base, made)
+        return Header(*fields)
     if unread is not None:  # it may be sound all the same
         raise unread
     raise NotASegment("it has no sound header")
@@ -170,6 +190,12 @@ class Segment:
         self._unread_since: dict[int, float] = {}
         """When (monotonic) the disk first did not give what is at an offset."""
         self._descriptor: _Descriptor | None = None
+        self._retired = False
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether pushes were taken out of it, so that one that is missing was let go, most likely, and not lost."""
+        return self.header.form == Form.PINNED
 
     def is_live(self, sequence: int) -> bool:
         """The one rule of what counts: below the next segment's base."""
@@ -193,9 +219,7 @@ class Segment:
         Raises WouldBlock unless it may wait for the disk, and OSError for trouble that may pass.
         """
         try:
-            descriptor = self._descriptor
-            if descriptor is None:
-                descriptor = self._descriptor = _Descriptor(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+            descriptor = self._descriptor or self._open()
             if wait or not _NOWAIT:
                 return os.pread(descriptor.number, size, offset)
             buffer = bytearray(size)
@@ -212,6 +236,17 @@ class Segment:
         if got < size and offset + got < self.size:
             raise WouldBlock
         return bytes(buffer) if got == size else bytes(buffer[:got])
+
+    def _open(self) -> _Descriptor:
+        opened = _Descriptor(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+        if not self._retired:  # else another file may have this name by now
+            self._descriptor = opened
+        return self._descriptor or opened
+
+    def retire(self) -> None:
+        """Another file is about to take its name: who reads this one goes on with it. Raises OSError."""
+        self._descriptor = self._descriptor or _Descriptor(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+        self._retired = True
 
     def may_come_back(self, offset: int) -> bool:
         """Whether what the disk did not give, just now, is still to be asked for: a bad sector stays bad."""
@@ -282,7 +317,8 @@ class Segment:
 
     def close(self) -> None:
         """Close the file, once the last reader is done; the next read opens it again."""
-        self._descriptor = None
+        if not self._retired:
+            self._descriptor = None
 
 
 class _Descriptor:

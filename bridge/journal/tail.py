@@ -17,12 +17,11 @@ from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
 from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
+from bridge.journal.spare import Spare, give_back
 
 _CACHED: Final = 12_000_000
 """Bytes at the end of the newest segment that stay in the kernel's cache, for outputs that lag a little."""
 _CACHE_STEP: Final = 4_194_304
-UNNAMED: Final = "segment.new"
-"""A segment while it is begun."""
 _WRITEV_BUFFERS: Final = 1000
 """The kernel takes 1,024 at a time."""
 
@@ -32,6 +31,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     segment_bytes: int = 64_000_000
     alignment: int = GROUP_ALIGNMENT
+    spare_bytes: int = 4_000_000
 
 
 class Unsynced(Struct, frozen=True):
@@ -51,8 +51,12 @@ class Tail:
     def __init__(self, journal_log: Log, uuid: bytes, limits: Limits, unsynced: Unsynced | None) -> None:
         self.sync_seconds = Histogram()
         self.last_sync_seconds = 0.0
+        self.written = 0
+        """Bytes written since the start."""
         self.synced_at = 0
         """When something was last brought to disk (ms)."""
+        self.spare = Spare(journal_log.folder, limits.spare_bytes)
+        """What the next segment is made of."""
         self._log = journal_log
         self._uuid = uuid
         self._limits = limits
@@ -66,11 +70,6 @@ class Tail:
         """Where the next group begins."""
         return self._offset
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time for another segment."""
-        return self._offset >= self._limits.segment_bytes
-
     def begin(self, state: StateBlob) -> None:
         """Begin the next segment, with the whole state at its head.
 
@@ -79,14 +78,14 @@ class Tail:
         """
         self.close()
         base = self._unsynced.segment.base if self._unsynced else self._log.next
-        unnamed = self._log.folder / UNNAMED
-        left_over = unnamed
+        left_over: Path | None = None
         try:
             number = _next_number(self._log.folder)
             header = Header(self._uuid, number, base, now_ms())
             path = self._log.folder / file_name(number)
             failpoint("segment numbered")
-            self._fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            left_over = self.spare.path
+            self._fd = self.spare.take()
             failpoint("segment created")
             self._offset = self._uncached = 0
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
@@ -98,7 +97,7 @@ class Tail:
             self._sync()
             failpoint("segment synced")
             # Whole or not at all: by its base it makes the segment whose records it takes over a dead one.
-            unnamed.rename(path)
+            self.spare.path.rename(path)
             left_over = path
             failpoint("segment named")
             sync_folder(self._log.folder)
@@ -108,12 +107,14 @@ class Tail:
             self.close()
             with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
                 failpoint("failed segment to be removed")
-                left_over.unlink()
+                if left_over is not None:
+                    left_over.unlink()
             raise FailedWrite(f"no new segment can be begun: {_reason(error)}") from error
         segment.blank = self._unsynced is None
         self._unsynced = None
         self._log.add(segment)
         self._drop_blank()
+        self.spare.make()
 
     def append(self, buffers: list[bytes]) -> None:
         """Write a group, padded, and sync it; raises FailedWrite, and then nothing more can be appended here."""
@@ -134,6 +135,8 @@ class Tail:
         """Append no more to this file."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            if self._offset < self.spare.size:
+                give_back(fd)
             with contextlib.suppress(OSError):  # what counts in it has been synced
                 os.close(fd)
 
@@ -149,6 +152,7 @@ class Tail:
             size = sum(map(len, part))
             written = os.writev(self._fd, part)
             self._offset += written
+            self.written += written
             if written != size:
                 failpoint("short write to be cut off")
                 with contextlib.suppress(OSError):  # all of it is dead; only the room is wanted back

@@ -15,6 +15,7 @@ from bridge.journal.failpoint import failpoint
 from bridge.journal.known import Known
 from bridge.journal.log import Log
 from bridge.journal.places import Places
+from bridge.journal.quota import Room
 from bridge.journal.record import Kind, PushBlob, fixed_part, pack
 from bridge.journal.tail import FailedWrite, Tail
 
@@ -27,6 +28,7 @@ _PATIENCE: Final = 0.25
 _CURSOR_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _RETENTION_SECONDS: Final = 60.0
+_FULL_SECONDS: Final = 1.0  # while there is no room
 _NEVER: Final = float("inf")
 
 
@@ -51,6 +53,8 @@ class Entry(Struct, frozen=True):
     packed: bytes
     """The blob's bytes: packed by who submits it, so that one that can't be packed harms nobody else."""
     pictures: tuple[bytes, ...]
+    size: int
+    """Bytes of it all."""
     waiting: Any
     """Who waits; the writer only hands it back with the outcome."""
 
@@ -66,10 +70,11 @@ class Job(Struct, frozen=True):
 class Writer:
     """Appends groups to the log. All methods but the first few belong to its thread."""
 
-    def __init__(self, journal_log: Log, known: Known, tail: Tail) -> None:
+    def __init__(self, journal_log: Log, known: Known, tail: Tail, room: Room) -> None:
         self.log = journal_log
         self.known = known
         self.tail = tail
+        self.room = room
         self.places = Places()
         self.closed_because: str | None = None
         """Why nothing is taken now; None while all is well."""
@@ -77,6 +82,8 @@ class Writer:
         """Called from the thread once the outcome of a group is certain."""
         self.housekeeping: Callable[[], None] = lambda: None
         """Retention; called from the thread now and then, and before each try to take pushes again."""
+        self.held: Callable[[], str] = lambda: ""
+        """Who holds what is in the log, for a sentence that says that it is full."""
         self._queue: queue.SimpleQueue[Entry | Job | None] = queue.SimpleQueue()
         self._cursors_due = self._reopen_due = _NEVER
         self._retention_due = time.monotonic() + _RETENTION_SECONDS
@@ -92,6 +99,11 @@ class Writer:
     def start(self) -> None:
         """Begin taking entries."""
         self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes entries and jobs."""
+        return self._thread.is_alive()
 
     def submit(self, item: Entry | Job) -> None:
         """Hand over a push, or something to do; it is answered in any case."""
@@ -159,7 +171,7 @@ class Writer:
             while isinstance(item, Entry):
                 group.append(item)
                 buffers += 1 + len(item.pictures)
-                size += len(item.packed) + sum(map(len, item.pictures))
+                size += item.size
                 if buffers >= _GROUP_BUFFERS or size >= _GROUP_BYTES:
                     break
                 item = self._next_of(group)
@@ -183,8 +195,8 @@ class Writer:
         if self._reopen_due <= now < _NEVER:
             self._reopen()
         if self._retention_due <= now < _NEVER:
-            self._retention_due = now + _RETENTION_SECONDS
-            self.housekeeping()
+            self._retention_due = now + (_FULL_SECONDS if self.room.full_because else _RETENTION_SECONDS)
+            self._look_for_room()
             self._note_moves(at_leisure=True)
         if self._cursors_due <= now:
             self._log_cursors()
@@ -234,17 +246,51 @@ class Writer:
             self.known.note(first, (entry.blob for entry in fresh))
         return outcomes
 
+    def look_again(self) -> None:
+        """Do the housekeeping soon again: it does a little at a time, since pushes wait meanwhile."""
+        self._retention_due = min(self._retention_due, time.monotonic() + _FULL_SECONDS)
+
+    def _look_for_room(self) -> None:
+        """Do the housekeeping. Where it is not enough, what is in the newest segment may go once another is begun."""
+        self.housekeeping()
+        is_worth_it = self.tail.offset >= self.room.segment_bytes and self.tail.spare.is_there
+        if not self.room.short or not is_worth_it or self.closed_because is not None:
+            return
+        try:
+            self.begin_segment()
+        except FailedWrite as failure:
+            self.close_intake(str(failure))
+        self.housekeeping()
+
+    def _admit(self, entries: list[Entry]) -> None:
+        """Make sure that there is room for entries; raises JournalUnavailable."""
+        size = sum(entry.size for entry in entries)
+        if not size or self.room.has(size):
+            return
+        if self.room.full_because is None:
+            self._look_for_room()
+            if self.closed_because is not None:
+                raise JournalUnavailable(self.closed_because)
+            if self.room.has(size):
+                return
+            self.room.refuse(size, self.held())
+            self.look_again()
+        raise JournalUnavailable(self.room.full_because)
+
     def _write(self, entries: list[Entry]) -> None:
         """Bring entries and the cursors' progress to disk as one group; raises JournalUnavailable."""
         try:
-            if self.tail.full:
+            if self.tail.offset >= self.room.segment_bytes:
                 self.begin_segment()
+                self._retention_due = 0.0
+            self._admit(entries)
             try:
                 self._write_group(entries)
             except FailedWrite as failure:
                 # What may or may not be in that file is dead by the rule: the next one begins at the same sequence.
                 log.error("writing to the journal failed; going on in a new segment", error=str(failure))
                 self.begin_segment()
+                self._admit(entries)
                 self._write_group(entries)
         except FailedWrite as failure:
             self.close_intake(str(failure))
@@ -253,6 +299,7 @@ class Writer:
     def _write_group(self, entries: list[Entry]) -> None:
         segment = self.log.segments[-1]
         sequence, offset = self.log.next, self.tail.offset
+        began = offset
         moves = self.places.moves()
         changes = moves.blob() if moves else None
         buffers: list[bytes] = []
@@ -273,6 +320,7 @@ class Writer:
             segment.note(*place)
         self.log.next = sequence
         failpoint("group in the log")
+        self.room.take(self.tail.offset - began)
         if changes is not None:
             self.places.logged(moves)
             failpoint("moves logged")
@@ -308,6 +356,7 @@ class Writer:
     def begin_segment(self) -> None:
         """Begin the next segment; raises FailedWrite."""
         self.tail.begin(self.places.state())
+        self.room.measure()
 
     def open_intake(self) -> None:
         """Begin a new segment and take pushes; where the disk does not let it, refuse them and try again later."""

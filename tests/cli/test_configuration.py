@@ -148,7 +148,7 @@ boxbridge.toml is right.
   site        plant-a   Asia/Shanghai
   data        {folder}/data
   server      0.0.0.0:8600
-  journal     settled events 7d, dead letters 30d
+  journal     quota 20%, settled events 7d, history 400d, dead letters 30d
   control     127.0.0.1:8601
   outputs     a (place)    b (place, paused)
   devices     X is gate-3
@@ -249,6 +249,7 @@ def test_config_shows_what_is_in_force_without_secrets() -> None:
         "type": "place",
         "enabled": True,
         "from": "now",
+        "backlog": "30d",
         "timeout": "30s",
         "retry_for": "24h",
         "state": "well",

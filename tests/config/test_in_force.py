@@ -43,7 +43,10 @@ listen = "0.0.0.0:8600"
 max_body = "16MB"
 
 [journal]
+quota = "20%"
+when_full = "refuse"
 keep = "7d"
+history = "400d"
 keep_dead = "30d"
 
 [control]
@@ -53,6 +56,7 @@ listen = "127.0.0.1:8601"
 type = "hook"
 enabled = true
 from = "now"
+backlog = "30d"
 timeout = "30s"
 retry_for = "24h"
 key = "<secret>"

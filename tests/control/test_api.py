@@ -16,6 +16,8 @@ from msgspec import Struct
 from structlog.testing import capture_logs
 
 from bridge import Delivery, Output, Unavailable
+from bridge.journal.rewrite import rewrite
+from bridge.journal.segment import Form
 from bridge.testing import draw_scene, sample_push
 from tests.daemon import Running, bridge_with
 from tests.end_to_end.installation import COMMAND
@@ -117,8 +119,12 @@ async def test_the_status_says_how_everything_stands(tmp_path: Path, far: Far) -
     assert list(status["devices"]) == ["DMB3160PWC21J00001"]
     ((refusal),) = status["refused"]
     assert (refusal["peer"], refusal["count"]) == ("127.0.0.1", 1)
+    room = status["journal"].pop("room")
+    assert 0 < room["taken"] < room["limit"]
+    assert 0 < room["held"] < 1
+    assert room["hours_left"] > 1
     assert status["journal"] | {"bytes": 0} == {
-        "bytes": 0, "segments": 1, "next": 2, "closed_because": None, "parked": {},
+        "bytes": 0, "segments": 1, "next": 2, "closed_because": None, "parked": {}, "held_by": None, "skipped": {},
     }  # fmt: skip
     assert status["journal"]["bytes"] > 4096
     (sink,) = status["outputs"]
@@ -224,6 +230,27 @@ async def test_a_beginning_that_several_events_share_is_not_enough(tmp_path: Pat
         assert (await get(running, f"/api/v1/events/{second}"))["id"] == second
 
 
+async def test_a_picture_that_was_shed_is_said_and_so_is_an_event_that_was_let_go(tmp_path: Path, scene: bytes) -> None:
+    async with bridge_with(tmp_path) as running:
+        event, journal = await push(running, picture=scene), running.daemon.journal
+        await journal._in_writer(journal._writer.begin_segment)  # the newest is never touched
+
+        async def left(form: Form, *, events: bool) -> None:
+            def write() -> None:
+                assert rewrite(journal.log, journal.log.segments[:1], lambda _: events, lambda _: False, form, 0)
+
+            await journal._in_writer(write)
+            journal.log.forget_read()
+
+        await left(Form.SHED, events=True)
+        said = await get(running, f"/api/v1/events/{event}/picture/0", 404)
+        assert "no longer kept" in said["error"]
+        assert (await get(running, f"/api/v1/events/{event}"))["id"] == event
+        await left(Form.PINNED, events=False)
+        said = await get(running, f"/api/v1/events/{event}", 404)
+        assert said["error"] == f"event {event} is no longer kept"
+
+
 async def test_a_picture_that_was_damaged_on_disk_is_said(
     tmp_path: Path, scene: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +271,7 @@ async def test_a_document_that_can_not_be_understood_is_said(tmp_path: Path, mon
     monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
     async with bridge_with(tmp_path) as running:
         with monkeypatch.context() as other_version:
-            other_version.setattr("bridge.journal.journal.encode_document", lambda _: b'{"id":1}')
+            other_version.setattr("bridge.journal.blob.encode_document", lambda _: b'{"id":1}')
             async with running.box() as box:
                 assert (await box.push(sample_push(small=True, msg_id="m-1"))).success
         await push(running)  # so that the first is in memory no longer

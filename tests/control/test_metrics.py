@@ -70,6 +70,12 @@ async def test_what_was_taken_and_delivered_is_counted(tmp_path: Path) -> None:
     assert value(samples, "answer_seconds_count") == 3
     assert 0 < (value(samples, "answer_seconds_sum") or 0) < 5
     assert (value(samples, "journal_bytes") or 0) > 4096
+    assert (value(samples, "journal_limit_bytes") or 0) > 10**6
+    assert 0 < (value(samples, "journal_held_ratio") or 0) < 1
+    assert (value(samples, "journal_room_seconds") or 0) > 3600
+    assert (value(samples, "journal_written_bytes_total", file="log") or 0) > 12_000
+    assert value(samples, "journal_written_bytes_total", file="index") is not None
+    assert value(samples, "skipped_events_total", output="sink") == 0
     assert (value(samples, "journal_sync_seconds_count") or 0) >= 2
     assert before - 1 < (value(samples, "device_last_seen_timestamp_seconds", device=device) or 0) < time.time()
     assert value(samples, "build_info", version=__version__) == 1

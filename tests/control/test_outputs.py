@@ -86,3 +86,13 @@ async def test_a_replay_ends_with_the_place_that_a_rename_replaces(tmp_path: Pat
         await post(running, "/api/v1/outputs/sink/rename", {"to": "other"})
         assert (await running.socket.get("/api/v1/replays")).json() == []
         await until(lambda: not journal.places.replays)
+
+
+async def test_a_full_journal_lets_go_of_an_output(tmp_path: Path) -> None:
+    """It is what makes room, and what a full journal tells people to do."""
+    async with bridge_with(tmp_path, SINK + OTHER, sink(Far())) as running:
+        await push(running)
+        await configure_only(running, tmp_path, SINK)
+        running.daemon.journal.room.refuse(1, "")
+        await post(running, "/api/v1/outputs/other/forget")
+        assert "other" not in running.daemon.journal.cursors

@@ -20,10 +20,14 @@ from bridge import Delivery, Output, Rejected, Retry, Stopped, Unavailable
 from bridge.dispatch import lane as lane_module
 from bridge.dispatch import policy
 from bridge.dispatch.lane import WINDOW_BYTES
+from bridge.dispatch.order import Order
 from bridge.event import utc_now
+from bridge.journal.journal import Keep
+from bridge.journal.thinning import Thinning
 from bridge.options import Duration
 from bridge.output import OutputContext
 from bridge.testing import sample_push
+from tests.journal.journals import running, store
 from tests.rooms import Far, Rooms, async_output, opened, plain_output, until
 
 pytestmark = pytest.mark.anyio
@@ -820,6 +824,56 @@ async def test_a_damaged_record_is_a_dead_letter_and_its_neighbours_are_delivere
         (letter,) = rooms.lane().cursor.dead_letters()
         assert letter.reason == "its record in the journal is damaged or missing"
     assert far.ids() == [ids[0], ids[2]]
+
+
+async def test_what_was_let_go_is_passed_by_and_no_dead_letter(tmp_path: Path, far: Far) -> None:
+    def answer(delivery: Delivery) -> None:
+        if delivery.event.id == rooms.heard.ids()[1]:
+            raise Rejected("never")
+
+    far.answer = answer
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        ids = await rooms.push_some(3)
+        await until(rooms.is_settled)
+    new = Far()
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        cursors = list(rooms.journal.cursors.values())
+        assert Thinning(rooms.journal.log, cursors, Keep(settled=0, dead=1e9)).thin(2**60, 0) == 1
+    async with opened(tmp_path, async_output("sink", far), async_output("new", new), from_="oldest") as rooms:
+        ids += await rooms.push_some(1)
+        await until(lambda: len(new.taken) == 2 and rooms.is_settled("new"))
+        assert rooms.report("new").dead == 0
+    assert new.ids() == [ids[1], ids[3]]
+
+
+async def test_what_an_output_may_not_hold_back_is_not_delivered_when_it_comes_back(
+    tmp_path: Path, far: Far, impatient: None
+) -> None:
+    def answer(_: Delivery) -> None:
+        raise Unavailable("away")
+
+    far.answer = answer
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        ids = await rooms.push_some(4)
+        await until(lambda: len(far.given) > 3)
+        assert rooms.lane().cursor.skip_to(4, "more than its backlog") == 3
+        far.answer = lambda _: None
+        await until(rooms.is_settled)
+        assert rooms.report().dead == 0
+    assert far.ids()[-1] == ids[3]
+    assert set(far.ids()) <= {ids[0], ids[3]}, "what was under way when it was given up may be delivered"
+
+
+async def test_what_is_given_up_takes_nothing_else_with_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(4):
+            await store(journal, f"m{n}")
+        order = Order(journal.cursors["out"], journal)
+        for sequence in [order.next(0) for _ in range(4)]:
+            assert sequence is not None
+            order.again(sequence)
+        journal.cursors["out"].skip_to(3, "more than its backlog")
+        assert [order.next(0) for _ in range(3)] == [3, 4, None]
 
 
 # --- Stop and restart

@@ -178,7 +178,7 @@ class JournalMachine(RuleBasedStateMachine):
         journal = self.journal
 
         def pass_() -> None:
-            retain(journal.log, list(journal.cursors.values()), journal.parked, KEEP, now=now_ms(), written=now_ms())
+            retain(journal.log, list(journal.cursors.values()), KEEP, now=now_ms(), written=now_ms())
             journal._writer.known.forget(journal.log.first)
 
         self.run(journal._in_writer(pass_))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.tail import UNNAMED
+from bridge.journal.spare import SPARE
 from tests.faults import points
 from tests.faults.disk import FAIL, SHORT, Fault
 from tests.faults.forks import Forks
@@ -31,7 +31,7 @@ def following(name: str) -> str:
     return f"{int(name[:8]) + 1:08}.seg"
 
 
-SEGMENT_FAILS = Fault(FAIL, 1, error=errno.EIO, call="write", path=UNNAMED)
+SEGMENT_FAILS = Fault(FAIL, 1, error=errno.EIO, call="write", path=SPARE)
 FAULTS: dict[str, Callable[[Path], Fault]] = {
     "short write to be cut off": lambda folder: Fault(SHORT, 1, call="write", path=following(newest(folder))),
     "unsynced record to be copied": lambda folder: Fault(

@@ -20,7 +20,7 @@ from bridge.normalizer import Cutout, Key, Parsed, Push
 from bridge.testing.sample import sample_event
 
 FOR_EVER = Keep(settled=1e9, dead=1e9)
-TINY = Limits(segment_bytes=24_576, alignment=4096)
+TINY = Limits(segment_bytes=24_576, alignment=4096, spare_bytes=65_536)
 ONE_OUTPUT: Mapping[str, From] = {"out": "oldest"}
 
 
@@ -114,7 +114,7 @@ async def contents_of(folder: Path) -> set[str]:
 
 def crash_image(journal: Journal, to: Path) -> Path:
     """What a crash at this moment would leave: a copy of the files of a journal that goes on."""
-    return shutil.copytree(journal.folder, to)
+    return shutil.copytree(journal.folder, to, ignore=shutil.ignore_patterns("spare"))  # it comes and goes
 
 
 def segment_files(folder: Path) -> list[Path]:

@@ -111,7 +111,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
 
     @rule(ahead=st.integers(-5, 9))
     def skip(self, ahead: int) -> None:
-        self.cursor.skip_to(self.next + ahead)
+        self.cursor.skip_to(self.next + ahead, "too much")
         self.open = {sequence for sequence in self.open if sequence >= self.next + ahead}
         self.next = max(self.next, self.next + ahead)
 
@@ -222,7 +222,7 @@ def test_a_change_that_is_logged_twice_changes_nothing() -> None:
     cursor.take(9)
     cursor.settle(3, "delivered")
     cursor.bury(4, 2, "why")
-    cursor.skip_to(20)
+    cursor.skip_to(20, "too much")
     blob = log_all(cursor)
     assert replayed(head, blob) == replayed(head, blob, blob) == replayed(cursor.entry(), blob) == cursor.entry()
 
@@ -231,7 +231,7 @@ def test_a_skip_over_a_million_opens_none_of_them() -> None:
     cursor = a_cursor()
     head = cursor.entry()
     cursor.take(3)
-    assert cursor.skip_to(1_000_000) == 999_999
+    assert cursor.skip_to(1_000_000, "too much") == 999_999
     assert replayed(head, log_all(cursor)).open == ()
 
 

@@ -44,6 +44,7 @@ def read_folder(folder: Path) -> Reading:
     changes: list[list[Any]] = []
     for place, (header, path) in enumerate(files):
         end = files[place + 1][0]["base"] if place + 1 < len(files) else 2**64
+        end = min(end, header["limit"] or end)
         for kind, sequence, blob, pictures in read_records(path.read_bytes(), header):
             if kind == 1 and header["base"] <= sequence < end:
                 pushes[sequence] = [*blob, pictures]
@@ -56,9 +57,10 @@ def read_folder(folder: Path) -> Reading:
 
 def read_header(data: bytes) -> dict[str, Any] | None:
     for start in (0, 4096):
-        copy = data[start : start + 56]
-        if copy[:8] == b"BOXBRDG\n" and crc32(copy[:52]) == number(copy, 52, 4) and number(copy, 8, 4) == 1:
-            return {"uuid": copy[12:28], "number": number(copy, 28, 8), "base": number(copy, 36, 8)}
+        copy = data[start : start + 72]
+        if copy[:8] == b"BOXBRDG\n" and crc32(copy[:68]) == number(copy, 68, 4) and number(copy, 8, 4) == 1:
+            fields = {"number": 28, "base": 36, "limit": 52}
+            return {"uuid": copy[12:28]} | {name: number(copy, offset, 8) for name, offset in fields.items()}
     return None
 
 
@@ -145,7 +147,7 @@ async def test_it_knows_where_outputs_stand(tmp_path: Path) -> None:
         cursor.bury(3, 2, "refused")
         await store(journal, "group")
         cursor.settle(4, "none")
-        cursor.skip_to(9)
+        cursor.skip_to(9, "too much")
         cursor.take(10)
         expected = {entry.sequence for entry in [*cursor.open_entries(), *cursor.dead_letters()]}
     reading = read_folder(tmp_path)
@@ -176,6 +178,7 @@ async def test_it_takes_neither_the_dead_nor_the_damaged(tmp_path: Path, monkeyp
         record.StateBlob,
         record.OutputEntry,
         record.OpenEntry,
+        record.SkippedEntry,
         record.ReplayEntry,
         record.ChangesBlob,
         record.Change,
@@ -194,5 +197,7 @@ def test_the_page_has_the_codes_sizes() -> None:
     assert f"format version: {segment.FORMAT_VERSION}" in PAGE
     assert f"| {segment.FIRST_RECORD} | records" in PAGE
     assert f"multiple of {segment.GROUP_ALIGNMENT:,} bytes" in PAGE
+    assert [form.value for form in segment.Form] == [0, 1, 2, 3]
+    assert all(re.search(rf"^\| {form.value} \| (all|of the pushes)", PAGE, re.MULTILINE) for form in segment.Form)
     assert "1 PUSH, 2 STATE, 3 CHANGES" in PAGE
     assert [kind.value for kind in (record.Kind.PUSH, record.Kind.STATE, record.Kind.CHANGES)] == [1, 2, 3]

@@ -317,6 +317,14 @@ async def test_a_newer_format_is_left_untouched(tmp_path: Path, monkeypatch: pyt
     assert await contents_of(tmp_path) == {"a"}  # and the lock was given back
 
 
+async def test_a_removed_output_that_gets_a_configured_name_is_removed_no_more(tmp_path: Path) -> None:
+    async with running(tmp_path, {"a": "oldest", "b": "oldest"}) as journal:
+        journal.configure(["a", "c"])
+        assert journal.cursors["b"].removed
+        await journal.rename_output("b", "c")
+        assert not journal.cursors["c"].removed
+
+
 async def test_an_output_that_is_renamed_to_what_is_not_configured_stays_parked(tmp_path: Path) -> None:
     async with running(tmp_path, {"a": "oldest", "b": "oldest"}) as journal:
         journal.configure(["a"])

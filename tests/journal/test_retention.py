@@ -45,7 +45,7 @@ def run(journal: Journal, keep: Keep, *, in_days: float = 0.0, silent: bool = Fa
     """Retention as it would run some time from now."""
     now = now_ms() + int(in_days * DAY)
     written = now - (DAY if silent else 0)
-    return retain(journal.log, list(journal.cursors.values()), journal.parked, keep, now=now, written=written)
+    return retain(journal.log, list(journal.cursors.values()), keep, now=now, written=written)
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +172,7 @@ async def test_a_clock_that_jumped_deletes_nothing(tmp_path: Path) -> None:
 async def test_a_disk_that_was_full_from_the_start_gets_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a start on a full disk, nothing says that the clock is right; what every output has goes all the same."""
     monkeypatch.setattr("bridge.journal.writer._REOPEN_SECONDS", (0.02,))
-    async with running(tmp_path, {}, limits=TINY, keep=NOTHING) as journal:
+    async with running(tmp_path, {}, limits=TINY) as journal:
         await filled(journal)
     full = Fault(monkeypatch, "writev", errno.ENOSPC, times=10**6)
     async with running(tmp_path, {}, limits=TINY, keep=NOTHING) as journal:
@@ -212,9 +212,10 @@ async def test_a_folder_that_can_not_be_synced_is_named(tmp_path: Path, monkeypa
 
 
 async def test_the_daemon_runs_it_by_itself(tmp_path: Path) -> None:
-    async with running(tmp_path, {}, limits=TINY, keep=NOTHING) as journal:
+    async with running(tmp_path, {}, limits=TINY) as journal:
         await filled(journal)
         await journal.find("m0")
+        journal.keep = NOTHING
         journal._writer._retention_due = 0.0
         await store(journal, "after")
         await until(lambda: len(journal.log.segments) == 1)

@@ -32,7 +32,7 @@ async def settle_variously(journal: Journal) -> None:
     assert cursor.reopen(6, replay=False)
     cursor.settle(6, "delivered", 1)
     cursor.settle(7, "delivered", 1)
-    cursor.skip_to(9)
+    cursor.skip_to(9, "too much")
     await store(journal, "last")
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from bridge import DROP, Answer, Event, Key, Normalizer, Outcome, Parsed, Push, hookimpl
 from bridge.config.settings import DeviceSettings
 from bridge.journal.journal import Record
+from bridge.options import Size
 from bridge.receiver import intake
 from bridge.receiver.intake import Intake
 from bridge.testing import sample_push
@@ -181,6 +183,24 @@ async def test_while_the_journal_takes_nothing_pushes_are_refused_and_taken_agai
     assert (answer.status, said["code"], said["msg_id"]) == (503, 503, "m-1")
     assert "could not be stored" in said["message"]
     assert "No space left on device" in said["message"]
+
+
+async def test_a_full_journal_refuses_in_the_vendor_s_form_and_takes_again_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.writer._FULL_SECONDS", 0.02)
+    body = sample_push(small=True, msg_id="m-1")
+    async with opened(tmp_path) as rooms:
+        enough = rooms.journal.keep
+        rooms.journal.keep = replace(enough, quota=Size("1kB"))
+        await rooms.journal._in_writer(rooms.journal._measure)
+        answer = await rooms.push(body)
+        rooms.journal.keep = enough
+        await until(lambda: rooms.journal.closed_because is None)
+        assert envelope(await rooms.push(body))["code"] == 0
+    said = envelope(answer)
+    assert (answer.status, said["code"], said["msg_id"]) == (503, 503, "m-1")
+    assert "the journal is full" in said["message"]
 
 
 async def test_events_carry_site_and_alias_and_are_counted_by_them(tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ PATTERNS: Final[Mapping[str, str]] = {
         "{name} 是另一个已不在配置中的输出的名称：请先移除（forget）该输出"
     ),
     'there is no output "{name}": there are {names}': '没有输出 "{name}"：现有 {names}',
+    "more than its backlog of {backlog} waited": "等待的事件超过其 backlog（{backlog}）",
     # --- Events and dead letters
     "no event {event}: give its id, at least {n} characters of its beginning, its msg_id, or the file name or "
     "SHA-256 of its picture": (

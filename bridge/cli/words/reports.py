@@ -47,7 +47,24 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "odd field": ("{device}   {field}, {count} times", "{device}   {field}，{count} 次"),
     "status off": ("{name}   off (enabled = false): its events wait", "{name}   已关闭（enabled = false）：事件等待中"),
     "status held": ("{name}   PAUSED by a person: its events wait", "{name}   已人工暂停：事件等待中"),
-    "journal": ("{size} MB in {segments} segments", "{size} MB，{segments} 段"),
+    "journal full": ("{share:.0f} % full", "已占用 {share:.0f} %"),
+    "held by": ("{full}, held by {holder}", "{full}，占用者：{holder}"),
+    "holder": ("{name}, {events:,} events", "{name}，{events:,} 个事件"),
+    "removed holder": (
+        "{name} (removed {removed}), {events:,} events: boxbridge outputs forget {name}",
+        "{name}（{removed} 移出配置），{events:,} 个事件：boxbridge outputs forget {name}",
+    ),
+    "taken": ("{taken} of {limit} in {segments}", "{taken}，上限 {limit}，{segments}"),
+    "1 segment": ("1 segment", "1 段"),
+    "segments": ("{count} segments", "{count} 段"),
+    "room for": (
+        "{taken}, {hours:,.0f} h of room at the last day's rate",
+        "{taken}，按最近一天的写入速度还可用 {hours:,.0f} 小时",
+    ),
+    "missed": (
+        "{name} missed {count:,} events, the last on {when}: {reason}",
+        "{name} 错过 {count:,} 个事件，最近一次在 {when}：{reason}",
+    ),
     "journal closed": ("TAKES NOTHING: {reason}", "停止写入：{reason}"),
     "journal keeps": (
         "keeps {count} events for {name}, which is no longer configured",
@@ -73,8 +90,8 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "reloaded": ("{config} is in force", "{config} 已生效"),
     "after restart": ("but a new {key} is taken over by a restart only", "但 {key} 的新值重启后才生效"),
     "dropped output": (
-        "but it has no output {name} any more: it is stopped, and what waits for it is kept for keep_dead",
-        "但配置中已没有输出 {name}：该输出已停止，等待中的事件按 keep_dead 保留",
+        "but it has no output {name} any more: it is stopped, its backlog is kept",
+        "但配置中已没有输出 {name}：该输出已停止，等待中的事件按其 backlog 保留",
     ),
     # --- events
     "more events": ("There are more: see --limit.", "还有更多事件：见 --limit。"),
@@ -103,7 +120,10 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "replay nothing": ("there are no such events", "没有符合条件的事件"),
     # --- check
     "right": ("{file} is right.", "{file} 正确。"),
-    "how long kept": ("settled events {keep}, dead letters {keep_dead}", "已处理事件 {keep}，死信 {keep_dead}"),
+    "how long kept": (
+        "quota {quota}, settled events {keep}, history {history}, dead letters {keep_dead}",
+        "配额 {quota}，已处理事件 {keep}，历史 {history}，死信 {keep_dead}",
+    ),
     "socket only": ("unix socket only", "仅 unix socket"),
     "only kept": ("none: events are only kept", "无：事件只保存"),
     "output of type": ("{name} ({type})", "{name} ({type})"),
