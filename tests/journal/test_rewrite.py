@@ -143,14 +143,20 @@ def newest_of(image: Path) -> list[str]:
     return [push[2] for push in read_folder(image).pushes.values()]
 
 
+async def taken(journal: Journal, *, rounds: int) -> Cursor:
+    """So many times all pushes, each with its picture; returns the output's cursor, which has taken them all."""
+    for _ in range(rounds):
+        last = journal.next
+        for n in range(1, PUSHES + 1):
+            await store(journal, f"{last}-{n}", pictures=(picture(n),))
+    cursor = journal.cursors["out"]
+    cursor.take(journal.next)
+    return cursor
+
+
 async def test_many_small_neighbours_become_one(tmp_path: Path) -> None:
     async with running(tmp_path / "journal", limits=TINY) as journal:
-        for _ in range(3):
-            last = journal.next
-            for n in range(1, PUSHES + 1):
-                await store(journal, f"{last}-{n}", pictures=(picture(n),))
-        cursor = journal.cursors["out"]
-        cursor.take(journal.next)
+        cursor = await taken(journal, rounds=3)
         for sequence in range(1, journal.next):
             if sequence != 7:
                 cursor.settle(sequence, "delivered", 1)
@@ -253,12 +259,7 @@ async def test_a_disk_that_does_not_let_it_loses_nothing(
 async def test_kill_9_in_the_middle_of_it(history: float, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     async with running(tmp_path / "made", limits=TINY) as journal:
-        for _ in range(2):
-            last = journal.next
-            for n in range(1, PUSHES + 1):
-                await store(journal, f"{last}-{n}", pictures=(picture(n),))
-        cursor = journal.cursors["out"]
-        cursor.take(journal.next)
+        cursor = await taken(journal, rounds=2)
         for sequence in range(1, journal.next):
             if sequence % 5:
                 cursor.settle(sequence, "delivered", 1)
