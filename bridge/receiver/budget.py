@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -33,9 +32,9 @@ class BodyBudget:
         self._growing: dict[Claim, None] = {}
         """Oldest first."""
 
-    def claim(self) -> Claim:
-        """Begin a body, in the task that reads it."""
-        claim = Claim(self)
+    def claim(self, on_evicted: Callable[[], None]) -> Claim:
+        """Begin a body; `on_evicted` is called where it is made to go."""
+        claim = Claim(self, on_evicted)
         self._growing[claim] = None
         return claim
 
@@ -67,15 +66,14 @@ class BodyBudget:
 class Claim:
     """What one body holds of the budget."""
 
-    __slots__ = ("_budget", "_evicted", "_task", "grown", "size")
+    __slots__ = ("_budget", "_on_evicted", "grown", "size")
 
-    def __init__(self, budget: BodyBudget) -> None:
+    def __init__(self, budget: BodyBudget, on_evicted: Callable[[], None]) -> None:
         self.size = 0
         self.grown = time.monotonic()
         """When it began, or last completed a block."""
         self._budget = budget
-        self._task = asyncio.current_task()
-        self._evicted = False
+        self._on_evicted = on_evicted
 
     def grow(self, size: int) -> None:
         """So many bytes have come in all; raises Busy."""
@@ -96,13 +94,6 @@ class Claim:
         self.size = 0
 
     def evict(self) -> None:
-        """Make the body go: the task that waits for more of it is cancelled."""
+        """Make the body go."""
         self.give_back()
-        self._evicted = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def raise_if_evicted(self) -> None:
-        """Where the task was cancelled for the budget's sake and nobody else's, take that back and raise Busy."""
-        if self._evicted and self._task is not None and self._task.uncancel() == 0:
-            raise Busy from None
+        self._on_evicted()

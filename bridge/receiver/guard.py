@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bridge.receiver.body import Body
 from bridge.receiver.transport import OneWrite
 
 log = structlog.get_logger("boxbridge.receiver")
@@ -33,13 +34,17 @@ _UNFINISHED: Final = re.compile(rb"\r(?:\n(?:\r|[^\r\n]{0,60}))?\Z")
 """A line, or the end of the headers, of which more may follow."""
 
 
-class TooLarge(Exception):
-    """A body is larger than allowed; the text says by which limit."""
+class _TooLong(Exception):
+    """Headers are longer than allowed: so that the parser stops where it is."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with what it lacks: it counts header bytes and lets no request take for ever."""
+    """uvicorn's protocol with what it lacks: it counts header bytes and lets no request take for ever.
 
+    The application finds the body in the scope's state, as "body".
+    """
+
+    _body: Body
     _unparsed = 0
     _header_bytes = 0
     _body_bytes = 0
@@ -84,7 +89,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes += len(name) + len(value) + len(": \r\n")
         if self._header_bytes + len(self.url) > HEADER_BYTES:
             self._abort("headers longer than allowed")
-            raise TooLarge("headers longer than allowed")  # so that the parser stops here
+            raise _TooLong
 
     def on_headers_complete(self) -> None:
         """The headers are whole: the body is due."""
@@ -93,13 +98,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_began = self.loop.time()
         self._in_body = True
         super().on_headers_complete()
+        self._body = self.scope["state"]["body"] = Body(self.cycle)
         self._expect(BODY_SECONDS, self._check_rate)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body arrived."""
         self._unparsed = 0
         self._body_bytes += len(body)
-        super().on_body(body)
+        if not self.cycle.response_complete:
+            self._body.feed(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Iterable
 from typing import Final
 
 import structlog
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from bridge.event import utc_now
 from bridge.normalizer import Answer, Push
-from bridge.receiver.budget import BodyBudget, Busy, Claim
-from bridge.receiver.guard import TooLarge
+from bridge.receiver.body import Body, TooLarge
+from bridge.receiver.budget import BodyBudget, Busy
 from bridge.receiver.intake import Intake
 
 log = structlog.get_logger("boxbridge.receiver")
 
 BODIES_BYTES: Final = 64_000_000
 """Bytes of bodies that are received at once, over all connections."""
-DISCARDED_BYTES: Final = 64_000_000
-"""How much of a refused body is read all the same."""
 RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def application(intake: Intake) -> Starlette:
+def application(intake: Intake) -> Router:
     """The application: any path, any method."""
-    return Starlette(routes=[Route("/{path:path}", Door(intake), methods=_METHODS)])
+    return Router([Route("/{path:path}", Door(intake), methods=_METHODS)])
 
 
 class Door:
@@ -44,19 +39,18 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        body: Body = scope["state"].pop("body")  # left there, scope and body would hold each other in memory
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await _send(send, self._intake.probe(_push(scope, b"")))
+            await _send(send, self._intake.probe(_push(scope)))
         else:
-            await self._take(scope, _Stream(scope, receive), send)
+            await self._take(scope, body, send)
 
-    async def _take(self, scope: Scope, stream: _Stream, send: Send) -> None:
-        claim = self._budget.claim()
+    async def _take(self, scope: Scope, body: Body, send: Send) -> None:
         try:
-            body = await _read(stream, self._intake.settings.server.max_body, claim)
-            await _send(send, await self._intake.take(_push(scope, body)))
+            whole = await body.read(self._budget, self._intake.settings.server.max_body, _declared(scope))
+            await _send(send, await self._intake.take(_push(scope, whole)))
         except (TooLarge, Busy) as error:
-            claim.give_back()
-            await _discard(stream)
+            await body.discard()
             status = 413 if isinstance(error, TooLarge) else 503
             await self._refuse(scope, send, status, str(error))
         except ClientDisconnect:  # nobody reads the answer, but it is counted
@@ -65,62 +59,18 @@ class Door:
             log.exception("push failed", path=scope["path"])
             await self._refuse(scope, send, 500, "internal error, see the log")
         finally:
-            claim.give_back()
+            body.give_back()
 
     async def _refuse(self, scope: Scope, send: Send, status: int, reason: str) -> None:
-        await _send(send, self._intake.refuse(_push(scope, b""), status, reason), (b"connection", b"close"))
+        await _send(send, self._intake.refuse(_push(scope), status, reason), (b"connection", b"close"))
 
 
-class _Stream:
-    """A body as it comes; one that waits for its next piece may be cancelled, and goes on afterwards."""
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        headers = dict(scope["headers"])
-        self.declared: bytes = headers.get(b"content-length", b"")
-        self.more = b"expect" not in headers
-        """Whether more is coming, or may come without being asked for."""
-        self._receive = receive
-
-    async def next(self) -> bytes:
-        """The next piece; raises ClientDisconnect."""
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        self.more = message["more_body"]
-        return message["body"]  # type: ignore[no-any-return]
+def _declared(scope: Scope) -> bytes:
+    """The body's length, as the sender says beforehand."""
+    return next((value for name, value in scope["headers"] if name == b"content-length"), b"")
 
 
-async def _read(stream: _Stream, limit: int, claim: Claim) -> bytes:
-    """The whole body; raises TooLarge, Busy or ClientDisconnect."""
-    if stream.declared.isdigit() and int(stream.declared) > limit:
-        raise TooLarge(f"too large: the body has {int(stream.declared)} bytes; max_body is {limit}")
-    stream.more = True
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        while stream.more:
-            chunk = await stream.next()
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"too large: the body has more than {limit} bytes (max_body)")
-            claim.grow(size)
-            chunks.append(chunk)
-    except asyncio.CancelledError:
-        claim.raise_if_evicted()
-        raise
-    claim.end_growth()
-    return b"".join(chunks)
-
-
-async def _discard(stream: _Stream) -> None:
-    """Read on for a while: a sender that is cut off while it still sends never sees the answer."""
-    size = 0
-    with contextlib.suppress(ClientDisconnect):
-        while stream.more and size <= DISCARDED_BYTES:
-            size += len(await stream.next())
-
-
-def _push(scope: Scope, body: bytes) -> Push:
+def _push(scope: Scope, body: bytes = b"") -> Push:
     return Push(
         method=scope["method"],
         path=scope["path"],

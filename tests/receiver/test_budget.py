@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from bridge import Answer, Push
 from bridge.receiver import budget, http
-from bridge.receiver.budget import BLOCK_BYTES, BodyBudget, Busy, Claim
+from bridge.receiver.budget import BLOCK_BYTES, BodyBudget, Busy
 from bridge.testing import sample_push
 from tests.receiver.doors import Door, door_to, parsed, request
 from tests.rooms import until
@@ -119,67 +119,46 @@ async def until_received(door: Door) -> None:
 # --- Who goes
 
 
-class Body:
-    """A body that is being received, in a task of its own."""
+class Growing:
+    """A body that is being received."""
 
     def __init__(self, room: BodyBudget) -> None:
-        self._room = room
-        self._begun = asyncio.Event()
-        self.claim: Claim
-        self.task = asyncio.create_task(self._receive())
+        self.gone = False
+        self.claim = room.claim(self._go)
 
-    async def _receive(self) -> None:
-        self.claim = self._room.claim()
-        self._begun.set()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.claim.raise_if_evicted()
-            raise
-        finally:
-            self.claim.give_back()
+    def _go(self) -> None:
+        self.gone = True
 
-    async def has(self, size: int) -> Body:
+    def has(self, size: int) -> Growing:
         """So many bytes came."""
-        await self._begun.wait()
         self.claim.grow(size)
         return self
 
-    async def is_gone(self) -> bool:
-        """Whether it was made to go."""
-        done, _ = await asyncio.wait([self.task], timeout=0.05)
-        return bool(done) and isinstance(self.task.exception(), Busy)
-
-    async def end(self) -> None:
-        """The sender hangs up."""
-        self.task.cancel()
-        await asyncio.wait([self.task])
-
 
 @pytest.fixture
-async def bodies() -> AsyncIterator[Callable[[], Body]]:
+def bodies() -> Iterator[Callable[[], Growing]]:
     """Bodies that share a room of a million bytes."""
-    room, made = BodyBudget(lambda: 1_000_000), list[Body]()
+    room, made = BodyBudget(lambda: 1_000_000), list[Growing]()
 
-    def body() -> Body:
-        made.append(Body(room))
+    def body() -> Growing:
+        made.append(Growing(room))
         return made[-1]
 
     yield body
     for each in made:
-        await each.end()
+        each.claim.give_back()
     assert room.used == 0
 
 
 async def test_the_largest_body_that_stalls_goes_first(
-    bodies: Callable[[], Body], monkeypatch: pytest.MonkeyPatch
+    bodies: Callable[[], Growing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "STALL_SECONDS", 0.2)
-    small, large, other = await bodies().has(100_000), await bodies().has(400_000), await bodies().has(300_000)
+    small, large, other = bodies().has(100_000), bodies().has(400_000), bodies().has(300_000)
     await asyncio.sleep(0.3)
-    moving = await bodies().has(190_000)
-    newest = await bodies().has(20_000)
-    assert [await body.is_gone() for body in (small, large, other, moving, newest)] == [
+    moving = bodies().has(190_000)
+    newest = bodies().has(20_000)
+    assert [body.gone for body in (small, large, other, moving, newest)] == [
         False,
         True,
         False,
@@ -188,33 +167,33 @@ async def test_the_largest_body_that_stalls_goes_first(
     ]
 
 
-async def test_a_body_that_drips_stalls(bodies: Callable[[], Body], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_drips_stalls(bodies: Callable[[], Growing], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "STALL_SECONDS", 0.2)
-    dripping, moving = await bodies().has(BLOCK_BYTES * 7), await bodies().has(BLOCK_BYTES * 8)
+    dripping, moving = bodies().has(BLOCK_BYTES * 7), bodies().has(BLOCK_BYTES * 8)
     for step in range(1, 6):
         await asyncio.sleep(0.06)
-        await dripping.has(BLOCK_BYTES * 7 + step)
-        await moving.has(BLOCK_BYTES * (8 + step // 5))
-    await bodies().has(100_000)
-    assert [await dripping.is_gone(), await moving.is_gone()] == [True, False]
+        dripping.has(BLOCK_BYTES * 7 + step)
+        moving.has(BLOCK_BYTES * (8 + step // 5))
+    bodies().has(100_000)
+    assert [dripping.gone, moving.gone] == [True, False]
 
 
-async def test_of_bodies_that_all_grow_the_oldest_get_through(bodies: Callable[[], Body]) -> None:
-    alike = [await bodies().has(200_000) for _ in range(5)]
+async def test_of_bodies_that_all_grow_the_oldest_get_through(bodies: Callable[[], Growing]) -> None:
+    alike = [bodies().has(200_000) for _ in range(5)]
     refused = bodies()
     with pytest.raises(Busy):
-        await refused.has(200_000)
-    await refused.end()
+        refused.has(200_000)
+    refused.claim.give_back()
     with pytest.raises(Busy):
-        await alike[-1].has(300_000)
-    await alike[-1].end()
-    await alike[0].has(300_000)
-    assert [await body.is_gone() for body in alike[:4]] == [False] * 4
+        alike[-1].has(300_000)
+    alike[-1].claim.give_back()
+    alike[0].has(300_000)
+    assert [body.gone for body in alike[:4]] == [False] * 4
 
 
-async def test_a_body_that_is_whole_stays(bodies: Callable[[], Body]) -> None:
-    whole, growing = await bodies().has(800_000), await bodies().has(150_000)
+async def test_a_body_that_is_whole_stays(bodies: Callable[[], Growing]) -> None:
+    whole, growing = bodies().has(800_000), bodies().has(150_000)
     whole.claim.end_growth()
     with pytest.raises(Busy):
-        await growing.has(250_000)
-    assert not await whole.is_gone()
+        growing.has(250_000)
+    assert not whole.gone

@@ -1,0 +1,96 @@
+"""A request's body, collected as it arrives, without the copies that the server would make, within its bounds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from bridge.receiver.budget import BodyBudget, Busy, Claim
+
+DISCARDED_BYTES: Final = 64_000_000
+"""How much of a refused body is read all the same."""
+
+
+class TooLarge(Exception):
+    """A body is larger than allowed; the text says by which limit."""
+
+
+class Body:
+    """The body of one request. The protocol feeds it; the application reads it."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._limit = 0
+        self._claim: Claim | None = None
+        self._refusal: TooLarge | Busy | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """A piece of it arrived."""
+        self._size += len(piece)
+        if self._refusal is not None:
+            self._cycle.message_event.set()
+            return
+        self._pieces.append(piece)
+        self._count()
+
+    async def read(self, budget: BodyBudget, limit: int, declared: bytes) -> bytes:
+        """The whole of it, at most `limit` bytes; raises TooLarge, Busy or ClientDisconnect.
+
+        It takes room of the budget until `give_back`.
+        """
+        if declared.isdigit() and int(declared) > limit:
+            raise TooLarge(f"too large: the body has {int(declared)} bytes; max_body is {limit}")
+        self._limit = limit
+        claim = self._claim = budget.claim(lambda: self._refuse(Busy()))
+        self._count()
+        while self._refusal is None and self._cycle.more_body:
+            await self._wait()
+        if self._refusal is not None:
+            raise self._refusal
+        claim.end_growth()
+        whole = b"".join(self._pieces)
+        self._pieces.clear()
+        return whole
+
+    def give_back(self) -> None:
+        """Nothing of it is in memory any more; may be said twice."""
+        self._pieces.clear()
+        if self._claim is not None:
+            self._claim.give_back()
+            self._claim = None
+
+    async def discard(self) -> None:
+        """Read on for a while: a sender that is cut off while it still sends never sees the answer."""
+        if self._cycle.waiting_for_100_continue:
+            return  # it sends nothing unless it is told to
+        self._refusal = self._refusal or Busy()
+        try:
+            while self._cycle.more_body and self._size <= DISCARDED_BYTES:
+                await self._wait()
+        except ClientDisconnect:
+            return
+
+    async def _wait(self) -> None:
+        message = await self._cycle.receive()
+        if message["type"] == "http.disconnect" and self._cycle.more_body:
+            raise ClientDisconnect
+
+    def _count(self) -> None:
+        if self._claim is None:
+            return
+        if self._size > self._limit:
+            self._refuse(TooLarge(f"too large: the body has more than {self._limit} bytes (max_body)"))
+            return
+        try:
+            self._claim.grow(self._size)
+        except Busy as busy:
+            self._refuse(busy)
+
+    def _refuse(self, why: TooLarge | Busy) -> None:
+        self._refusal = why
+        self.give_back()
+        self._cycle.message_event.set()
