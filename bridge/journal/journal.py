@@ -70,6 +70,8 @@ class Journal:
         """Called on the event loop when there is something new to read."""
         self.room: Room
         """What it takes of its disk, once it is open."""
+        self._arrived: list[Entry] = []
+        """Pushes that the writer was not yet given."""
         self._configured: set[str] = set()
         self._index = folder / INDEX
         self._writer: Writer
@@ -221,8 +223,15 @@ class Journal:
         blob, pictures = blob_of(push, parsed, events)
         packed = pack(blob)
         size = len(packed) + sum(map(len, pictures))
-        self._writer.submit(Entry(blob, packed, pictures, size, waiting))
+        if not self._arrived:
+            self._loop.call_soon(self._hand_over)
+        self._arrived.append(Entry(blob, packed, pictures, size, waiting))
         return await waiting.answer
+
+    def _hand_over(self) -> None:
+        """Give the writer what came in one turn of the loop, at once: it would else begin a group with the first."""
+        arrived, self._arrived = self._arrived, []
+        self._writer.submit(*arrived)
 
     def _answer_soon(self, answers: list[tuple[Entry, Outcome]]) -> None:
         self._loop.call_soon_threadsafe(self._answer, answers)

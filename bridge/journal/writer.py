@@ -105,9 +105,10 @@ class Writer:
         """Whether it takes entries and jobs."""
         return self._thread.is_alive()
 
-    def submit(self, item: Entry | Job) -> None:
-        """Hand over a push, or something to do; it is answered in any case."""
-        self._queue.put(item)
+    def submit(self, *items: Entry | Job) -> None:
+        """Hand over pushes, or something to do; each is answered in any case."""
+        for item in items:
+            self._queue.put(item)
         if not self._thread.is_alive():
             self._refuse_rest()
 
