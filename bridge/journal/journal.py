@@ -211,6 +211,7 @@ class Journal:
 
     async def close(self) -> None:
         """Write what waits, log where the outputs stand, and close all files."""
+        self._hand_over()
         await asyncio.to_thread(self._writer.stop)
         self.log.close()
         os.close(self._lock)
