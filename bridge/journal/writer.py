@@ -257,10 +257,7 @@ class Writer:
         is_worth_it = self.tail.offset >= self.room.segment_bytes and self.tail.spare.is_there
         if not self.room.short or not is_worth_it or self.closed_because is not None:
             return
-        try:
-            self.begin_segment()
-        except FailedWrite as failure:
-            self.close_intake(str(failure))
+        self._try_to_begin()
         self.housekeeping()
 
     def _admit(self, entries: list[Entry]) -> None:
@@ -361,15 +358,21 @@ class Writer:
 
     def open_intake(self) -> None:
         """Begin a new segment and take pushes; where the disk does not let it, refuse them and try again later."""
-        try:
-            self.begin_segment()
-        except FailedWrite as failure:
-            self.close_intake(str(failure))
+        if not self._try_to_begin():
             return
         if self.closed_because is not None:
             log.info("the journal takes pushes again", tries=self._tries)
         self.closed_because = None
         self._tries = 0
+
+    def _try_to_begin(self) -> bool:
+        """Begin the next segment, or close the intake; returns whether it was begun."""
+        try:
+            self.begin_segment()
+        except FailedWrite as failure:
+            self.close_intake(str(failure))
+            return False
+        return True
 
     def close_intake(self, reason: str) -> None:
         """Take nothing more until a new segment can be made; what is on disk is still delivered."""
