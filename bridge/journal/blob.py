@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bridge.event import Event, encode_document
 from bridge.journal.log import FreshPictures, Record
 from bridge.journal.record import EventEntry, PictureEntry, PushBlob, to_milliseconds
-from bridge.journal.writer import Entry
+from bridge.journal.waiting import Entry
 from bridge.normalizer import Cutout, Parsed, Push
 
 

@@ -36,7 +36,8 @@ from bridge.journal.segment import NewerFormat
 from bridge.journal.spare import trim
 from bridge.journal.tail import Limits, Tail
 from bridge.journal.thinning import Thinning, merge
-from bridge.journal.writer import Entry, Job, JournalUnavailable, Outcome, Stored, Writer
+from bridge.journal.waiting import Entry, Job
+from bridge.journal.writer import JournalUnavailable, Outcome, Stored, Writer
 from bridge.normalizer import Parsed, Push
 
 log = structlog.get_logger("boxbridge.journal")

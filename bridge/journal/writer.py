@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable
 from threading import Thread
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -16,15 +15,12 @@ from bridge.journal.known import Known
 from bridge.journal.log import Log
 from bridge.journal.places import Places
 from bridge.journal.quota import Room
-from bridge.journal.record import Kind, PushBlob, fixed_part, pack
+from bridge.journal.record import Kind, fixed_part, pack
 from bridge.journal.tail import FailedWrite, Tail
+from bridge.journal.waiting import WAKE, Entry, Job, Waiting
 
 log = structlog.get_logger("boxbridge.journal")
 
-_GROUP_BUFFERS: Final = 256
-_GROUP_BYTES: Final = 8_000_000
-_PATIENCE: Final = 0.25
-"""Part of a sync's time that a group waits for others."""
 _CURSOR_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _RETENTION_SECONDS: Final = 60.0
@@ -46,27 +42,6 @@ class Stored(Struct, frozen=True):
 Outcome = Stored | JournalUnavailable
 
 
-class Entry(Struct, frozen=True):
-    """A push on its way to the disk."""
-
-    blob: PushBlob
-    packed: bytes
-    """The blob's bytes: packed by who submits it, so that one that can't be packed harms nobody else."""
-    pictures: tuple[bytes, ...]
-    size: int
-    """Bytes of it all."""
-    waiting: Any
-    """Who waits; the writer only hands it back with the outcome."""
-
-
-class Job(Struct, frozen=True):
-    """Something to be done in the writer's thread, between groups."""
-
-    run: Callable[[], None]
-    done: Callable[[Exception | None], None]
-    """Called from the thread in any case."""
-
-
 class Writer:
     """Appends groups to the log. All methods but the first few belong to its thread."""
 
@@ -84,13 +59,10 @@ class Writer:
         """Retention; called from the thread now and then, and before each try to take pushes again."""
         self.held: Callable[[], str] = lambda: ""
         """Who holds what is in the log, for a sentence that says that it is full."""
-        self._queue: queue.SimpleQueue[Entry | Job | None] = queue.SimpleQueue()
+        self._waiting = Waiting()
         self._cursors_due = self._reopen_due = _NEVER
         self._retention_due = time.monotonic() + _RETENTION_SECONDS
         self._tries = 0
-        self._crowd = (1, 1)
-        """How many pushes the last two groups had."""
-        self._patient_until = 0.0
         self._ended = False
         self._thread = Thread(target=self._run, name="journal", daemon=True)
 
@@ -107,8 +79,7 @@ class Writer:
 
     def submit(self, *items: Entry | Job) -> None:
         """Hand over pushes, or something to do; each is answered in any case."""
-        for item in items:
-            self._queue.put(item)
+        self._waiting.put(*items)
         if not self._thread.is_alive():
             self._refuse_rest()
 
@@ -116,11 +87,11 @@ class Writer:
         """Say that a cursor moved."""
         if self._cursors_due == _NEVER:
             self._cursors_due = time.monotonic() + _CURSOR_SECONDS
-            self._queue.put(_WAKE)
+            self._waiting.put(WAKE)
 
     def stop(self) -> None:
         """Write what waits, log the cursors, and end the thread; what is submitted later is refused."""
-        self._queue.put(None)
+        self._waiting.put(None)
         self._thread.join()
         self._refuse_rest()
         self.tail.close()
@@ -129,11 +100,7 @@ class Writer:
     def _refuse_rest(self) -> None:
         """Answer what came too late, or would wait for a thread that is gone."""
         stopped = JournalUnavailable("boxbridge is stopping")
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return
+        for item in self._waiting.rest():
             if isinstance(item, Entry):
                 self.answer([(item, stopped)])
             elif item is not None:
@@ -150,47 +117,14 @@ class Writer:
 
     def _turn(self) -> None:
         """One group, one job, and what is due then; all that can be at the end."""
-        group, item = self._gather()
+        due = min(self.known.due, self._cursors_due, self._reopen_due, self._retention_due)
+        group, item = self._waiting.gather(due, self.tail.last_sync_seconds)
         self._ended = item is None
         if group:
-            self._crowd = self._crowd[1], len(group)
             self._commit(group)
         if isinstance(item, Job):
             _do(item)
         self._do_what_is_due(_NEVER if self._ended else time.monotonic())
-
-    def _gather(self) -> tuple[list[Entry], Entry | Job | None]:
-        """What waits, up to the bounds of a group, and the item that ended it; None: the last of all.
-
-        Waits for the first of it until something else is due.
-        """
-        due = min(self.known.due, self._cursors_due, self._reopen_due, self._retention_due)
-        group: list[Entry] = []
-        buffers = size = 0
-        try:
-            item = self._queue.get(timeout=max(0.0, due - time.monotonic()))
-            while isinstance(item, Entry):
-                group.append(item)
-                buffers += 1 + len(item.pictures)
-                size += item.size
-                if buffers >= _GROUP_BUFFERS or size >= _GROUP_BYTES:
-                    break
-                item = self._next_of(group)
-        except queue.Empty:
-            return group, _WAKE
-        return group, item
-
-    def _next_of(self, group: list[Entry]) -> Entry | Job | None:
-        """What else waits; raises queue.Empty.
-
-        Senders that were answered together push again together. Where a sync takes long it pays to wait a part of it
-        for all of them: they would else come in two groups by turns, and each wait for two syncs.
-        """
-        if len(group) == 1:
-            self._patient_until = time.monotonic() + _PATIENCE * self.tail.last_sync_seconds
-        if len(group) >= max(self._crowd):
-            return self._queue.get_nowait()
-        return self._queue.get(timeout=max(0.0, self._patient_until - time.monotonic()))
 
     def _do_what_is_due(self, now: float) -> None:
         if self._reopen_due <= now < _NEVER:
@@ -398,7 +332,3 @@ def _do(job: Job) -> None:
         job.done(error)
     else:
         job.done(None)
-
-
-_WAKE: Final = Job(lambda: None, lambda _: None)
-"""Makes the thread look at what is due."""

@@ -1,0 +1,99 @@
+"""What waits for the writer: pushes and jobs, and how many of the pushes make one group."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from msgspec import Struct
+
+from bridge.journal.record import PushBlob
+
+_GROUP_BUFFERS: Final = 256
+_GROUP_BYTES: Final = 8_000_000
+_PATIENCE: Final = 0.25
+"""Part of a sync's time that a group waits for others."""
+
+
+class Entry(Struct, frozen=True):
+    """A push on its way to the disk."""
+
+    blob: PushBlob
+    packed: bytes
+    """The blob's bytes: packed by who submits it, so that one that can't be packed harms nobody else."""
+    pictures: tuple[bytes, ...]
+    size: int
+    """Bytes of it all."""
+    waiting: Any
+    """Who waits; the writer only hands it back with the outcome."""
+
+
+class Job(Struct, frozen=True):
+    """Something to be done in the writer's thread, between groups."""
+
+    run: Callable[[], None]
+    done: Callable[[Exception | None], None]
+    """Called from the thread in any case."""
+
+
+class Waiting:
+    """The queue before the writer. Any thread puts, the writer's alone gathers."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Entry | Job | None] = queue.SimpleQueue()
+        self._crowd = (1, 1)
+        """How many pushes the last two groups had."""
+        self._patient_until = 0.0
+
+    def put(self, *items: Entry | Job | None) -> None:
+        """Let these wait, in their order; None ends the writer."""
+        for item in items:
+            self._queue.put(item)
+
+    def rest(self) -> Iterator[Entry | Job | None]:
+        """Take all that waits now."""
+        while True:
+            try:
+                yield self._queue.get_nowait()
+            except queue.Empty:
+                return
+
+    def gather(self, until: float, sync_seconds: float) -> tuple[list[Entry], Entry | Job | None]:
+        """What waits, up to the bounds of a group, and the item that ended it; None: the last of all.
+
+        Waits for the first of it until that time (monotonic). `sync_seconds`: what a sync takes at present.
+        """
+        group: list[Entry] = []
+        buffers = size = 0
+        item: Entry | Job | None = WAKE
+        try:
+            item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            self._patient_until = time.monotonic() + _PATIENCE * sync_seconds
+            while isinstance(item, Entry):
+                group.append(item)
+                buffers += 1 + len(item.pictures)
+                size += item.size
+                if buffers >= _GROUP_BUFFERS or size >= _GROUP_BYTES:
+                    break
+                item = self._next_of(group)
+        except queue.Empty:
+            item = WAKE
+        if group:
+            self._crowd = self._crowd[1], len(group)
+        return group, item
+
+    def _next_of(self, group: list[Entry]) -> Entry | Job | None:
+        """What else waits; raises queue.Empty.
+
+        Senders that were answered together push again together. Where a sync takes long it pays to wait a part of it
+        for all of them: they would else come in two groups by turns, and each wait for two syncs.
+        """
+        if len(group) >= max(self._crowd):
+            return self._queue.get_nowait()
+        return self._queue.get(timeout=max(0.0, self._patient_until - time.monotonic()))
+
+
+WAKE: Final = Job(lambda: None, lambda _: None)
+"""Makes the writer look at what is due."""
