@@ -207,26 +207,26 @@ class EventData(Struct, frozen=True, kw_only=True):
     """The `data` of an event document."""
 
     kind: Annotated[str, _described("The vendor's code for what happened [data.preWarn], else the skill's id.")]
-    msg_id: Annotated[str, _described("The push's own id [msg_id].")]
-    name: Annotated[str, _described("What happened, for people: the skill's name [skillInfo.name].")]
-    description: Annotated[str, _described("A sentence of the box [data.eventDesc].")]
-    reported: Annotated[datetime | None, _time("When the box sent it [requestTime, ms]")]
+    msg_id: Annotated[str, _described("The push's own id [msg_id].")] = ""
+    name: Annotated[str, _described("What happened, for people: the skill's name [skillInfo.name].")] = ""
+    description: Annotated[str, _described("A sentence of the box [data.eventDesc].")] = ""
+    reported: Annotated[datetime | None, _time("When the box sent it [requestTime, ms]")] = None
     received: Annotated[datetime, _time("When boxbridge received it")]
     time_from: Annotated[
         Literal["device", "receipt"],
         _described("Which clock the event's time is of: the device's, or ours where its time was missing or absurd."),
-    ]
+    ] = "receipt"
     device: Device
-    channel: Channel
-    skill: Skill
-    counts: Annotated[dict[str, int], _described("How many, by name [eventInfo.eventName, eventInfo.count].")]
-    targets: tuple[Target, ...]
-    regions: tuple[Region, ...]
-    pictures: tuple[Picture, ...]
-    style: Annotated[dict[str, Any], _described("How the vendor draws [data.style].")]
-    frame: Annotated[int | None, _described("Frame number [data.frameIndex].")]
-    link: Annotated[str, _described("Ties targets of one kind together [data.linkId].")]
-    network: tuple[Network, ...]
+    channel: Channel = Channel()
+    skill: Skill = Skill()
+    counts: Annotated[dict[str, int], _described("How many, by name [eventInfo.eventName, eventInfo.count].")] = {}
+    targets: tuple[Target, ...] = ()
+    regions: tuple[Region, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    style: Annotated[dict[str, Any], _described("How the vendor draws [data.style].")] = {}
+    frame: Annotated[int | None, _described("Frame number [data.frameIndex].")] = None
+    link: Annotated[str, _described("Ties targets of one kind together [data.linkId].")] = ""
+    network: tuple[Network, ...] = ()
     normalized: Annotated[
         bool | None, _described("Whether the box sent fractions [data.normalized]; here they always are.")
     ] = None
@@ -363,4 +363,5 @@ def decode_document(document: bytes) -> Event:
 def document_schema() -> dict[str, Any]:
     """JSON Schema of the event document."""
     schema = msgspec.json.schema(EventDocument)
+    schema["$defs"]["EventData"]["required"] = list(schema["$defs"]["EventData"]["properties"])  # it is always whole
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": DATASCHEMA, **schema}

@@ -37,6 +37,7 @@ COMMANDS = {
     "dead": "dead",
     "replay": "replay",
     "outputs": "outputs",
+    "unknown": "unknown",
     "status": "status",
     "reload": "status",
     "journal": "journal",

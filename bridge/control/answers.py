@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -15,6 +15,9 @@ from bridge.control.house import House
 from bridge.errors import BadData, FileTrouble, UsageError
 from bridge.journal.journal import JournalUnavailable
 
+NOT_GUESSED: Final = {"X-Content-Type-Options": "nosniff"}
+AS_FILE: Final = NOT_GUESSED | {"Content-Disposition": "attachment"}
+"""What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 _Body = TypeVar("_Body")
 

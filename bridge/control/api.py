@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import around, dead, events, outputs, replays, story
-from bridge.control.answers import Missing, Trouble, answering, json, text
+from bridge.control import around, dead, events, outputs, replays, story, unknown
+from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
@@ -26,9 +26,6 @@ from bridge.journal.quota import Outlook
 _EVENTS = "/api/v1/events/"
 _SHOWN_MS = 30 * 86_400_000
 """How long it is shown that an output was passed by."""
-_NOT_GUESSED = {"X-Content-Type-Options": "nosniff"}
-_NO_PAGE = _NOT_GUESSED | {"Content-Disposition": "attachment"}
-"""What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
 
 
 class Refusals(Struct, frozen=True):
@@ -139,6 +136,7 @@ def application(house: House) -> Starlette:
             *dead.routes(house),
             *outputs.routes(house),
             *replays.routes(house),
+            *unknown.routes(house),
             Route(_EVENTS + "{what:path}", answering(event)),
         ]
     )
@@ -201,11 +199,11 @@ async def _event(house: House, what: str, part: str) -> Response:
             return Response(read.document(row.sequence), media_type="application/json")
         if part == "original":
             original = read.original()
-            return Response(await original.read(), media_type="application/octet-stream", headers=_NO_PAGE)
+            return Response(await original.read(), media_type="application/octet-stream", headers=AS_FILE)
         number = part.removeprefix("picture/")
         if number.isdecimal() and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
-            return Response(await picture.read(), media_type=picture.media_type, headers=_NOT_GUESSED)
+            return Response(await picture.read(), media_type=picture.media_type, headers=NOT_GUESSED)
     except OSError as error:
         raise Trouble(f"event {row.id}: {error.strerror or error}") from error
     except PictureLost as error:

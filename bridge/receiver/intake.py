@@ -17,6 +17,7 @@ from bridge.journal.journal import Journal, JournalUnavailable
 from bridge.normalizer import Answer, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.plugins import Plugins
 from bridge.receiver.aliases import name_device
+from bridge.receiver.unknown import Unknown
 
 log = structlog.get_logger("boxbridge.receiver")
 
@@ -40,6 +41,8 @@ class Intake:
         self.answer_seconds = Histogram()
         self.last_seen: dict[str, datetime] = {}
         """By device; of very many the longest unseen are forgotten."""
+        self.unknown = Unknown(settings.data / "unknown")
+        """What was refused because nothing understood it."""
         self._journal = journal
         self._plugins = plugins
         self._normalizers: Sequence[Normalizer] = tuple(plugins.normalizers.values())
@@ -52,6 +55,7 @@ class Intake:
         try:
             parsed = normalizer.parse(push)
         except Malformed as error:
+            self.unknown.keep(push, str(error))
             return self.refuse(push, 400, str(error), normalizer)
         outcome = await self._store(push, parsed, normalizer)
         self.pushes.count(normalizer.name, outcome.kind)

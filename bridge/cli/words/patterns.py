@@ -218,6 +218,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "nothing was ever received of a device {device}; devices that pushed: {names}": (
         "从未收到设备 {device} 的推送；推送过的设备：{names}"
     ),
+    "there is no push {number} that was not understood: {command}": "没有编号为 {number} 的无法识别的推送：{command}",
     "{event} is no dead letter; its story: {command}": "{event} 不是死信；其过程：{command}",
     "{event} is no dead letter of output {output}: {command}": "{event} 不是输出 {output} 的死信：{command}",
     "{event} is no dead letter: {command}": "{event} 不是死信：{command}",

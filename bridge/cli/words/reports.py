@@ -24,6 +24,9 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "title died": ("given up", "放弃"),
     "title attempts": ("attempts", "尝试次数"),
     "title reason": ("reason", "原因"),
+    "title peer": ("from", "来自"),
+    "title request": ("request", "请求"),
+    "title size": ("size", "大小"),
     # --- How long
     "ago": ("{span} ago", "{span}前"),
     "span d": ("{count} d", "{count} 天"),
@@ -101,6 +104,17 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "dead retried": ("{output}: {count} to be delivered again", "{output}：{count} 个事件将重新投递"),
     "dead dropped": ("{output}: {count} dropped", "{output}：已丢弃 {count} 条死信"),
     "no dead": ("there are no dead letters", "没有死信"),
+    # --- unknown
+    "no unknown": ("there is nothing that was not understood", "没有无法识别的推送"),
+    "unknown push": ("push {number}, which nothing understood", "推送 {number}，无法识别"),
+    "size": ("{bytes:,} bytes", "{bytes:,} 字节"),
+    "left out": ("({count:,} characters)", "（{count:,} 个字符）"),
+    "goes on": ("… it goes on: boxbridge unknown save {number}", "……以下省略：boxbridge unknown save {number}"),
+    "understood": ("{number}   from {peer}: understood now: {answer}", "{number}   来自 {peer}：已识别：{answer}"),
+    "not understood": (
+        "{number}   from {peer}: still not understood: {answer}",
+        "{number}   来自 {peer}：仍无法识别：{answer}",
+    ),
     # --- replay
     "replay stands": (
         "{number}   to {output}, {opened} delivered again, {left} to look at, {rate:g} a second",

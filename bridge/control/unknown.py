@@ -1,0 +1,113 @@
+"""Pushes that nothing understood: what there is, their bytes, and trying them again after a change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.control.answers import AS_FILE, Missing, Trouble, Wrong, answering, body
+from bridge.control.house import House
+from bridge.normalizer import Answer
+from bridge.receiver.unknown import NotUnderstood
+
+log = structlog.get_logger("boxbridge.control")
+
+
+class UnknownList(Struct, frozen=True, kw_only=True):
+    """Pushes that nothing understood, the newest first."""
+
+    timezone: str
+    pushes: list[NotUnderstood]
+
+
+class Chosen(Struct, frozen=True, kw_only=True):
+    """Which of them are meant."""
+
+    numbers: list[int] = []
+    all: bool = False
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    """What became of one that was tried again."""
+
+    number: int
+    received: datetime
+    peer: str
+    understood: bool
+    status: int
+    answer: str
+    """As the sender would have got it."""
+
+
+def routes(house: House) -> list[Route]:
+    """Listing them, giving their bytes, and trying them again."""
+
+    async def listed(_: Request) -> UnknownList:
+        return UnknownList(timezone=str(house.settings.timezone), pushes=await _entries(house))
+
+    async def bytes_(request: Request) -> Response:
+        entry = await _one(house, request.path_params["number"])
+        return Response(await _body(house, entry), media_type="application/octet-stream", headers=AS_FILE)
+
+    async def retry(request: Request) -> list[Tried]:
+        chosen = await body(request, Chosen)
+        if bool(chosen.numbers) == chosen.all:
+            raise Wrong("say which pushes: numbers, or all")
+        if chosen.all:
+            entries = list(reversed(await _entries(house)))
+        else:
+            entries = [await _one(house, number) for number in chosen.numbers]
+        return [await _try(house, entry) for entry in entries]
+
+    return [
+        Route("/api/v1/unknown", answering(listed)),
+        Route("/api/v1/unknown/retry", answering(retry), methods=["POST"]),
+        Route("/api/v1/unknown/{number:int}", answering(bytes_)),
+    ]
+
+
+async def _try(house: House, entry: NotUnderstood) -> Tried:
+    """Have the receiver take it as if it came again; what is understood now is kept no longer."""
+    content = await _body(house, entry)
+    try:
+        answer = await house.intake.take(entry.as_push(content))
+    except Exception:  # a fault of a plugin, most likely of the one that is being tried
+        log.exception("push failed", number=entry.number, peer=entry.peer)
+        answer = Answer(status=500, body=b"internal error, see the log")
+    understood = answer.status < 400
+    if understood:
+        await house.intake.unknown.forget(entry.number)
+    return Tried(
+        number=entry.number,
+        received=entry.received,
+        peer=entry.peer,
+        understood=understood,
+        status=answer.status,
+        answer=answer.body.decode("utf-8", "replace"),
+    )
+
+
+async def _entries(house: House) -> list[NotUnderstood]:
+    try:
+        return await house.intake.unknown.entries()
+    except OSError as error:
+        raise Trouble(f"what was not understood can't be read: {error}") from error
+
+
+async def _one(house: House, number: int) -> NotUnderstood:
+    found = next((entry for entry in await _entries(house) if entry.number == number), None)
+    if found is None:
+        raise Missing(f"there is no push {number} that was not understood: boxbridge unknown list")
+    return found
+
+
+async def _body(house: House, entry: NotUnderstood) -> bytes:
+    try:
+        return await house.intake.unknown.body(entry.number)
+    except OSError as error:
+        raise Trouble(f"push {entry.number} can't be read: {error}") from error
