@@ -55,6 +55,8 @@ class Parsed(Struct, frozen=True, kw_only=True):
     key: Key
     events: tuple[Event, ...] = ()
     """None to many; none means: kept as it came, nothing is delivered."""
+    heartbeat: bool = False
+    """It only says that its device is there: it is answered with success, and not kept."""
     pictures: tuple[Cutout, ...] = ()
     """All pictures that the events name by their sha256."""
     oddities: tuple[str, ...] = ()
@@ -66,7 +68,7 @@ class Parsed(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True):
     """What became of a push, for the answer."""
 
-    kind: Literal["stored", "duplicate", "unknown", "refused", "not stored"]
+    kind: Literal["stored", "duplicate", "unknown", "heartbeat", "refused", "not stored"]
     """`unknown`: of a known family, but of a kind that is only kept. `refused`: not understood or not allowed.
     `not stored`: understood, but the disk can't take it now."""
     status: int = 200
@@ -77,7 +79,7 @@ class Outcome(Struct, frozen=True):
     @property
     def success(self) -> bool:
         """Whether the device may forget the push."""
-        return self.kind in ("stored", "duplicate", "unknown")
+        return self.kind in ("stored", "duplicate", "unknown", "heartbeat")
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import tzinfo
 from pathlib import Path
 
 import click
 
 from bridge import Output
+from bridge.cli.map import events_in
 from bridge.cli.options import config_option, load, service_environment
 from bridge.cli.words import cells, lang_option, padded, say, translated
 from bridge.config.example import example
 from bridge.config.in_force import in_force
 from bridge.config.load import NAME, find, no_output_type
+from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME, configuration_schema
 from bridge.config.settings import PLUGINS_DIR, Settings
-from bridge.errors import FileTrouble, OutputUnreachable, UsageError
+from bridge.errors import BadData, FileTrouble, OutputUnreachable, UsageError
 from bridge.event import document_schema
+from bridge.normalizer import Malformed
 from bridge.plugins import Plugins
 
 PATIENCE = 10.0
@@ -59,8 +63,27 @@ def check_command(config: Path | None, lang: str, connect: bool) -> None:
     click.echo(say(lang, "right", file=find(config, environment)))
     for title, content in _summary(settings, lang):
         click.echo(f"  {padded(say(lang, f'title {title}'), 12)}{content}")
+    for name, mapping in settings.protocol.items():
+        if mapping.examples is not None:
+            click.echo(say(lang, "examples read", name=name, count=_read_examples(name, mapping, settings.timezone)))
     if connect:
         _connect(settings, plugins, lang)
+
+
+def _read_examples(name: str, mapping: ProtocolSettings, zone: tzinfo) -> int:
+    """Read each captured body by its table; returns how many there are; raises BadData with all that can't be read."""
+    folder, read, faults = mapping.examples or Path(), 0, []
+    if not folder.is_dir():
+        raise BadData(f"protocol.{name}.examples: there is no folder {folder}")
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        try:
+            events_in(name, mapping, file.read_bytes(), zone)
+            read += 1
+        except (Malformed, OSError) as error:
+            faults.append(f"{file}: not read by [protocol.{name}]: {error}")
+    if faults:
+        raise BadData("\n".join(faults))
+    return read
 
 
 @click.command("config")

@@ -38,6 +38,7 @@ COMMANDS = {
     "replay": "replay",
     "outputs": "outputs",
     "unknown": "unknown",
+    "map": "map",
     "status": "status",
     "reload": "status",
     "journal": "journal",

@@ -38,7 +38,7 @@ def list_command(lang: str, as_json: bool, config: Path | None) -> None:
         if as_json:
             show_json(push)
         else:
-            size = say(lang, "size", bytes=push["size"])
+            size = say(lang, "push size", bytes=push["size"])
             show(f"{push['number']:>6}  {local(push['received'], zone)}  {push['peer']}  {size}   {push['reason']}")
     if not answer["pushes"] and not as_json:
         print(say(lang, "no unknown"))
@@ -61,7 +61,7 @@ def show_command(number: int, lang: str, as_json: bool, config: Path | None) -> 
         return
     show(*_page(push, ZoneInfo(answer["timezone"]), lang), "")
     text = client.get(f"/api/v1/unknown/{number}").content.decode("utf-8", "replace")
-    shown = _LONG_TEXT.sub(lambda long: say(lang, "left out", count=len(long[0])), text)
+    shown = _LONG_TEXT.sub(lambda long: say(lang, "characters", count=len(long[0])), text)
     show(*shown[:_SHOWN_CHARACTERS].splitlines())
     if len(shown) > _SHOWN_CHARACTERS:
         show(say(lang, "goes on", number=number))
@@ -111,7 +111,7 @@ def _page(push: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
         "peer": push["peer"],
         "reason": push["reason"],
         "request": f"{push['method']} {push['path']}{query}",
-        "size": say(lang, "size", bytes=push["size"]),
+        "size": say(lang, "push size", bytes=push["size"]),
     }
     lines = [f"  {padded(say(lang, f'title {key}'), 13)}{fact}" for key, fact in facts.items()]
     headers = [f"  {padded('', 13)}{name}: {value}" for name, value in push["headers"].items()]

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from bridge.config import toml
 from bridge.config.convert import peel
+from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME
 from bridge.config.settings import (
     ControlSettings,
@@ -31,6 +32,11 @@ WIDTH = 120
 
 _COMMENT_AT = 32
 
+_SECTIONS = {
+    Settings: ("server", "journal", "control", "output", "device", "protocol"),
+    OutputSettings: ("options",),
+}
+
 _PREFACE = f"""\
 #:schema ./{FILE_NAME}
 # A key that is commented out shows its default, or an example. Durations and sizes are text with a unit: "30s", "16MB".
@@ -46,14 +52,13 @@ def example(types: Sequence[str], outputs: Mapping[str, type[Output]]) -> str:
     for index, name in enumerate(types):
         before = types[:index].count(name)
         blocks.append("\n".join(_output(f"{name}-{before + 1}" if before else name, outputs[name])))
-    blocks.append("\n".join(_section(DeviceSettings, "# ")))
+    blocks += ["\n".join(_section(struct, "# ")) for struct in (DeviceSettings, ProtocolSettings)]
     return _PREFACE + "\n" + "\n\n".join(blocks) + "\n"
 
 
 def _scalars(cls: type[Struct]) -> list[structs.FieldInfo]:
     """Its keys, without those that are sections."""
-    sections = ("server", "journal", "control", "output", "device", "options")
-    return [field for field in structs.fields(cls) if field.name not in sections]
+    return [field for field in structs.fields(cls) if field.name not in _SECTIONS.get(cls, ())]
 
 
 def _section(cls: type[Struct], prefix: str = "") -> Iterator[str]:

@@ -17,8 +17,9 @@ def in_force(settings: Settings) -> str:
     for name, output in top.pop("output").items():
         keys = toml.keys(output)
         tables["output", name] = keys | toml.keys(keys.pop("options"))
-    for serial, device in top.pop("device").items():
-        tables["device", serial] = toml.keys(device)
+    for section in ("device", "protocol"):
+        for name, table in top.pop(section).items():
+            tables[section, name] = toml.keys(table)
     return "\n".join(_written(path, table) for path, table in tables.items())
 
 

@@ -162,7 +162,7 @@ class _Reading(Conversion):
 
         def table(fault: tuple[Path, Problem]) -> Place:
             path, _ = fault
-            return self.places.value(path[: 2 if path[:1] in (("output",), ("device",)) else 1])
+            return self.places.value(path[: 2 if path[:1] in (("output",), ("device",), ("protocol",)) else 1])
 
         return [problem for _, problem in sorted(self.faults, key=table)]
 

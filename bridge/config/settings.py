@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from bridge import __version__
+from bridge.config.protocol import ProtocolSettings
 from bridge.options import Duration, Share, Size
 from bridge.output import OutputContext
 
@@ -128,6 +129,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     control: ControlSettings = ControlSettings()
     output: dict[str, OutputSettings] = {}
     device: dict[str, DeviceSettings] = {}
+    protocol: dict[str, ProtocolSettings] = {}
 
     def context(self, output: str) -> OutputContext:
         """What the output with this name is told about the place it runs in."""

@@ -49,6 +49,11 @@ def _read_leniently(body: bytes) -> Any:
         raise Malformed("not readable: it is nested hundreds of levels deep") from None
 
 
+def text_of(data: bytes) -> str:
+    """The text that bytes are: UTF-8, or GB18030 where that is broken all over."""
+    return _text(data, "")[0]
+
+
 def _text(body: bytes, codec: str) -> tuple[str, str]:
     """The body as text, and the codec that it is in."""
     if codec.startswith("utf-16"):

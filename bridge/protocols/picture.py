@@ -65,6 +65,10 @@ class Pictures:
             cutout = self._taken_in(data, always=role == "scene")
         return self._name(role, cutout, width, height)
 
+    def add_bytes(self, role: str, data: bytes) -> int:
+        """Name a picture that came as it is; raises ValueError where it is one too many."""
+        return self._name(role, self._taken_in(data, always=role == "scene"), None, None)
+
     def is_alone(self, text: str) -> bool:
         """Whether the push has just this picture, or, where the text is empty, none."""
         return self._cutouts.keys() == ({text[7:]} if text[:7] == "sha256:" else set()) and len(text) in (0, 71)

@@ -16,6 +16,7 @@ from bridge.hookspecs import DROP
 from bridge.journal.journal import Journal, JournalUnavailable
 from bridge.normalizer import Answer, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.plugins import Plugins
+from bridge.protocols.mapper import Mapped
 from bridge.receiver.aliases import name_device
 from bridge.receiver.unknown import Unknown
 
@@ -29,6 +30,9 @@ class Intake:
     """Takes pushes, whichever way they came."""
 
     def __init__(self, journal: Journal, plugins: Plugins, settings: Settings) -> None:
+        self._plugins = plugins
+        self._by_path: Sequence[Normalizer]
+        self._by_look: Sequence[Normalizer]
         self.settings = settings
         self.pushes = Labelled()
         """By protocol and outcome."""
@@ -44,9 +48,19 @@ class Intake:
         self.unknown = Unknown(settings.data / "unknown")
         """What was refused because nothing understood it."""
         self._journal = journal
-        self._plugins = plugins
-        self._normalizers: Sequence[Normalizer] = tuple(plugins.normalizers.values())
         self._last_told: dict[tuple[str, str, str], float] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """What is in force."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = settings
+        mapped = [Mapped(name, mapping, settings.timezone) for name, mapping in settings.protocol.items()]
+        built_in = self._plugins.normalizers.values()
+        self._by_path, self._by_look = (*mapped, *built_in), (*built_in, *mapped)
 
     async def take(self, push: Push) -> Answer:
         """Store a push and word its answer."""
@@ -81,17 +95,19 @@ class Intake:
 
     def _choose(self, push: Push) -> Normalizer:
         """By the vendor's path first, then by a look at the bytes; the first one words the refusal of the rest."""
-        for normalizer in self._normalizers:
+        for normalizer in self._by_path:
             if any(
                 push.path == path or (path.endswith("/") and push.path.startswith(path)) for path in normalizer.paths
             ):
                 return normalizer
-        recognizing = (normalizer for normalizer in self._normalizers if normalizer.recognizes(push))
-        return next(recognizing, self._normalizers[0])
+        recognizing = (normalizer for normalizer in self._by_look if normalizer.recognizes(push))
+        return next(recognizing, self._by_look[0])
 
     async def _store(self, push: Push, parsed: Parsed, normalizer: Normalizer) -> Outcome:
         events = self._prepare(parsed)
         self._note_device(push, parsed, events)
+        if parsed.heartbeat:
+            return Outcome("heartbeat")
         if parsed.events and not events:
             return Outcome("stored")  # a plugin dropped them all: nobody wants this push
         try:

@@ -78,7 +78,7 @@ def test_the_repository_s_example_loads() -> None:
 
 
 def test_an_example_reads_well() -> None:
-    block = example(["odd"], {"odd": Odd}).split("\n\n")[-2]
+    block = example(["odd"], {"odd": Odd}).split("\n\n")[-3]
     assert (
         block
         == f"""\

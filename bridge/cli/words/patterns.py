@@ -90,6 +90,12 @@ PATTERNS: Final[Mapping[str, str]] = {
     "output {name} has {held} already: each needs its own": "输出 {name} 已占用 {held}：每个输出须使用各自的",
     "what it holds can't be said: {error}": "无法得知该输出占用什么：{error}",
     '"{id}" is the name of device {device} already': '"{id}" 已是设备 {device} 的名称',
+    # --- Protocols
+    "how are its pushes known? Set `paths`, `when`, or both": "如何识别其推送？请设置 `paths`、`when` 或两者",
+    '"{path}" must begin with /': '"{path}" 必须以 / 开头',
+    '"{place}" is no place in a body, such as "alarm.camera.id"': '"{place}" 不是报文中的位置，例如 "alarm.camera.id"',
+    '"{format}" is none of {numbers} and no pattern': '"{format}" 不是 {numbers} 之一，也不是时间模式',
+    "a box needs width and height, or right and bottom": "方框需要 width 和 height，或 right 和 bottom",
     # --- Addresses
     "[server] listens on port {port} already: set another one": "端口 {port} 已由 [server] 使用：请换一个",
     '"{host}" is not a loopback address, such as "127.0.0.1:8601", or "" for none': (

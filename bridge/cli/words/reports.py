@@ -42,6 +42,7 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "last push": ("{device}   last push {ago}", "{device}   最近推送：{ago}"),
     "push stored": ("{count} stored", "已保存 {count}"),
     "push duplicate": ("{count} duplicate", "重复 {count}"),
+    "push heartbeat": ("{count} heartbeats", "心跳 {count}"),
     "push unknown": ("{count} unknown", "未知 {count}"),
     "push refused": ("{count} refused", "被拒绝 {count}"),
     "push not stored": ("{count} not stored", "未能保存 {count}"),
@@ -107,14 +108,16 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     # --- unknown
     "no unknown": ("there is nothing that was not understood", "没有无法识别的推送"),
     "unknown push": ("push {number}, which nothing understood", "推送 {number}，无法识别"),
-    "size": ("{bytes:,} bytes", "{bytes:,} 字节"),
-    "left out": ("({count:,} characters)", "（{count:,} 个字符）"),
+    "push size": ("{bytes:,} bytes", "{bytes:,} 字节"),
+    "characters": ("({count:,} characters)", "（{count:,} 个字符）"),
     "goes on": ("… it goes on: boxbridge unknown save {number}", "……以下省略：boxbridge unknown save {number}"),
     "understood": ("{number}   from {peer}: understood now: {answer}", "{number}   来自 {peer}：已识别：{answer}"),
     "not understood": (
         "{number}   from {peer}: still not understood: {answer}",
         "{number}   来自 {peer}：仍无法识别：{answer}",
     ),
+    # --- map
+    "mapped to": ("The event that comes out of it:", "由此得到的事件："),
     # --- replay
     "replay stands": (
         "{number}   to {output}, {opened} delivered again, {left} to look at, {rate:g} a second",
@@ -143,5 +146,9 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "output of type": ("{name} ({type})", "{name} ({type})"),
     "output paused": ("{name} ({type}, paused)", "{name}（{type}，已暂停）"),
     "called": ("{serial} is {name}", "{serial} 即 {name}"),
+    "examples read": (
+        "  [protocol.{name}]: {count} captured bodies are read",
+        "  [protocol.{name}]：已读取 {count} 个样本",
+    ),
     "well": ("ok, {found}", "正常，{found}"),
 }

@@ -1,0 +1,253 @@
+"""A normalizer that is only configuration: `[protocol.NAME]` says where in a small vendor's pushes each fact stands."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import msgspec
+
+from bridge.config.protocol import NUMBERS, BoxSettings, ProtocolSettings, pattern_of
+from bridge.event import Attribute, Box, Channel, Device, Event, Target, new_id, shortened
+from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
+from bridge.protocols.document import find, find_all, read_document
+from bridge.protocols.fields import number_in
+from bridge.protocols.picture import UNKNOWN, Pictures, media_type
+from bridge.protocols.scale import Scale
+from bridge.protocols.times import is_plausible, moment
+
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_COMPACT = re.compile(r"20\d{12}")
+_FIELD = re.compile(r"[^.\[\]=*|]+")
+
+
+class Mapped(Normalizer):
+    """Reads one small vendor's pushes as its table says."""
+
+    def __init__(self, name: str, mapping: ProtocolSettings, zone: tzinfo) -> None:
+        self.name = name  # type: ignore[misc]
+        self.paths = tuple(mapping.paths)  # type: ignore[misc]
+        self._mapping = mapping
+        self._zone = mapping.timezone or zone
+        places = (mapping.msg_id, mapping.device, mapping.device_name, mapping.channel, mapping.channel_name,
+                  mapping.kind, mapping.name, mapping.description, mapping.time, *mapping.pictures,
+                  *mapping.counts.values())  # fmt: skip
+        self._read = {place for place in places if _FIELD.fullmatch(place)}
+        """Fields that stand in the event itself; all others of a push are kept in its `extra`."""
+
+    def recognizes(self, push: Push) -> bool:
+        """Whether all places of `when` hold what they should."""
+        if not self._mapping.when:
+            return False
+        try:
+            return _holds(self._mapping.when, read_document(Pictures(push.body).text))
+        except Malformed:
+            return False
+
+    def parse(self, push: Push) -> Parsed:
+        """Read the push; raises Malformed."""
+        pictures = Pictures(push.body)
+        document = read_document(pictures.text)
+        if self._mapping.when and not _holds(self._mapping.when, document):
+            raise Malformed(f"not what [protocol.{self.name}] takes by its `when`: {push.path}")
+        if self._mapping.heartbeat and _holds(self._mapping.heartbeat, document):
+            return self._heartbeat(push, document)
+        found = list(find_all(document, self._mapping.events)) if self._mapping.events else [document]
+        if not found:
+            raise Malformed(f"no event in it: nothing stands at `{self._mapping.events}` of [protocol.{self.name}]")
+        oddities: list[str] = []
+        first, *others = [self._event(push, document, item, pictures, oddities) for item in found]
+        named = len(pictures.named)
+        pictures.add_others()
+        first = first.with_(pictures=(*first.pictures, *pictures.named[named:]))
+        return Parsed(
+            message=self.name,
+            device=first.device.id,
+            key=self._key(push, first),
+            events=(first, *others),
+            pictures=pictures.cutouts,
+            oddities=tuple(dict.fromkeys(oddities)),
+            reply=first.msg_id,
+        )
+
+    def answer(self, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
+        """The vendor's answer, from its template."""
+        template = self._mapping.answer if outcome.success else self._mapping.failure
+        values = {
+            "{msg_id}": (parsed and parsed.reply) or "",
+            "{message}": "success" if outcome.success else outcome.reason,
+            "{code}": 0 if outcome.success else outcome.status,
+        }
+        for slot, value in values.items():
+            template = template.replace(slot, msgspec.json.encode(value).decode())
+        return Answer(status=outcome.status, body=template.encode())
+
+    # --- One event
+
+    def _event(self, push: Push, document: Any, item: Any, pictures: Pictures, oddities: list[str]) -> Event:
+        """The event of one item; what an item does not say, the whole document may."""
+        mapping = self._mapping
+
+        def text(place: str) -> str:
+            value = find(item, place)
+            if value is None and item is not document:
+                value = find(document, place)
+            return _text(value)
+
+        first = len(pictures.named)
+        for place in mapping.pictures:
+            for value in _pictures_at(item, document, place):
+                _take_in(value, place, pictures, oddities)
+        occurred = self._occurred(text(mapping.time), push.received, oddities)
+        read = self._read - {mapping.time} if occurred is None else self._read
+        extra = {name: value for name, value in _said(document, item).items() if name not in read}
+        size = _size(pictures, first)
+        return Event(
+            id=new_id(push.received),
+            message=self.name,
+            msg_id=text(mapping.msg_id),
+            kind=shortened(text(mapping.kind)) or "event",
+            name=text(mapping.name),
+            description=text(mapping.description),
+            occurred=occurred or push.received,
+            received=push.received,
+            time_from="device" if occurred else "receipt",
+            device=_device(text(mapping.device), text(mapping.device_name), push.peer),
+            channel=Channel(id=shortened(text(mapping.channel)) or "0", name=text(mapping.channel_name)),
+            counts=_counts(item, mapping.counts),
+            targets=tuple(_targets(item, mapping.boxes, size, oddities)) if mapping.boxes else (),
+            pictures=tuple(pictures.named[first:]),
+            extra=pictures.cut_from(extra),
+        )
+
+    def _occurred(self, told: str, received: datetime, oddities: list[str]) -> datetime | None:
+        if not told:
+            return None
+        try:
+            happened = read_time(told, self._mapping.time_format, self._zone)
+        except (ValueError, OverflowError, OSError):
+            happened = None
+        if happened is None or not is_plausible(happened, received):
+            oddities.append(self._mapping.time)
+            return None
+        return happened
+
+    def _heartbeat(self, push: Push, document: Any) -> Parsed:
+        device = _device(_text(find(document, self._mapping.device)), "", push.peer)
+        msg_id = _text(find(document, self._mapping.msg_id))
+        return Parsed(message=self.name, device=device.id, key=Key(device.id, "", b""), heartbeat=True, reply=msg_id)
+
+    def _key(self, push: Push, event: Event) -> Key:
+        digest = hashlib.blake2b(push.body, digest_size=16).digest()
+        # A body without id or time may come twice and mean two events, so it never counts as a second sending.
+        msg_id = event.msg_id or (digest.hex() if event.time_from == "device" else event.id)
+        return Key(event.device.id, shortened(msg_id), digest)
+
+
+def read_time(told: str, time_format: str, zone: tzinfo) -> datetime:
+    """A time as a device tells it, in UTC; raises ValueError, OverflowError or OSError where it is none."""
+    number = number_in(told)
+    if time_format in _PER_SECOND:
+        if number is None:
+            raise ValueError(told)
+        return moment(number / _PER_SECOND[time_format] * 1000)
+    if time_format in NUMBERS:
+        if number is not None and not _COMPACT.fullmatch(told):
+            return moment(number if abs(number) < 1e14 else number / 1000)
+        happened = datetime.fromisoformat(told)
+    else:
+        happened = datetime.strptime(told, pattern_of(time_format))  # noqa: DTZ007 - its zone is the next line's
+    return happened.replace(tzinfo=happened.tzinfo or zone).astimezone(UTC)
+
+
+def _holds(wanted: Mapping[str, str], document: Any) -> bool:
+    return all(
+        (found := find(document, place)) is not None and text in ("*", _text(found)) for place, text in wanted.items()
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bytes):
+        return ""
+    return msgspec.json.encode(value).decode()
+
+
+def _device(told: str, name: str, peer: str) -> Device:
+    identity = told.strip()
+    return (
+        Device(id=shortened(identity), id_from="serial", serial=told, name=name)
+        if identity
+        else Device(id=peer, id_from="peer", name=name)
+    )
+
+
+def _pictures_at(item: Any, document: Any, place: str) -> Iterator[Any]:
+    if place == "*":
+        if isinstance(document, dict):
+            yield from (part for part in document.values() if isinstance(part, bytes) and media_type(part) != UNKNOWN)
+        return
+    found = list(find_all(item, place))
+    yield from found or (find_all(document, place) if item is not document else ())
+
+
+def _take_in(value: Any, place: str, pictures: Pictures, oddities: list[str]) -> None:
+    role = "other" if pictures.named else "scene"
+    try:
+        if isinstance(value, bytes):
+            pictures.add_bytes(role, value)
+        elif isinstance(value, str):
+            pictures.add(role, value)
+    except ValueError:
+        oddities.append(place)
+
+
+def _size(pictures: Pictures, first: int) -> tuple[int, int]:
+    if len(pictures.named) <= first:
+        return 0, 0
+    scene = pictures.named[first]
+    return scene.width or 0, scene.height or 0
+
+
+def _counts(item: Any, places: Mapping[str, str]) -> dict[str, int]:
+    numbers = {name: number_in(find(item, place)) for name, place in places.items()}
+    return {name: int(number) for name, number in numbers.items() if number is not None}
+
+
+def _targets(item: Any, boxes: BoxSettings, size: tuple[int, int], oddities: list[str]) -> Iterator[Target]:
+    for found in find_all(item, boxes.at):
+        label = _text(find(found, boxes.label))
+        yield Target(
+            track=_text(find(found, boxes.track)),
+            box=_box(found, boxes, size, oddities),
+            attributes=(Attribute(key=boxes.label, value=label),) if label else (),
+        )
+
+
+def _box(found: Any, boxes: BoxSettings, size: tuple[int, int], oddities: list[str]) -> Box | None:
+    left, top = number_in(find(found, boxes.left)), number_in(find(found, boxes.top))
+    width, height = number_in(find(found, boxes.width)), number_in(find(found, boxes.height))
+    right, bottom = number_in(find(found, boxes.right)), number_in(find(found, boxes.bottom))
+    if left is not None and right is not None:
+        width = right - left
+    if top is not None and bottom is not None:
+        height = bottom - top
+    counted = {"fractions": (1, 1), "thousandths": (1000, 1000), "pixels": size}[boxes.unit]
+    fractions = Scale(0, *counted).fractions(left, top, width, height)
+    if fractions is None:
+        oddities.append(boxes.at)
+        return None
+    return Box(*fractions)
+
+
+def _said(document: Any, item: Any) -> dict[str, Any]:
+    """What an event's part of the push says, and the push around all of them."""
+    said = document if isinstance(document, dict) else {}
+    if item is not document:
+        around = {name: value for name, value in said.items() if not isinstance(value, list)}
+        said = around | (item if isinstance(item, dict) else {"item": item})
+    return {name: value for name, value in said.items() if not isinstance(value, bytes)}
