@@ -16,7 +16,7 @@ from bridge.event import (
     escape,
     new_id,
 )
-from bridge.hookspecs import DROP, hookimpl
+from bridge.hookspecs import DROP, Installation, hookimpl
 from bridge.normalizer import Answer, Cutout, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.options import Duration, Secret, Share, Size
 from bridge.output import (
@@ -47,6 +47,7 @@ __all__ = [
     "Device",
     "Duration",
     "Event",
+    "Installation",
     "Key",
     "Malformed",
     "Network",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import click
 import pluggy
 
 from bridge.event import Event
 from bridge.normalizer import Normalizer
-from bridge.output import Delivery, Output
+from bridge.output import Delivery, Output, OutputContext
 
 hookspec = pluggy.HookspecMarker("boxbridge")
 hookimpl = pluggy.HookimplMarker("boxbridge")
@@ -76,9 +77,25 @@ def output_state_changed(output: str, state: str, reason: str) -> None:
     """An output's state changed: `open`, `waiting` (the far side is away) or `paused`. On the event loop, as above."""
 
 
+class Installation(Protocol):
+    """What a command of a plugin may ask of the installation that it is called for.
+
+    `config`: the configuration file where the command was given one; else it is looked for as always.
+    """
+
+    language: str
+    """What its user reads: `en` or `zh`."""
+
+    def outputs(self, type: str, config: Path | None = None) -> Sequence[OutputContext]:  # noqa: A002 - the key's name
+        """What the configuration says of the outputs of a type; an error that it raises ends the command."""
+
+    def ask(self, path: str, config: Path | None = None) -> Any:
+        """What the running daemon answers at a path of its API, as JSON; raises as above, or LookupError for a 404."""
+
+
 @hookspec
-def register_commands(group: click.Group) -> None:
-    """Add commands to `boxbridge`, as `group.add_command(…)`."""
+def register_commands(group: click.Group, installation: Installation) -> None:
+    """Add commands to `boxbridge`, as `group.add_command(…)`; they may ask the installation when they run."""
 
 
 SPECIFICATIONS: tuple[Any, ...] = (

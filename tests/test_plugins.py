@@ -470,7 +470,7 @@ class Commanding:
 def test_a_plugin_object_may_add_commands() -> None:
     plugins, group = Plugins(), click.Group()
     plugins.register(Commanding(), "commanding")
-    plugins.hook.register_commands(group=group)
+    plugins.hook.register_commands(group=group, installation=None)
     assert list(group.commands) == ["hello"]
 
 

@@ -85,8 +85,10 @@ class LazyGroup(click.Group):
             folder = plugins_folder(Path(named) if named else None)
         except BridgeError:
             folder = PLUGINS_DIR  # who asks for help may have a configuration to mend
-        group = click.Group()
-        Plugins().load(folder).tell("register_commands", structlog.get_logger("boxbridge.cli"), group=group)
+        from bridge.cli.installation import CalledInstallation
+
+        group, log = click.Group(), structlog.get_logger("boxbridge.cli")
+        Plugins().load(folder).tell("register_commands", log, group=group, installation=CalledInstallation())
         return group.commands
 
 

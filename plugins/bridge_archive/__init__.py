@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bridge import Output, hookimpl
+import click
+
+from bridge import Installation, Output, hookimpl
+from bridge_archive.commands import archive_command
 from bridge_archive.output import Archive
 
 
@@ -10,3 +13,10 @@ from bridge_archive.output import Archive
 def register_outputs() -> list[type[Output]]:
     """Bring the output type `archive`."""
     return [Archive]
+
+
+@hookimpl
+def register_commands(group: click.Group, installation: Installation) -> None:
+    """Bring `boxbridge archive`."""
+    archive_command.context_settings["obj"] = installation
+    group.add_command(archive_command)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from bridge import Delivery, Event, Output, OutputContext, PictureLost, Unavailable
+from bridge import Delivery, Duration, Event, Output, OutputContext, PictureLost, Share, Size, Unavailable
 from bridge_archive import layout
-from bridge_archive.writer import Entry, Writer
+from bridge_archive.keeper import Keeper
+from bridge_archive.writer import Entry, NoRoom, Writer
+
+_YEARS = 3650 * 86_400
 
 
 class ArchiveOptions(Struct, frozen=True, kw_only=True):
@@ -25,6 +29,17 @@ class ArchiveOptions(Struct, frozen=True, kw_only=True):
     ] = None
     original: Annotated[bool, Meta(description="Also keep the request as the device sent it.")] = True
     latest: Annotated[bool, Meta(description="Keep each channel's latest scene under a name that stays.")] = True
+    keep: Annotated[
+        Annotated[Duration, Meta(ge=86_400, le=_YEARS)] | None,
+        Meta(description="Days older than this are removed; for ever if left out.", examples=["90d"]),
+    ] = None
+    size: Annotated[
+        Annotated[Size, Meta(ge=1_000_000)] | None,
+        Meta(description="The oldest days are removed beyond this; no bound if left out.", examples=["200GB"]),
+    ] = None
+    min_free: Annotated[
+        Share | Size, Meta(description='With less room on its disk it waits; also as "5GB".', examples=["10%"])
+    ] = Share("2%")
 
 
 class Archive(Output):
@@ -36,14 +51,16 @@ class Archive(Output):
 
     def __init__(self, context: OutputContext) -> None:
         super().__init__(context)
-        self._writer = Writer(_folder(context))
+        keep = None if self.options.keep is None else timedelta(seconds=self.options.keep)
+        self._writer = Writer(folder_of(context), self.options.min_free)
+        self._keeper = Keeper(self._writer.root, self.timezone, keep, self.options.size, self.log)
         self._found_no_room = 0
         """Bytes of the event that the disk had no room for; 0 while there is room."""
 
     @classmethod
     def holds(cls, context: OutputContext) -> dict[str, Path]:
         """Its folder: two writers in one would take each other's half-written files for their own."""
-        return {"path": _folder(context)}
+        return {"path": folder_of(context)}
 
     @property
     def path(self) -> Path:
@@ -54,23 +71,38 @@ class Archive(Output):
         """Make the folder and try to write in it; says where it is and how much room is left."""
         try:
             free = await self._writer.open()
-        except OSError as error:
+            self._keeper.start()  # before it is known whether there is room: it may be the keeper who makes some
+            await self._writer.guard()
+        except (NoRoom, OSError) as error:
             raise self._unavailable(error) from error
         # Smaller events would still fit, and look as if this one were at fault.
         if free < 2 * self._found_no_room:
             raise Unavailable(f"archive {self.path} is full: {free:,} bytes free, {self._found_no_room:,} needed")
         self._found_no_room = 0
-        return f"{self.path}, {free / 1e9:,.1f} GB free"
+        return self._found(free)
+
+    async def check(self) -> str:
+        """As `open`, beside a daemon that looks after the archive."""
+        try:
+            free = await self._writer.open()
+            await self._writer.guard()
+        except (NoRoom, OSError) as error:
+            raise self._unavailable(error) from error
+        return self._found(free)
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return when files, folders and the line in the index are on disk for good."""
         entry = await self._entry(delivery)
         try:
             await self._writer.write(entry)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        except (NoRoom, OSError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 self._found_no_room = sum(map(len, entry.files.values()))
             raise self._unavailable(error) from error
+
+    async def close(self) -> None:
+        """Look after it no more."""
+        self._keeper.stop()
 
     def where(self, delivery: Delivery) -> str:
         """The event's files, those that retention or people removed left out."""
@@ -114,12 +146,18 @@ class Archive(Output):
             return {}
         return {"scene": stem + ending, "latest": layout.latest_of(event, ending)}
 
-    def _unavailable(self, error: OSError) -> Unavailable:
+    def _found(self, free: int) -> str:
+        return f"{self.path}, {free / 1e9:,.1f} GB free"
+
+    def _unavailable(self, error: OSError | NoRoom) -> Unavailable:
         """A disk may be mended, mounted or made room on: nothing is counted against the event."""
+        if isinstance(error, NoRoom):
+            return Unavailable(f"archive {self.path}: {error}")
         where = f" ({error.filename})" if error.filename and Path(error.filename) != self.path else ""
         return Unavailable(f"archive {self.path} can't be written: {error.strerror or error}{where}")
 
 
-def _folder(context: OutputContext) -> Path:
+def folder_of(context: OutputContext) -> Path:
+    """The folder of an archive output."""
     path: Path | None = context.options.path
     return context.data / (path or "archive")

@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bridge import Threads
+from bridge import Share, Size, Threads
 from bridge_archive import durable
 from bridge_archive.layout import LATEST
 
@@ -45,11 +45,16 @@ class Entry(Struct, frozen=True, kw_only=True):
     """Its name in the folder `latest`."""
 
 
+class NoRoom(Exception):
+    """The disk has less room than the archive is to leave; the text says how much."""
+
+
 class Writer:
     """Writes entries below one folder. Its threads start with the first write and end with the object."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, min_free: Share | Size) -> None:
         self.root = root
+        self._min_free = min_free
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._turns: asyncio.Task[None] | None = None
         # One thread, and it stays: where a dead network share holds it, no second one is sent after it.
@@ -62,8 +67,18 @@ class Writer:
         free: int = await self._batches.run(self._open)
         return free
 
+    async def guard(self) -> None:
+        """See to it that room is left; raises NoRoom, OSError."""
+        await self._batches.run(self._guard)
+
+    def _guard(self) -> None:
+        disk = shutil.disk_usage(self.root)
+        least = self._min_free if isinstance(self._min_free, Size) else int(self._min_free * disk.total)
+        if disk.free < least:
+            raise NoRoom(f"{disk.free / 1e9:,.2f} GB are free on its disk, `min_free` is {self._min_free}")
+
     async def write(self, entry: Entry) -> None:
-        """Return when the entry is on disk for good; raises OSError when it, or another of its batch, is not."""
+        """Return when the entry is on disk for good; raises NoRoom, or OSError when it or its batch is not."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, done))
         if self._turns is None or self._turns.done():
@@ -97,6 +112,7 @@ class Writer:
         return shutil.disk_usage(self.root).free
 
     def _write_batch(self, entries: list[Entry]) -> None:
+        self._guard()
         entries = list({(entry.folder, entry.document): entry for entry in entries}.values())
         latest = _newest_scenes(entries)
         made, changed = self._make_folders(entries, latest=bool(latest))

@@ -1,0 +1,36 @@
+"""Finding an event's files in an archive by its id alone, without the daemon: an id says when it was received."""
+
+from __future__ import annotations
+
+import glob
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Final
+
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TIME_LETTERS: Final = 10
+
+
+def stem_of_id(root: Path, event_id: str, zone: tzinfo) -> Path | None:
+    """What the paths of an event's files begin with, below the archive; None where it is not there."""
+    received = received_of(event_id)
+    if received is None:
+        return None
+    for day in (0, -1, 1):  # the zone may have been another one then
+        folder = root / f"{(received.astimezone(zone) + timedelta(days=day)):%Y-%m-%d}"
+        for path in folder.glob(f"*/*/*_{glob.escape(event_id)}.json"):
+            return path.relative_to(root).with_suffix("")
+    return None
+
+
+def received_of(event_id: str) -> datetime | None:
+    """When an event was received, as its id says; None for what is no id."""
+    if len(event_id) != 26 or not set(event_id) <= set(_CROCKFORD):
+        return None
+    number = 0
+    for letter in event_id[:_TIME_LETTERS]:
+        number = number * 32 + _CROCKFORD.index(letter)
+    try:
+        return datetime.fromtimestamp(number / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,69 @@
+"""The keeper of an archive: seals days that are over and removes those that have outlived their time, now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, Final
+
+from bridge import Threads
+from bridge_archive import manifest, retention
+
+_FIRST_SECONDS: Final = 60.0
+"""After a start there is more urgent work for the disk."""
+_SECONDS: Final = 3600.0
+_GRACE: Final = timedelta(minutes=10)
+"""So long after midnight a day is over: what was on its way has arrived."""
+
+
+class Keeper:
+    """Looks after one archive while it is open. Its work is done in a thread of its own."""
+
+    def __init__(self, root: Path, zone: tzinfo, keep: timedelta | None, size: int | None, log: Any) -> None:
+        self._root = root
+        self._zone = zone
+        self._keep = keep
+        self._size = size
+        self._log = log
+        self._thread = Threads("archive-keeper", 1)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look after it soon, then each hour; where it does so already, as after a disk's trouble, it goes on."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._go_on())
+
+    def stop(self) -> None:
+        """Begin no further round; one that is under way ends by itself."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _go_on(self) -> None:
+        seconds = _FIRST_SECONDS
+        while True:
+            await asyncio.sleep(seconds)
+            await self._thread.run(self._look_after)
+            seconds = _SECONDS
+
+    def _look_after(self) -> None:
+        now = datetime.now(self._zone) - _GRACE
+        try:
+            self.seal(now.date())
+            self.remove(now.date())
+        except (OSError, ValueError) as error:
+            self._log.warning("the archive could not be looked after; tried again within the hour",
+                              folder=str(self._root), error=str(error))  # fmt: skip
+
+    def seal(self, today: date) -> None:
+        """Seal the days before today; raises OSError, ValueError."""
+        for day in manifest.days(self._root):
+            if day < today.isoformat() and (count := manifest.seal(self._root, day)):
+                self._log.info("archive day sealed", day=day, files=count, head=manifest.head(self._root))
+
+    def remove(self, today: date) -> None:
+        """Remove the days that have outlived their time; raises OSError."""
+        for day in retention.outlived(self._root, today, self._keep, self._size):
+            retention.remove(self._root, day, today)
+            self._log.info("archive day removed", day=day, folder=str(self._root))

@@ -1,0 +1,119 @@
+"""`boxbridge archive`, as an operator or a lawyer uses it: without a daemon, in English and in Chinese."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.testing import sample_push
+from bridge_archive import manifest
+from tests.end_to_end.installation import COMMAND, Installation
+from tests.plugins.archive.test_verify import make
+
+
+def archive(folder: Path, *arguments: object, code: int = 0, lang: str = "C.UTF-8") -> str:
+    ended = subprocess.run(
+        [COMMAND, "archive", *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"LC_ALL": lang}, check=False,
+    )  # fmt: skip
+    assert ended.returncode == code, (ended.stdout, ended.stderr)
+    return ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A configuration with an archive of two sealed days."""
+    (tmp_path / "boxbridge.toml").write_text('data = "data"\n[output.local]\ntype = "archive"\n')
+    root = tmp_path / "data" / "archive"
+    make(root, "2026-11-22", "2026-11-23")
+    for day in ("2026-11-22", "2026-11-23"):
+        manifest.seal(root, day)
+    return tmp_path
+
+
+def test_verify_says_what_it_found(folder: Path) -> None:
+    assert "6 files in 2 lists are as they were" in archive(folder, "verify")
+    known = archive(folder, "verify", "--head").strip()
+    assert known == manifest.head(folder / "data" / "archive")
+    archive(folder, "verify", "--known", known)
+    (picture, *_) = (folder / "data" / "archive" / "2026-11-22").rglob("*.jpg")
+    picture.write_bytes(b"forged")
+    name = picture.relative_to(folder / "data" / "archive")
+    assert f"{name}   was CHANGED" in archive(folder, "verify", code=65)
+    assert "1 处问题" in archive(folder, "verify", code=65, lang="zh_CN.UTF-8")
+    assert "not in the chain" in archive(folder, "verify", "--known", "0" * 64, code=65)
+
+
+def test_which_archive(folder: Path) -> None:
+    with (folder / "boxbridge.toml").open("a") as file:
+        file.write('[output.usb]\ntype = "archive"\npath = "usb"\n')
+    assert "one of local, usb" in archive(folder, "verify", code=2)
+    archive(folder, "verify", "--output", "local")
+    (folder / "boxbridge.toml").write_text('data = "data"\n')
+    assert "no output of type archive" in archive(folder, "verify", code=2)
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Installation]:
+    """A daemon with an archive that has one event."""
+    with Installation(tmp_path, '[output.local]\ntype = "archive"\n') as running:
+        assert running.push(sample_push(small=True))[1]["code"] == 0
+        running.until(lambda: b"local delivered" in running.command("events"))
+        yield running
+
+
+def event_of(bridge: Installation) -> str:
+    told: str = json.loads(bridge.command("events", "--json").splitlines()[0])["id"]
+    return told
+
+
+def test_a_case_stands_for_itself(bridge: Installation, tmp_path: Path) -> None:
+    event, case = event_of(bridge), tmp_path / "case.zip"
+    root = bridge.data / "archive"
+    manifest.seal(root, manifest.days(root)[0])
+    assert "event.json" in bridge.command("archive", "export", event, "-o", case).decode()
+    with zipfile.ZipFile(case) as opened:
+        opened.extractall(tmp_path / "case")
+    ended = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path / "case", capture_output=True, check=True)
+    assert ended.stdout.count(b": OK") == 3
+    assert json.loads((tmp_path / "case" / "event.json").read_bytes())["id"] == event
+    assert json.loads((tmp_path / "case" / "story.json").read_bytes())
+    text = (tmp_path / "case" / "VERIFY.txt").read_text("utf-8")
+    assert manifest.head(root) in text
+    assert "验证方法" in text
+    (sealed,) = (tmp_path / "case" / "manifests").iterdir()
+    assert manifest.digest_of(tmp_path / "case" / "scene.jpg") in sealed.read_text()
+
+
+def test_a_case_is_made_without_the_daemon_too(bridge: Installation, tmp_path: Path) -> None:
+    event = event_of(bridge)
+    bridge.stop()
+    bridge.command("archive", "export", event, "-o", tmp_path / "case.zip")
+    assert json.loads(zipfile.ZipFile(tmp_path / "case.zip").read("story.json")) is None
+
+
+def test_what_is_not_there_is_said(bridge: Installation, tmp_path: Path) -> None:
+    for unknown in ("01JDCE00000000000000000000", "../../etc/passwd", "nonsense"):
+        said = bridge.command("archive", "export", unknown, "-o", tmp_path / "case.zip", code=1)
+        assert f"{unknown} is not in".encode() in said
+    assert not (tmp_path / "case.zip").exists()
+
+
+def test_an_event_is_held_and_let_go(bridge: Installation) -> None:
+    event = event_of(bridge)
+    assert b"is held, and its day" in bridge.command("archive", "hold", event)
+    assert event.encode() in bridge.command("archive", "hold")
+    assert b"held no more" in bridge.command("archive", "hold", event, "--release")
+    assert bridge.command("archive", "hold") == b""
+    assert b"is not held" in bridge.command("archive", "hold", event, "--release", code=1)
+
+
+def test_the_command_comes_through_the_hook_that_is_everyone_s() -> None:
+    listed = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "archive " in listed
