@@ -65,6 +65,8 @@ class Daemon:
             opened.callback(devices.close)
             await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
             opened.push_async_callback(self.journal.close)
+            await self.intake.devices.open()
+            opened.push_async_callback(self.intake.devices.close)
             opened.push_async_callback(self.dispatcher.stop)
             await self.dispatcher.apply(self.settings)
             opened.push_async_callback(self.replays.close)

@@ -36,6 +36,7 @@ COMMANDS = {
     "get": "events",
     "dead": "dead",
     "replay": "replay",
+    "devices": "devices",
     "outputs": "outputs",
     "unknown": "unknown",
     "map": "map",

@@ -15,7 +15,7 @@ from bridge.cli.options import config_option
 from bridge.cli.outputs import output_counts, output_state
 from bridge.cli.replay import replay_line
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, padded, say, translated
+from bridge.cli.words import ago, lang_option, padded, say, span, translated
 from bridge.figures import as_bytes
 
 
@@ -46,7 +46,7 @@ def reload_command(lang: str, config: Path | None) -> None:
 
 
 def _page(status: dict[str, Any], lang: str) -> Iterator[str]:
-    yield say(lang, "daemon", span=_span(status["started"], lang), **status)
+    yield say(lang, "daemon", span=span(lang, time.time() - status["started"]), **status)
     for title, line in _lines(status, lang):
         yield f"  {padded(say(lang, f'title {title}') if title else '', 12)}{line}"
 
@@ -55,7 +55,7 @@ def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     """Each with the name of its title, or none where it goes on under the one before."""
     yield "devices", say(lang, "listening", address=status["devices_listen"])
     for device, seen in status["devices"].items():
-        yield "", say(lang, "last push", device=device, ago=_ago(seen, lang))
+        yield "", say(lang, "last push", device=device, ago=ago(lang, seen))
     pushes = (say(lang, f"push {outcome}", count=count) for outcome, count in status["pushes"].items())
     yield "pushes", say(lang, "and").join(pushes) or say(lang, "no pushes")
     for refused in status["refused"]:
@@ -102,16 +102,5 @@ def _day(milliseconds: int) -> str:
 
 
 def _output(lane: dict[str, Any], lang: str) -> str:
-    state = output_state(lane, lang, _span(lane["since"], lang))
+    state = output_state(lane, lang, span(lang, time.time() - lane["since"]))
     return f"{lane['name']} ({lane['type']})   {state}   {output_counts(lane, lang, 'delivered', 'waiting')}"
-
-
-def _ago(text: str, lang: str) -> str:
-    return say(lang, "ago", span=_span(datetime.fromisoformat(text).timestamp(), lang))
-
-
-def _span(since: float, lang: str) -> str:
-    seconds = max(0, int(time.time() - since))
-    units = (("d", 86400), ("h", 3600), ("min", 60))
-    unit, size = next(((unit, size) for unit, size in units if seconds >= 2 * size), ("s", 1))
-    return say(lang, f"span {unit}", count=seconds // size)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import around, dead, events, outputs, replays, story, unknown
+from bridge.control import around, dead, devices, events, outputs, replays, story, unknown
 from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
@@ -37,7 +37,7 @@ class Refusals(Struct, frozen=True):
 
 
 class OddField(Struct, frozen=True):
-    """A field that a device left out or sent in another type, since the start; the events are kept all the same."""
+    """A field that a device left out or sent in another type; the events are kept all the same."""
 
     device: str
     field: str
@@ -85,7 +85,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     held: list[str]
     """Outputs that a person paused."""
     devices: dict[str, datetime]
-    """When each last pushed, since the start."""
+    """When each last pushed."""
     pushes: dict[str, int]
     """By outcome, since the start."""
     refused: list[Refusals]
@@ -134,6 +134,7 @@ def application(house: House) -> Starlette:
             *around.routes(house),
             *story.routes(house),
             *dead.routes(house),
+            *devices.routes(house),
             *outputs.routes(house),
             *replays.routes(house),
             *unknown.routes(house),
@@ -173,10 +174,10 @@ def _status(house: House) -> StatusReport:
         disabled=[name for name, output in settings.output.items() if not output.enabled],
         replays=replays.reports(house),
         held=[report.name for report in outputs.reports(house) if report.state == "held"],
-        devices=dict(intake.last_seen),
+        devices=intake.devices.last_seen,
         pushes=pushes,
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],
-        odd_fields=[OddField(device, field, count) for (device, field), count in intake.oddities.most_common(20)],
+        odd_fields=[OddField(*odd) for odd in intake.devices.odd_fields(20)],
     )
 
 

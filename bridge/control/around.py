@@ -93,7 +93,7 @@ async def tell(house: House, device: str, at: int) -> Around:
     turned = [_away(sum_, found.repeated) for sum_ in found.turned_away]
     mine = [away for away in turned if away.device == device or (not away.device and away.peer in peers)]
     if found.before is None and found.after is None and not mine:
-        seen = ", ".join(list(house.intake.last_seen)[:20]) or "none since the start"
+        seen = ", ".join(list(house.intake.devices.last_seen)[:20]) or "none"
         raise Missing(f"nothing was ever received of a device {device}; devices that pushed: {seen}")
     return Around(
         timezone=str(house.settings.timezone),

@@ -103,7 +103,7 @@ def _families(
     seen = GaugeMetricFamily(
         "boxbridge_device_last_seen_timestamp_seconds", "When a device last pushed.", labels=["device"]
     )
-    for device, when_seen in list(house.intake.last_seen.items())[:200]:
+    for device, when_seen in list(house.intake.devices.last_seen.items())[:200]:
         seen.add_metric([device], when_seen.timestamp())
     yield seen
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -18,12 +17,13 @@ from bridge.normalizer import Answer, Malformed, Normalizer, Outcome, Parsed, Pu
 from bridge.plugins import Plugins
 from bridge.protocols.mapper import Mapped
 from bridge.receiver.aliases import name_device
+from bridge.receiver.devices import Devices
 from bridge.receiver.unknown import Unknown
 
 log = structlog.get_logger("boxbridge.receiver")
 
 _SAME_REFUSAL_SECONDS: Final = 60.0
-_DEVICES_LIMIT: Final = 10_000
+_MOST_TOLD: Final = 10_000
 
 
 class Intake:
@@ -40,11 +40,9 @@ class Intake:
         """By device and kind."""
         self.refused = Labelled()
         """By peer and reason."""
-        self.oddities = Labelled()
-        """By device and field."""
         self.answer_seconds = Histogram()
-        self.last_seen: dict[str, datetime] = {}
-        """By device; of very many the longest unseen are forgotten."""
+        self.devices = Devices(settings.data / "devices.json")
+        """Who pushes, by the names that events give them."""
         self.unknown = Unknown(settings.data / "unknown")
         """What was refused because nothing understood it."""
         self._journal = journal
@@ -105,7 +103,7 @@ class Intake:
 
     async def _store(self, push: Push, parsed: Parsed, normalizer: Normalizer) -> Outcome:
         events = self._prepare(parsed)
-        self._note_device(push, parsed, events)
+        self.devices.note(self._device_of(parsed, events), push, events[0] if events else None, parsed.oddities)
         if parsed.heartbeat:
             return Outcome("heartbeat")
         if parsed.events and not events:
@@ -148,21 +146,12 @@ class Intake:
     def _device_of(self, parsed: Parsed, events: tuple[Event, ...]) -> str:
         return shortened(events[0].device.id if events else parsed.device)
 
-    def _note_device(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> None:
-        device = self._device_of(parsed, events)
-        self.last_seen[device] = push.received
-        if len(self.last_seen) > _DEVICES_LIMIT:
-            for forgotten in sorted(self.last_seen, key=self.last_seen.__getitem__)[: _DEVICES_LIMIT // 10]:
-                del self.last_seen[forgotten]
-        for field in parsed.oddities:
-            self.oddities.count(device, field)
-
     def _tell_once(self, what: str, push: Push, reason: str, **fields: object) -> None:
         """One line a minute for the same peer and reason: a box that is refused comes again and again."""
         key, now = (push.peer, what, _kind_of(reason)), time.monotonic()
         if now - self._last_told.get(key, -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
             return
-        if len(self._last_told) >= _DEVICES_LIMIT:
+        if len(self._last_told) >= _MOST_TOLD:
             self._last_told.clear()
         self._last_told[key] = now
         log.warning(what, peer=push.peer, reason=reason, **fields)

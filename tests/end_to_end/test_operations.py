@@ -180,8 +180,11 @@ def test_a_replay_goes_on_after_a_kill_and_can_be_cancelled(tmp_path: Path, web:
         assert b"no replay 99" in bridge.command("replay", "--cancel", "99", code=65)
 
 
-def test_the_commands_of_the_manual_work_as_they_stand_there(tmp_path: Path, web: WebServer) -> None:
-    """Given an event that is dead: every command line of the section answers, with its names put in."""
+def test_the_commands_of_the_manual_work_as_they_stand_there(
+    tmp_path: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given an event that is dead and a push that nothing understood: every command line of the section answers."""
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     section = page.partition("## Did that event get out, and if not, why?")[2].partition("\n## ")[0]
     shown = re.findall(r"^boxbridge (.*?)(?:  +#.*)?$", section, re.MULTILINE)
@@ -191,5 +194,9 @@ def test_the_commands_of_the_manual_work_as_they_stand_there(tmp_path: Path, web
     with Installation(tmp_path, ARCHIVE + webhook(web) + named) as bridge:
         msg_id = push(bridge)
         wait_until(bridge, msg_id, "erp", "dead")
+        assert bridge.push(b"nonsense")[0] == 400
+        bridge.until(lambda: b"not JSON" in bridge.command("unknown", "list"))
+        named_here = {"01JDCEXAMPLE": msg_id, "12": "1"}
         for line in shown:
-            bridge.command(*(msg_id if word == "01JDCEXAMPLE" else word for word in line.split()))
+            code = 1 if line.startswith("unknown retry") else 0  # still not understood
+            bridge.command(*(named_here.get(word, word) for word in line.split()), code=code)

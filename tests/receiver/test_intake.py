@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from bridge import DROP, Answer, Event, Key, Normalizer, Outcome, Parsed, Push, 
 from bridge.config.settings import DeviceSettings
 from bridge.journal.journal import Record
 from bridge.options import Size
-from bridge.receiver import intake
 from bridge.receiver.intake import Intake
 from bridge.testing import sample_push
 from tests.rooms import Disk, Far, Rooms, async_output, opened, push_of, until
@@ -77,7 +75,7 @@ async def test_a_message_of_another_kind_is_kept_and_answered_with_success(tmp_p
         said = envelope(await rooms.push(body))
         assert await (await stored(rooms, 1)).original().read() == body
         assert rooms.heard.accepted == []
-        assert list(rooms.intake.last_seen) == ["S1"]
+        assert list(rooms.intake.devices.last_seen) == ["S1"]
         assert rooms.intake.pushes == {("skill", "unknown"): 1}
     assert (said["wsKey"], said["msg_id"], said["code"]) == ("deviceHeartResult", "h-1", 0)
 
@@ -136,9 +134,9 @@ async def test_ids_however_long_take_little_memory(tmp_path: Path) -> None:
             assert envelope(answer)["msg_id"] == name
             heartbeat = {"wsKey": "deviceHeart" + name, "msg_id": name, "message": {"deviceInfo": {"id": name}}}
             await rooms.push(msgspec.json.encode(heartbeat))
-        assert len(rooms.intake.last_seen) == 2
+        assert len(rooms.intake.devices.last_seen) == 2
         assert len(rooms.intake.events) == 2
-        kept = [*rooms.intake.last_seen, *(label for labels in rooms.intake.events for label in labels)]
+        kept = [*rooms.intake.devices.last_seen, *(label for labels in rooms.intake.events for label in labels)]
         assert max(map(len, kept)) == 200
         (event, other) = rooms.heard.accepted
         whole = (event.device.serial, event.msg_id, event.extra["message.data.preWarn"])
@@ -146,25 +144,6 @@ async def test_ids_however_long_take_little_memory(tmp_path: Path) -> None:
         assert (event.device.id != other.device.id, event.kind != other.kind) == (True, True)
         assert {len(record.blob.device) for record in [await stored(rooms, n) for n in range(1, 5)]} == {200}
         assert {len(record.blob.msg_id) for record in [await stored(rooms, n) for n in range(1, 5)]} == {200}
-
-
-async def test_of_very_many_devices_the_longest_unseen_are_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(intake, "_DEVICES_LIMIT", 20)
-    async with opened(tmp_path) as rooms:
-        for number in range(50):
-            await rooms.intake.take(heartbeat_of(f"S{number}", number))
-            await rooms.intake.take(heartbeat_of("S0", number))
-    assert len(rooms.intake.last_seen) <= 20
-    assert {"S0", "S49"} <= rooms.intake.last_seen.keys()
-
-
-def heartbeat_of(device: str, second: int) -> Push:
-    """A message of a device, received at this second."""
-    body = msgspec.json.encode({"wsKey": "deviceHeart", "message": {"deviceInfo": {"id": device}}, "n": second})
-    received = datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)
-    return msgspec.structs.replace(push_of(body), received=received)
 
 
 async def test_while_the_journal_takes_nothing_pushes_are_refused_and_taken_again_afterwards(
@@ -211,14 +190,14 @@ async def test_events_carry_site_and_alias_and_are_counted_by_them(tmp_path: Pat
         (event,) = rooms.heard.accepted
         assert (event.site, event.device.id, event.channel.id) == ("plant-a", "gate-3", "north")
         assert rooms.intake.events == {("gate-3", "pre_offvehicle"): 1}
-        assert rooms.intake.last_seen == {"gate-3": event.received}
+        assert rooms.intake.devices.last_seen == {"gate-3": event.received}
         assert b'"source":"/plant-a/gate-3/north"' in (await stored(rooms, 1)).document(1)
 
 
 async def test_a_field_that_is_odd_is_counted_by_device(tmp_path: Path) -> None:
     async with opened(tmp_path) as rooms:
         await rooms.push(sample_push(small=True).replace(b'"frameIndex" : 7943', b'"frameIndex" : []'))
-        assert list(rooms.intake.oddities) == [("DMB3160PWC21J00001", "message.data.frameIndex")]
+        assert rooms.intake.devices.odd_fields(5) == [("DMB3160PWC21J00001", "message.data.frameIndex", 1)]
 
 
 async def test_a_known_envelope_is_taken_on_any_path(tmp_path: Path) -> None:

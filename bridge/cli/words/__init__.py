@@ -7,8 +7,10 @@ is wrong with a configuration, is put into the other language by its pattern, wi
 from __future__ import annotations
 
 import os
+import time
 import unicodedata
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
@@ -57,6 +59,19 @@ def say(lang: str, sentence: str, **values: object) -> str:
 def translated(lang: str, text: str) -> str:
     """What was said in English, line by line; a line that no pattern knows stays as it is."""
     return text if lang == "en" else "\n".join(chinese(line) or line for line in text.split("\n"))
+
+
+def ago(lang: str, when: str) -> str:
+    """How long a time of the daemon's lies back."""
+    return say(lang, "ago", span=span(lang, time.time() - datetime.fromisoformat(when).timestamp()))
+
+
+def span(lang: str, seconds: float) -> str:
+    """How long something lasts, in the largest unit of which there are two."""
+    whole = max(0, int(seconds))
+    units = (("d", 86400), ("h", 3600), ("min", 60))
+    unit, size = next(((unit, size) for unit, size in units if whole >= 2 * size), ("s", 1))
+    return say(lang, f"span {unit}", count=whole // size)
 
 
 def padded(text: str, width: int) -> str:

@@ -225,6 +225,7 @@ PATTERNS: Final[Mapping[str, str]] = {
         "从未收到设备 {device} 的推送；推送过的设备：{names}"
     ),
     "there is no push {number} that was not understood: {command}": "没有编号为 {number} 的无法识别的推送：{command}",
+    "no device {id} is known; there are: {devices}": "没有设备 {id}；现有：{devices}",
     "{event} is no dead letter; its story: {command}": "{event} 不是死信；其过程：{command}",
     "{event} is no dead letter of output {output}: {command}": "{event} 不是输出 {output} 的死信：{command}",
     "{event} is no dead letter: {command}": "{event} 不是死信：{command}",

@@ -105,6 +105,23 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "dead retried": ("{output}: {count} to be delivered again", "{output}：{count} 个事件将重新投递"),
     "dead dropped": ("{output}: {count} dropped", "{output}：已丢弃 {count} 条死信"),
     "no dead": ("there are no dead letters", "没有死信"),
+    # --- devices
+    "no devices": ("no device pushed yet", "尚无设备推送"),
+    "device online": ("{id}   online, last push {ago}", "{id}   在线，最近推送：{ago}"),
+    "device late": ("{id}   LATE, last push {ago}", "{id}   超时未推送，最近推送：{ago}"),
+    "device new": ("{id}   pushed once, {ago}", "{id}   仅推送过一次：{ago}"),
+    "device called": ("name {name}, serial {serial}, from {peer}", "名称 {name}，序列号 {serial}，来自 {peer}"),
+    "device from": ("from {peer}", "来自 {peer}"),
+    "device rhythm": (
+        "{pushes:,} pushes, usually every {rhythm}, late after {within} of silence",
+        "推送 {pushes:,} 次，通常间隔 {rhythm}，静默 {within} 后视为超时",
+    ),
+    "device pushes": ("{pushes:,} pushes", "推送 {pushes:,} 次"),
+    "clock ahead": ("its clock is {span} ahead", "时钟快 {span}"),
+    "clock behind": ("its clock is {span} behind", "时钟慢 {span}"),
+    "skill version": ("{skill} {version}", "{skill} {version}"),
+    "device odd": ("odd field {field}, {count:,} times", "异常字段 {field}，{count:,} 次"),
+    "device forgotten": ("{id} is forgotten", "已移除 {id}"),
     # --- unknown
     "no unknown": ("there is nothing that was not understood", "没有无法识别的推送"),
     "unknown push": ("push {number}, which nothing understood", "推送 {number}，无法识别"),
