@@ -26,8 +26,8 @@ from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
 from bridge.listener import Listener, tcp_socket, unix_socket
 from bridge.plugins import Plugins
-from bridge.receiver import http
 from bridge.receiver.guard import GuardedProtocol
+from bridge.receiver.http import Door
 from bridge.receiver.intake import Intake
 
 log = structlog.get_logger("boxbridge.daemon")
@@ -74,7 +74,7 @@ class Daemon:
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
             listeners = [
-                Listener(http.application(self.intake), [devices], GuardedProtocol),
+                Listener(Door(self.intake), [devices], GuardedProtocol),
                 Listener(api.application(self), [commands]),
             ]
             if self.settings.control.listen:

@@ -7,14 +7,11 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from bridge.receiver.budget import BodyBudget, Busy, Claim
+from bridge.receiver.budget import BodyBudget, Busy, Claim, TooLarge
+from bridge.receiver.inflate import inflated
 
 DISCARDED_BYTES: Final = 64_000_000
 """How much of a refused body is read all the same."""
-
-
-class TooLarge(Exception):
-    """A body is larger than allowed; the text says by which limit."""
 
 
 class Body:
@@ -37,8 +34,8 @@ class Body:
         self._pieces.append(piece)
         self._count()
 
-    async def read(self, budget: BodyBudget, limit: int, declared: bytes) -> bytes:
-        """The whole of it, at most `limit` bytes; raises TooLarge, Busy or ClientDisconnect.
+    async def read(self, budget: BodyBudget, limit: int, declared: bytes, encoding: bytes) -> bytes:
+        """The whole of it, inflated, at most `limit` bytes; raises TooLarge, Busy or ClientDisconnect.
 
         It takes room of the budget until `give_back`.
         """
@@ -51,10 +48,9 @@ class Body:
             await self._wait()
         if self._refusal is not None:
             raise self._refusal
-        claim.end_growth()
         whole = b"".join(self._pieces)
         self._pieces.clear()
-        return whole
+        return settle(claim, whole, encoding, limit)
 
     def give_back(self) -> None:
         """Nothing of it is in memory any more; may be said twice."""
@@ -94,3 +90,14 @@ class Body:
         self._refusal = why
         self.give_back()
         self._cycle.message_event.set()
+
+
+def settle(claim: Claim, body: bytes, encoding: bytes, limit: int) -> bytes:
+    """A body that has come whole, inflated; it keeps its room until that is given back. Raises TooLarge or Busy."""
+    if len(body) > limit:
+        raise TooLarge(f"too large: the body has {len(body)} bytes; max_body is {limit}")
+    body = inflated(body, encoding, limit)
+    if len(body) != claim.size:
+        claim.grow(len(body))
+    claim.end_growth()
+    return body

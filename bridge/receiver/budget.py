@@ -11,6 +11,10 @@ STALL_SECONDS: Final = 5.0
 """A body that has not grown by a block for so long stalls."""
 
 
+class TooLarge(Exception):
+    """A body is larger than allowed; the text says by which limit."""
+
+
 class Busy(Exception):
     """There is no room for this body; the sender should come again."""
 

@@ -1,4 +1,4 @@
-"""The devices' listener: a Starlette application that reads a push within its bounds and hands it to the intake."""
+"""The devices' door: an ASGI application that reads pushes within their bounds and hands them to the intake."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from bridge.event import utc_now
 from bridge.normalizer import Answer, Push
-from bridge.receiver.body import Body, TooLarge
-from bridge.receiver.budget import BodyBudget, Busy
+from bridge.receiver.body import Body
+from bridge.receiver.budget import BodyBudget, Busy, TooLarge
 from bridge.receiver.intake import Intake
+from bridge.receiver.messages import Messages
 
 log = structlog.get_logger("boxbridge.receiver")
 
@@ -22,16 +22,10 @@ BODIES_BYTES: Final = 64_000_000
 """Bytes of bodies that are received at once, over all connections."""
 RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
-_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
-def application(intake: Intake) -> Router:
-    """The application: any path, any method."""
-    return Router([Route("/{path:path}", Door(intake), methods=_METHODS)])
 
 
 class Door:
-    """What is behind the one route. It speaks ASGI itself: request and response objects cost more than they bring."""
+    """Takes any path and any method. It speaks ASGI itself: request and response objects cost more than they bring."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
@@ -45,9 +39,13 @@ class Door:
         else:
             await self._take(scope, body, send)
 
+    def desk(self, scope: Scope) -> Messages:
+        """Where the messages go of a WebSocket that this request opens."""
+        return Messages(self._intake, self._budget, _push(scope))
+
     async def _take(self, scope: Scope, body: Body, send: Send) -> None:
         try:
-            whole = await body.read(self._budget, self._intake.settings.server.max_body, _declared(scope))
+            whole = await body.read(self._budget, self._intake.settings.server.max_body, *_announced(scope))
             await _send(send, await self._intake.take(_push(scope, whole)))
         except (TooLarge, Busy) as error:
             await body.discard()
@@ -65,9 +63,15 @@ class Door:
         await _send(send, self._intake.refuse(_push(scope), status, reason), (b"connection", b"close"))
 
 
-def _declared(scope: Scope) -> bytes:
-    """The body's length, as the sender says beforehand."""
-    return next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+def _announced(scope: Scope) -> tuple[bytes, bytes]:
+    """The body's length and compression, as the sender says beforehand."""
+    length = encoding = b""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = value
+        elif name == b"content-encoding":
+            encoding = value
+    return length, encoding
 
 
 def _push(scope: Scope, body: bytes = b"") -> Push:

@@ -28,6 +28,12 @@ class OneWrite:
         self._flush()
         self._transport.close()
 
+    def write_eof(self) -> None:
+        """Send what was written, then end this side."""
+        self._flush()
+        if not self._transport.is_closing() and self._transport.can_write_eof():
+            self._transport.write_eof()
+
     def is_closing(self) -> bool:
         """Whether it ends, or has ended."""
         return self._transport.is_closing()

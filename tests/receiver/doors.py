@@ -24,8 +24,9 @@ from tests.rooms import Rooms, opened
 class Door:
     """Where devices push to."""
 
-    def __init__(self, rooms: Rooms, listener: Listener, port: int) -> None:
+    def __init__(self, rooms: Rooms, door: http.Door, listener: Listener, port: int) -> None:
         self.rooms = rooms
+        self.door = door
         self.listener = listener
         self.port = port
 
@@ -97,9 +98,10 @@ async def door_to(folder: Path, *outputs: type[Output], max_body: int | None = N
             server = msgspec.structs.replace(rooms.settings.server, max_body=max_body)
             rooms.intake.settings = msgspec.structs.replace(rooms.settings, server=server)
         port = free_port()
-        listener = Listener(http.application(rooms.intake), [tcp_socket(f"{HOST}:{port}")], GuardedProtocol)
+        door = http.Door(rooms.intake)
+        listener = Listener(door, [tcp_socket(f"{HOST}:{port}")], GuardedProtocol)
         await listener.start()
         try:
-            yield Door(rooms, listener, port)
+            yield Door(rooms, door, listener, port)
         finally:
             await listener.stop()

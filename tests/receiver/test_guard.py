@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bridge.receiver import guard
+from bridge.receiver import guard, pace
 from bridge.testing import sample_push
 from tests.receiver.doors import Door, door_to, parsed, request
 
@@ -28,7 +28,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines are short."""
     monkeypatch.setattr(guard, "HEADER_SECONDS", 0.2)
-    monkeypatch.setattr(guard, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(pace, "SPAN_SECONDS", 0.2)
 
 
 async def is_cut(reader: asyncio.StreamReader) -> bool:
@@ -101,8 +101,8 @@ async def test_a_body_that_is_slow_but_steady_is_taken(door: Door, impatient: No
 async def test_a_body_that_keeps_the_least_rate_for_ever_is_cut(
     door: Door, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "BODY_GRACE_SECONDS", 0.4)
-    monkeypatch.setattr(guard, "BODY_RATE", 500)
+    monkeypatch.setattr(pace, "GRACE_SECONDS", 0.4)
+    monkeypatch.setattr(pace, "RATE", 500)
     async with door.connected() as (reader, writer):
         writer.write(request(b"", length=16_000_000))
         cut = asyncio.create_task(is_cut(reader))

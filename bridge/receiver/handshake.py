@@ -1,0 +1,42 @@
+"""The handshake by which a connection becomes a WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+HeaderList = Sequence[tuple[bytes, bytes]]
+
+_KEY: Final = b"sec-websocket-key"
+
+
+def is_handshake(method: bytes, headers: HeaderList) -> bool:
+    """Whether a request that offers another protocol means a WebSocket; without a key it is like any other."""
+    return method == b"GET" and any(name == _KEY for name, _ in headers)
+
+
+def answer_handshake(url: bytes, headers: HeaderList) -> tuple[Response, str]:
+    """The answer, with status 101 where it is fine, and what is wrong with the handshake where it is not.
+
+    No extension is taken. Of the sender's own protocols the first is: it speaks one, whatever its name.
+    """
+    texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    server = ServerProtocol(select_subprotocol=_first)
+    response = server.accept(Request(url.decode("latin-1"), Headers(texts)))
+    return response, str(server.handshake_exc or "")
+
+
+def without_offer(method: bytes, url: bytes, headers: HeaderList) -> bytes:
+    """The head of a request again, its offer under a name that the parser does not know."""
+    lines = [b"%b %b HTTP/1.1" % (method, url)]
+    lines += [b"%b: %b" % (b"x-upgrade" if name == b"upgrade" else name, value) for name, value in headers]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _first(_server: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return next(iter(offered), None)
