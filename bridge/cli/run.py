@@ -83,7 +83,8 @@ def device_addresses(settings: Settings) -> list[str]:
     """The addresses at which a box reaches this host, as it would be told them."""
     host, port = host_and_port(settings.server.listen)
     hosts = [_own_address()] if host in ("0.0.0.0", "::") else [host]  # noqa: S104 - compared, not bound
-    return [f"http://{address}:{port}{PATH}" for address in hosts]
+    token = "/<token>" if settings.server.token else ""
+    return [f"http://{address}:{port}{token}{PATH}" for address in hosts]
 
 
 def _own_address() -> str:

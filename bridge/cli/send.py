@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import click
 from msgspec import Struct
 
-from bridge.cli.options import config_option
+from bridge.cli.options import config_option, service_environment
 from bridge.config.address import host_and_port
 from bridge.config.load import find, read
 from bridge.config.settings import ServerSettings
-from bridge.errors import ConfigError, NoConfiguration, OutputUnreachable, Problem, UsageError
+from bridge.errors import NoConfiguration, OutputUnreachable, UsageError
+from bridge.options import Secret
 from bridge.protocols.skill import PATH
 
 TIMEOUT = 30
@@ -46,18 +47,19 @@ def send_command(file: Any, url: str | None, config: Path | None) -> None:
         body = sample_push()
     else:
         body = file.read()
-    sent = push(body, url or _listening(config))
+    sent = push(body, url) if url else push(body, *_listening(config))
     success, answer = _read(sent)
     click.echo(f"HTTP {sent.status}  {answer}  {sent.seconds * 1000:.0f} ms")
     click.get_current_context().exit(0 if success else 1)
 
 
-def push(body: bytes, url: str) -> Sent:
+def push(body: bytes, url: str, token: Secret | None = None) -> Sent:
     """POST one body; raises UsageError for what is no address and OutputUnreachable where nobody answers."""
     began = time.monotonic()
     try:
         with closing(_connection(url)) as connection:
-            connection.request("POST", _target(url), body, {"Content-Type": "application/json"})
+            shown = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+            connection.request("POST", _target(url), body, {"Content-Type": "application/json", **shown})
             answer = connection.getresponse()
             return Sent(answer.status, answer.read(), time.monotonic() - began)
     except (ValueError, http.client.InvalidURL) as error:
@@ -79,26 +81,21 @@ def _target(url: str) -> str:
     return (parts.path or PATH) + (f"?{parts.query}" if parts.query else "")
 
 
-def _listening(config: Path | None) -> str:
-    """Where the configured daemon listens on this machine; its default where there is no configuration.
+def _listening(config: Path | None) -> tuple[str, Secret | None]:
+    """Where the configured daemon listens on this machine, and its token; defaults where there is no configuration.
 
-    Reads that one table: the sender needs none of the secrets that the whole configuration may name.
+    Reads that one table: the sender needs none of the other secrets that the whole configuration may name.
     """
+    environment = service_environment()
     try:
-        file = find(config)
+        server = read(find(config, environment), environment).server
     except NoConfiguration:
         if config is not None:
             raise
-        host, port = host_and_port(ServerSettings().listen)
-    else:
-        server = read(file).tables.get("server", {})
-        listen = server.get("listen", ServerSettings().listen) if isinstance(server, dict) else server
-        try:
-            host, port = host_and_port(str(listen))
-        except ValueError as error:
-            raise ConfigError([Problem(str(file), f"server.listen: {error}")]) from None
+        server = ServerSettings()
+    host, port = host_and_port(server.listen)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - any address is reached by loopback
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}", server.token
 
 
 def _read(sent: Sent) -> tuple[bool, str]:

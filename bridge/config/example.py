@@ -65,7 +65,7 @@ def _section(cls: type[Struct], prefix: str = "") -> Iterator[str]:
     """A table whose header and meaning are the struct's docstring."""
     header, _, meaning = (cls.__doc__ or "").partition(": ")
     yield from _line(prefix + header, meaning[:1].upper() + meaning[1:])
-    yield from _keys(_scalars(cls))
+    yield from _keys(_scalars(cls), variable="box")
 
 
 def _common() -> Iterator[str]:

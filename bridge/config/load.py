@@ -6,8 +6,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import tomli
@@ -34,6 +35,7 @@ SYSTEM_FOLDER = FilePath("/etc/boxbridge")
 
 _Value = TypeVar("_Value")
 _COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -81,6 +83,20 @@ class Source(Struct, frozen=True, kw_only=True):
     def timezone(self) -> ZoneInfo:
         """The time zone, for commands that need nothing else to be right."""
         return self._one(ZoneInfo, "timezone", defaults.timezone(self.environment))
+
+    @property
+    def server(self) -> ServerSettings:
+        """Where devices push to and what they must show, for a sender that needs nothing else; raises ConfigError."""
+        conversion = Conversion(self.file, self.places, self.environment)
+        server = conversion.convert(ServerSettings, self.tables.get("server", {}), ("server",))
+        if isinstance(server, ServerSettings):
+            try:
+                host_and_port(server.listen)
+            except ValueError as error:
+                conversion.fault(("server", "listen"), str(error))
+        if not conversion.faults:
+            return cast(ServerSettings, server)
+        raise ConfigError([problem for _, problem in conversion.faults])
 
     def _one(self, kind: type[_Value], name: str, default: _Value) -> _Value:
         """One value by itself; what is wrong with it is for `settings` to say."""
@@ -237,8 +253,16 @@ class _Reading(Conversion):
             self.fault(("data",), f"{there} is no folder: move it away, or set another `data`")
 
     def _check_server(self, server: Any) -> None:
-        if isinstance(server, ServerSettings):
-            self._address(server.listen, ("server", "listen"))
+        if not isinstance(server, ServerSettings):
+            return
+        self._address(server.listen, ("server", "listen"))
+        for number, network in enumerate(server.allow):
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                self.fault(("server", "allow", number), f'{shown(network)} is no network, such as "192.168.0.0/16"')
+        if server.token and not _TOKEN.fullmatch(server.token.reveal()):
+            self.fault(("server", "token"), "a token has 8 characters or more of A-Z, a-z, 0-9, - . _ ~")
 
     def _check_control(self, control: Any) -> None:
         if isinstance(control, ControlSettings) and control.listen:

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from bridge import __version__
 from bridge.config.protocol import ProtocolSettings
-from bridge.options import Duration, Share, Size
+from bridge.options import Duration, Secret, Share, Size
 from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
@@ -28,6 +28,14 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     """[server]: the listener for devices."""
 
     listen: Annotated[str, Meta(description="Address and port that devices push to.")] = "0.0.0.0:8600"
+    allow: Annotated[
+        list[str],
+        Meta(description="Networks that may push; any address if left out.", examples=[["192.168.0.0/16"]]),
+    ] = []
+    token: Annotated[
+        Secret | None,
+        Meta(description="What a box must show: http://host:8600/TOKEN/…, ?token=TOKEN, or as a bearer's."),
+    ] = None
     max_body: Annotated[Size, Meta(description="Largest push that is taken.", ge=1000, le=64_000_000)] = Size("16MB")
 
 

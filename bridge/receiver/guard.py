@@ -137,7 +137,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _converse(self, early: bytes) -> None:
         """Answer a handshake, and hand the connection over."""
-        response, fault = answer_handshake(self.url, self.headers)
+        url = httptools.parse_url(self.url)
+        scope = {**self.scope, "path": unquote(url.path.decode("utf-8", "replace")), "query_string": url.query or b""}
+        door = cast(Door, self.app)
+        response, fault = answer_handshake(self.url, self.headers, door.refusal(scope))
         if self.cycle is not None and not self.cycle.response_complete:
             fault = "it asks for a WebSocket before its last request is answered"
         else:
@@ -146,9 +149,7 @@ class GuardedProtocol(HttpToolsProtocol):
             log.warning("connection cut", peer=self._peer, reason=f"no WebSocket: {fault}")
             self.transport.close()
             return
-        url = httptools.parse_url(self.url)
-        scope = {**self.scope, "path": unquote(url.path.decode("utf-8", "replace")), "query_string": url.query or b""}
-        desk = cast(Door, self.app).desk(scope)
+        desk = door.desk(scope)
         self.connections.discard(self)
         Conversation(desk, self.transport, self._peer, self.loop, self.server_state).begin(early)
 

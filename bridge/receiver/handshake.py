@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 from websockets.datastructures import Headers
@@ -20,13 +21,16 @@ def is_handshake(method: bytes, headers: HeaderList) -> bool:
     return method == b"GET" and any(name == _KEY for name, _ in headers)
 
 
-def answer_handshake(url: bytes, headers: HeaderList) -> tuple[Response, str]:
+def answer_handshake(url: bytes, headers: HeaderList, refusal: str) -> tuple[Response, str]:
     """The answer, with status 101 where it is fine, and what is wrong with the handshake where it is not.
 
-    No extension is taken. Of the sender's own protocols the first is: it speaks one, whatever its name.
+    `refusal`: why its sender may not push, "" where it may. No extension is taken. Of the sender's own protocols the
+    first is: it speaks one, whatever its name.
     """
     texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
     server = ServerProtocol(select_subprotocol=_first)
+    if refusal:
+        return server.reject(HTTPStatus.FORBIDDEN, refusal), refusal
     response = server.accept(Request(url.decode("latin-1"), Headers(texts)))
     return response, str(server.handshake_exc or "")
 

@@ -34,10 +34,20 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         body: Body = scope["state"].pop("body")  # left there, scope and body would hold each other in memory
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if reason := self._intake.admission.refusal(scope):
+            await body.discard()
+            await self._refuse(scope, send, 403, reason)
+        elif scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await _send(send, self._intake.probe(_push(scope)))
         else:
             await self._take(scope, body, send)
+
+    def refusal(self, scope: Scope) -> str:
+        """Why the sender of a request that opens a WebSocket may not push, which is counted; "" where it may."""
+        reason = self._intake.admission.refusal(scope)
+        if reason:
+            self._intake.refuse(_push(scope), 403, reason)
+        return reason
 
     def desk(self, scope: Scope) -> Messages:
         """Where the messages go of a WebSocket that this request opens."""

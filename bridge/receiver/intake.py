@@ -16,6 +16,7 @@ from bridge.journal.journal import Journal, JournalUnavailable
 from bridge.normalizer import Answer, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.plugins import Plugins
 from bridge.protocols.mapper import Mapped
+from bridge.receiver.admission import Admission
 from bridge.receiver.aliases import name_device
 from bridge.receiver.devices import Devices
 from bridge.receiver.unknown import Unknown
@@ -57,6 +58,8 @@ class Intake:
     def settings(self, settings: Settings) -> None:
         self._settings = settings
         mapped = [Mapped(name, mapping, settings.timezone) for name, mapping in settings.protocol.items()]
+        self.admission = Admission(settings.server)
+        """Who may push."""
         built_in = self._plugins.normalizers.values()
         self._by_path, self._by_look = (*mapped, *built_in), (*built_in, *mapped)
 

@@ -110,7 +110,7 @@ def test_all_that_is_commented_out_loads_too(tmp_path: Path) -> None:
     text = uncommented(example(["odd"], {"odd": Odd}))
     assert tomli.loads(text)["output"]["odd"].keys() > {"key", "from-port", "room", "hosts", "login"}
     assert tomli.loads(text)["device"]["SERIAL"]["channels"] == {"1": "north"}
-    settings_of(text, tmp_path, {"odd": Odd}, {"ODD_KEY": "k", "ODD_PASSWORD": "p"})
+    settings_of(text, tmp_path, {"odd": Odd}, {"ODD_KEY": "k", "ODD_PASSWORD": "p", "BOX_TOKEN": "gates-and-cars"})
 
 
 def test_a_secret_that_is_needed_is_asked_for_by_name(tmp_path: Path) -> None:

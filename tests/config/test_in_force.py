@@ -40,6 +40,7 @@ plugins_dir = "/etc/boxbridge/plugins"
 
 [server]
 listen = "0.0.0.0:8600"
+allow = []
 max_body = "16MB"
 
 [journal]
