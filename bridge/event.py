@@ -352,10 +352,11 @@ def _written(time: datetime) -> Any:
 def decode_document(document: bytes) -> Event:
     """The event of a document; raises msgspec.DecodeError."""
     read = _decoder.decode(document)
+    site = read.source.split("/", 2)[1]
     return Event(
         id=read.id,
         occurred=read.time,
-        site=unquote(read.source.split("/", 2)[1]),
+        site="" if site == escape("") else unquote(site),
         **{field: getattr(read.data, field) for field in _DATA_FIELDS},
     )
 

@@ -65,3 +65,8 @@ def test_the_schema_says_what_times_are() -> None:
 def test_a_picture_says_what_a_file_with_it_is_called_by(media_type: str, extension: str) -> None:
     picture = Picture(role="scene", media_type=media_type, width=1, height=1, size=1, sha256="")
     assert picture.extension == extension
+
+
+def test_an_event_of_no_site_is_of_none_when_it_is_read_back() -> None:
+    event = sample_event().with_(site="")
+    assert decode_document(encode_document(event)).site == ""
