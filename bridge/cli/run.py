@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import resource
 import socket
 import sys
 import time
@@ -38,6 +39,7 @@ def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
     settings, plugins = load(file)
     log.configure(log_format, log_level)
     _tune_garbage_collection()
+    _take_all_descriptors()
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open
         uvloop.run(serve(Daemon(file, settings, plugins), began))
 
@@ -49,6 +51,12 @@ async def serve(daemon: Daemon, began: float) -> None:
             await daemon.dispatcher.settle(_SETTLE_SECONDS)
             print(banner(daemon, time.monotonic() - began), file=sys.stderr)
         await daemon.serve()
+
+
+def _take_all_descriptors() -> None:
+    """Take as many files and connections as the process may have: the usual 1,024 are soon held by stuck senders."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _tune_garbage_collection() -> None:
