@@ -4,7 +4,7 @@
     python -m bench.soak.fuzz --cases 1000000          -seed=7 and other options of libFuzzer go through
 
 A body is read, or Malformed is raised; the request can be put together again byte for byte; the event's document can
-be written and read back; nothing takes longer than 100 ms; memory stays flat. A find ends the run with its input in a
+be written and read back; nothing takes longer than 100 ms of CPU; memory stays flat. A find ends the run with its input in a
 file.
 """
 
@@ -81,13 +81,13 @@ class Run:
         self.cases += 1
         made = False
         for target in TARGETS:
-            began = time.perf_counter()
+            began = time.thread_time()
             try:
                 target(body)
                 made = True
             except Malformed:
                 pass
-            taken = time.perf_counter() - began
+            taken = time.thread_time() - began
             self.slowest = max(self.slowest, taken)
             assert taken < SLOWEST_SECONDS, f"{target.__name__} took {taken:.3f} s"
         self.read += made
