@@ -4,8 +4,8 @@
     python -m bench.soak.fuzz --cases 1000000          -seed=7 and other options of libFuzzer go through
 
 A body is read, or Malformed is raised; the request can be put together again byte for byte; the event's document can
-be written and read back; nothing takes longer than 100 ms of CPU; memory stays flat. A find ends the run with its input in a
-file.
+be written and read back; nothing takes more than 100 ms of CPU; memory stays flat. A find ends the run with its input
+in a file.
 """
 
 from __future__ import annotations
