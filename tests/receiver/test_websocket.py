@@ -19,15 +19,10 @@ from websockets.frames import Frame, Opcode
 from bridge import Answer, Push
 from bridge.receiver import conversation, guard, http, pace
 from bridge.testing import draw_scene, sample_push
-from tests.receiver.doors import Door, door_to, parsed, request
+from tests.receiver.doors import HANDSHAKE, Door, door_to, parsed, request
 from tests.rooms import Far, async_output, until
 
 pytestmark = pytest.mark.anyio
-
-HANDSHAKE = (
-    b"GET /any HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 @asynccontextmanager

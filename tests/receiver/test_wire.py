@@ -19,7 +19,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+import structlog
 from msgspec import Struct
+from websockets.frames import Frame, Opcode
 
 from bridge import Event, Parsed, Push
 from bridge.event import encode_document
@@ -28,7 +30,7 @@ from bridge.testing import draw_dot, draw_scene, sample_push
 from bridge_archive.layout import folder_of, latest_of, picture_endings, stem_of
 from bridge_mqtt.topics import Topics
 from bridge_webhook.message import delivery_headers
-from tests.receiver.doors import Door, chunked, door_to, parsed, request
+from tests.receiver.doors import HANDSHAKE, Door, chunked, door_to, parsed, request
 from tests.rooms import Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -322,6 +324,30 @@ async def check(case: Case, event: Event) -> None:
     assert {path: at(data, path) for path in case.data} == case.data
     if case.pictures is not None:
         assert [await picture.read() for picture in event.pictures] == list(case.pictures)
+
+
+PATHS = [b"/%E8%BD%A6", b"/%zz", b"/%00", b"/%FF", b"//", b"/?", b"/" + b"a" * 20_000, b"http://x:1/a"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path[:12]))
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+async def test_any_path_will_do(door: Door, path: bytes, transport: str) -> None:
+    if transport == "http":
+        answer = parsed(await door.talk(request(SAMPLE).replace(b"/dataPush/DataReportCB", path)))
+        assert answer.envelope["code"] == 0
+        return
+    async with door.connected() as (reader, writer):
+        writer.write(HANDSHAKE.replace(b"/any", path) + Frame(Opcode.TEXT, SAMPLE).serialize(mask=True))
+        await reader.readuntil(b"\r\n\r\n")
+        assert b'"code":0' in await reader.readuntil(b"}")
+
+
+@pytest.mark.parametrize("path", ["/车".encode(), "/车".encode("gbk"), b"a b", b"", b"/\x01"])
+async def test_a_path_that_http_forbids_is_refused_with_a_line_in_the_log(door: Door, path: bytes) -> None:
+    with structlog.testing.capture_logs() as said:
+        answer = parsed(await door.talk(request(SAMPLE).replace(b"/dataPush/DataReportCB", path)))
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert [(line["event"], line["peer"]) for line in said] == [("connection cut", "127.0.0.1")]
 
 
 HOSTILE = {
