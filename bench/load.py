@@ -15,6 +15,10 @@ from bench.ledger import Ledger
 from bench.push import Pushes, Template, digits
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 _SUCCESS = re.compile(rb'"code": *0\b')
 
 
@@ -28,6 +32,7 @@ class Box(asyncio.Protocol):
         self._pace = pace
         self._number = -1
         self._answer = b""
+        self.ready = asyncio.Event()
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def itself(self) -> Self:
@@ -37,6 +42,10 @@ class Box(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection; pushing begins when all boxes have theirs."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class, not registered as one
+        self._greet()
+
+    def _greet(self) -> None:
+        self.ready.set()
 
     def push_next(self) -> None:
         """Push the next number when it is due, or finish when none is left."""
@@ -58,22 +67,49 @@ class Box(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read an answer; when it is whole, note it and go on."""
         self._answer += data
-        head, end, body = self._answer.partition(b"\r\n\r\n")
-        length = _LENGTH.search(head + b"\r\n")
-        if not end or length is None or len(body) < int(length[1]):
+        answer = self._whole_answer()
+        if answer is None:
             return
         self._answer = b""
-        if b" 200 " in head[:16] and _SUCCESS.search(body) and digits(self._number) in body:
+        fine, body = answer
+        if fine and _SUCCESS.search(body) and digits(self._number) in body:
             self._ledger.answered[self._number] = time.monotonic()
         elif not self._pace.refusal_shown:
             self._pace.refusal_shown = True
-            print(f"  first refusal, push {self._number}: {head[:64]!r} {body[:200]!r}", flush=True)
+            print(f"  first refusal, push {self._number}: {body[:200]!r}", flush=True)
         self.push_next()
+
+    def _whole_answer(self) -> tuple[bool, bytes] | None:
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head + b"\r\n")
+        if not end or length is None or len(body) < int(length[1]):
+            return None
+        return b" 200 " in head[:16], body
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A connection that ends before the box is done ends the load."""
         if not self.finished.done():
             self.finished.set_exception(exc or ConnectionError("the server closed a connection under load"))
+
+
+class WebSocketBox(Box):
+    """One box on one WebSocket."""
+
+    def _greet(self) -> None:
+        self._transport.write(_HANDSHAKE)
+
+    def data_received(self, data: bytes) -> None:
+        """Read the answer to the handshake first."""
+        if self.ready.is_set():
+            super().data_received(data)
+        elif b" 101 " in data[:16]:
+            self.ready.set()
+
+    def _whole_answer(self) -> tuple[bool, bytes] | None:
+        head = self._answer[:4]
+        size, at = (int.from_bytes(head[2:4], "big"), 4) if head[1:2] == b"\x7e" else (head[1] if head[1:] else 126, 2)
+        body = self._answer[at:]
+        return (head[:1] == b"\x81", body) if len(body) >= size else None
 
 
 class Pace:
@@ -104,9 +140,11 @@ async def _push_all(template: Template, ledger: Ledger, numbers: range, port: in
     requests = [template.of_box(box, port) for box in range(boxes)]
     shared = iter(numbers)
     pace = Pace(numbers.start, rate)
-    connected = [Box(pushes, shared, ledger, pace) for pushes in requests]
+    kind = WebSocketBox if template.websocket else Box
+    connected = [kind(pushes, shared, ledger, pace) for pushes in requests]
     for box in connected:
         await loop.create_connection(box.itself, "127.0.0.1", port)
+        await box.ready.wait()
     before = time.process_time()
     for box in connected:
         box.push_next()

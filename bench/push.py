@@ -37,6 +37,8 @@ class Template:
     picture: bytes
     """The JPEG of push 0."""
     places: tuple[int, ...]
+    websocket: bool = False
+    """Pushed as a message of a WebSocket, not as a request."""
 
     @cached_property
     def picture_end(self) -> bytes:
@@ -44,18 +46,28 @@ class Template:
         return self.picture[NUMBER_AT.stop :]
 
     def of_box(self, box: int, port: int) -> Pushes:
-        """Make the pushes of one box: the HTTP request of this template under a serial number of its own."""
+        """Make the pushes of one box: this template as a request or a message, under a serial number of its own."""
         body = self.body.replace(_SERIAL, b"DMB3160PWC21J%05d" % box)
-        head = (
-            f"POST /dataPush/DataReportCB HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode()
+        head = _head_of_message(len(body)) if self.websocket else _head_of_request(len(body), port)
         return Pushes(bytearray(head + body), [len(head) + place for place in self.places])
+
+
+def _head_of_request(length: int, port: int) -> bytes:
+    return (
+        f"POST /dataPush/DataReportCB HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def _head_of_message(length: int) -> bytes:
+    """A text frame's, masked with zeros, so that the number can be patched; the server unmasks it all the same."""
+    size = b"\xfe" + length.to_bytes(2, "big") if length < 65536 else b"\xff" + length.to_bytes(8, "big")
+    return b"\x81" + size + bytes(4)
 
 
 @dataclass
 class Pushes:
-    """The request of one box, patched in place: a push must be answered before the next is asked for."""
+    """The request or message of one box, patched in place: a push must be answered before the next is asked for."""
 
     request: bytearray
     places: list[int]
@@ -68,13 +80,13 @@ class Pushes:
         return self.request
 
 
-def make_template(picture: bytes) -> Template:
+def make_template(picture: bytes, websocket: bool = False) -> Template:
     """Make a push, freshly dated, that carries this JPEG with room for a number in it."""
     picture = picture[:2] + _COMMENT + picture[2:]
     body = sample_push(msg_id=_MSG_ID, picture=picture)
     # Fifteen bytes are whole groups and end with the comment.
     in_picture = body.index(base64.b64encode(picture[:15])) + 8
-    return Template(body, picture, (in_picture, *_places(body, _MSG_ID.encode())))
+    return Template(body, picture, (in_picture, *_places(body, _MSG_ID.encode())), websocket)
 
 
 def _places(body: bytes, msg_id: bytes) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
     python bench/throughput.py                        both sizes, five rounds
     python bench/throughput.py --sync-delay-ms 8      as on a slow card
+    python bench/throughput.py --ws                   WebSocket beside HTTP
     python bench/throughput.py --only naive --events 500 --rounds 1
 
 bench/README.md tells what each figure means.
@@ -30,6 +31,8 @@ from bridge.testing import draw_dot, draw_scene
 DRAWINGS: dict[str, Callable[[], bytes]] = {"picture": partial(draw_scene, seed=1, size=292_000), "small": draw_dot}
 EVENTS = {"picture": 2_000, "small": 20_000}
 SERVERS: dict[str, Server] = {"naive": Naive(), "boxbridge": Boxbridge()}
+WEBSOCKET = "websocket"
+"""boxbridge once more, pushed at over WebSocket."""
 _STRAGGLERS = 0.5
 """Seconds that the subscriber listens on, so that late duplicates are seen."""
 
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure_size(size: str, folder: Path, environment: Mapping[str, str], options: argparse.Namespace) -> int:
     picture = DRAWINGS[size]()
     events = options.events or EVENTS[size]
-    names = [options.only] if options.only else list(SERVERS)
+    names = ([options.only] if options.only else list(SERVERS)) + [WEBSOCKET] * options.ws
     body = len(make_template(picture).body)
     print(f"\n{size}: {events} pushes of {body / 1000:.1f} KB, their JPEG {len(picture) / 1000:.1f} KB")
     print(title_row(), flush=True)
@@ -66,7 +69,8 @@ def _measure_size(size: str, folder: Path, environment: Mapping[str, str], optio
         for name in names if number % 2 == 0 else reversed(names):
             place = folder / f"{size}-{number}-{name}"
             place.mkdir()
-            figures = _run(name, place, make_template(picture), events, environment, options.connections)
+            template = make_template(picture, websocket=name == WEBSOCKET)
+            figures = _run(name, place, template, events, environment, options.connections)
             runs[name].append(figures)
             print(row(f"{number + 1} {name}", figures), flush=True)
             if not options.keep:
@@ -79,7 +83,8 @@ def _measure_size(size: str, folder: Path, environment: Mapping[str, str], optio
 def _run(
     name: str, folder: Path, template: Template, events: int, environment: Mapping[str, str], connections: int
 ) -> Figures:
-    with rig(SERVERS[name], folder, template, events=events, boxes=connections, environment=environment) as parts:
+    server = SERVERS.get(name, SERVERS["boxbridge"])
+    with rig(server, folder, template, events=events, boxes=connections, environment=environment) as parts:
         sync = sync_time(folder, environment)
         before = parts.cpu_seconds()
         parts.push(parts.numbers)
@@ -125,6 +130,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=list(DRAWINGS), default=list(DRAWINGS))
     parser.add_argument("--connections", type=int, default=16, help="boxes that push at once, each on its own (16)")
     parser.add_argument("--only", choices=list(SERVERS), help="run one server alone")
+    parser.add_argument("--ws", action="store_true", help="measure boxbridge over WebSocket too")
     parser.add_argument("--sync-delay-ms", type=float, default=0.0, help="each sync takes this much longer")
     parser.add_argument("--folder", help="where the data lies while it runs; its disk is what is measured")
     parser.add_argument("--keep", action="store_true", help="keep configurations, logs and data")

@@ -74,7 +74,10 @@ def banner(daemon: Daemon, seconds: float) -> str:
     return "\n".join(
         [
             f"boxbridge {__version__}   {daemon.config}   site {settings.site}   data {settings.data}",
-            *(f"  devices     {address}      <- type this into the box" for address in device_addresses(settings)),
+            *(
+                f"  devices     http://{host}{PATH}      <- type this into the box   (or ws://{host}/)"
+                for host in device_hosts(settings)
+            ),
             f"  outputs     {outputs or 'none'}",
             f"  journal     {waiting} waiting",
             f"ready in {seconds:.1f} s, waiting for the first push",
@@ -87,12 +90,12 @@ def _in_short(lane: LaneReport) -> str:
     return f"{lane.name} ({lane.type}) " + ", ".join(part for part in (state, lane.reason) if part)
 
 
-def device_addresses(settings: Settings) -> list[str]:
-    """The addresses at which a box reaches this host, as it would be told them."""
+def device_hosts(settings: Settings) -> list[str]:
+    """The hosts, each with its port, at which a box reaches this machine, as it would be told them."""
     host, port = host_and_port(settings.server.listen)
     hosts = [_own_address()] if host in ("0.0.0.0", "::") else [host]  # noqa: S104 - compared, not bound
     token = "/<token>" if settings.server.token else ""
-    return [f"http://{address}:{port}{token}{PATH}" for address in hosts]
+    return [f"{address}:{port}{token}" for address in hosts]
 
 
 def _own_address() -> str:

@@ -27,7 +27,9 @@ TIMEOUT = 30
 class Sent(Struct, frozen=True):
     """The answer to one push."""
 
-    status: int
+    how: str
+    """What carried it, for people."""
+    fine: bool
     body: bytes
     seconds: float
 
@@ -35,8 +37,9 @@ class Sent(Struct, frozen=True):
 @click.command("send")
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--to", "url", metavar="URL", help=f"Where to; by default this machine's boxbridge, {PATH}.")
+@click.option("--ws", is_flag=True, help="As a WebSocket message; an address with ws:// means the same.")
 @config_option
-def send_command(file: Any, url: str | None, config: Path | None) -> None:
+def send_command(file: Any, url: str | None, ws: bool, config: Path | None) -> None:
     """Push FILE (- for standard input) as it is; without FILE the sample, freshly dated with a new msg_id.
 
     Exit code 0 when the answer is success, 1 when the push is refused, 69 when nobody answers.
@@ -47,9 +50,13 @@ def send_command(file: Any, url: str | None, config: Path | None) -> None:
         body = sample_push()
     else:
         body = file.read()
-    sent = push(body, url) if url else push(body, *_listening(config))
+    url, token = (url, None) if url else _listening(config)
+    if ws and url.startswith("http"):
+        url = "ws" + url.removeprefix("http")
+    send = push_message if url.startswith(("ws:", "wss:")) else push
+    sent = send(body, url, token)
     success, answer = _read(sent)
-    click.echo(f"HTTP {sent.status}  {answer}  {sent.seconds * 1000:.0f} ms")
+    click.echo(f"{sent.how}  {answer}  {sent.seconds * 1000:.0f} ms")
     click.get_current_context().exit(0 if success else 1)
 
 
@@ -58,14 +65,46 @@ def push(body: bytes, url: str, token: Secret | None = None) -> Sent:
     began = time.monotonic()
     try:
         with closing(_connection(url)) as connection:
-            shown = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-            connection.request("POST", _target(url), body, {"Content-Type": "application/json", **shown})
+            connection.request("POST", _target(url), body, {"Content-Type": "application/json", **_shown(token)})
             answer = connection.getresponse()
-            return Sent(answer.status, answer.read(), time.monotonic() - began)
+            fine = 200 <= answer.status < 300
+            return Sent(f"HTTP {answer.status}", fine, answer.read(), time.monotonic() - began)
     except (ValueError, http.client.InvalidURL) as error:
         raise UsageError(f"{url} is not an address such as http://127.0.0.1:8600{PATH}") from error
     except (OSError, http.client.HTTPException) as error:
         raise OutputUnreachable(f"{url}: no answer: {error}") from error
+
+
+def push_message(body: bytes, url: str, token: Secret | None = None) -> Sent:
+    """Send one body as a WebSocket message; raises UsageError and OutputUnreachable as `push` does."""
+    from websockets.exceptions import InvalidURI, WebSocketException
+    from websockets.sync.client import connect
+
+    began = time.monotonic()
+    try:
+        with connect(
+            url, proxy=None, compression=None, max_size=None, open_timeout=TIMEOUT, additional_headers=_shown(token)
+        ) as connection:
+            connection.send(body, text=_is_text(body))
+            answer = connection.recv(TIMEOUT, decode=False)
+            return Sent("WebSocket", True, answer, time.monotonic() - began)
+    except (ValueError, InvalidURI) as error:
+        raise UsageError(f"{url} is not an address such as ws://127.0.0.1:8600/") from error
+    except (OSError, WebSocketException) as error:
+        raise OutputUnreachable(f"{url}: no answer: {error}") from error
+
+
+def _shown(token: Secret | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+
+
+def _is_text(body: bytes) -> bool:
+    """Whether a body may go as text, which must be UTF-8."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _connection(url: str) -> http.client.HTTPConnection:
@@ -100,11 +139,10 @@ def _listening(config: Path | None) -> tuple[str, Secret | None]:
 
 def _read(sent: Sent) -> tuple[bool, str]:
     """Whether the answer is success, and the answer for people: in the vendors' envelopes `code` 0 is success."""
-    fine = 200 <= sent.status < 300
     try:
         answer = json.loads(sent.body)
     except ValueError:
-        return fine, repr(sent.body[:200].decode(errors="replace"))
+        return sent.fine, repr(sent.body[:200].decode(errors="replace"))
     if not isinstance(answer, dict) or "code" not in answer:
-        return fine, json.dumps(answer, ensure_ascii=False)[:200]
-    return fine and answer["code"] == 0, f"code {answer['code']}  {answer.get('message', '')}"
+        return sent.fine, json.dumps(answer, ensure_ascii=False)[:200]
+    return sent.fine and answer["code"] == 0, f"code {answer['code']}  {answer.get('message', '')}"

@@ -14,6 +14,7 @@ from bridge.normalizer import Malformed
 
 _strict = msgspec.json.Decoder()
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_GZIP = b"\x1f\x8b"
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = re.compile(r"\s+")
@@ -33,6 +34,8 @@ def read_json(body: bytes) -> Any:
 
 
 def _read_leniently(body: bytes) -> Any:
+    if body.startswith(_GZIP):  # the receiver inflates what is whole
+        raise Malformed("cut short or broken: the body is compressed by gzip and can't be inflated")
     mark, codec = next((found for found in _BOMS if body.startswith(found[0])), (b"", ""))
     text, codec = _text(body[len(mark) :], codec)
     text = text.rstrip("\0 \t\r\n")

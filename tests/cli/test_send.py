@@ -15,6 +15,7 @@ from time import time
 from typing import Any
 
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
 BOXBRIDGE = Path(sys.executable).with_name("boxbridge")
 SUCCESS = b'{"wsKey": "eventCreateOptimizeResult", "msg_id": "1", "code": 0, "message": "success", "timestamp": 1}'
@@ -133,6 +134,42 @@ def test_a_refusal_is_shown_and_exits_with_1(
 def test_an_answer_in_another_form_is_success_by_its_status(receiver: Receiver, tmp_path: Path) -> None:
     receiver.answer = (200, b"OK")
     assert send(tmp_path, "-", "--to", receiver.url, stdin=b"<xml/>").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "got"),
+    [
+        (["-", "--ws", "--to", "http://HOST/a?b=c"], b'{"a": "\xe8\xbd\xa6"}', ("/a?b=c", '{"a": "车"}')),
+        (["-", "--to", "ws://HOST"], b"\xb3\xb5", ("/", b"\xb3\xb5")),
+    ],
+    ids=["asked for", "by its address"],
+)
+def test_a_body_is_sent_as_a_websocket_message(
+    tmp_path: Path, arguments: list[str], stdin: bytes, got: tuple[str, str | bytes]
+) -> None:
+    messages = []
+
+    def answer(connection: ServerConnection) -> None:
+        for message in connection:
+            messages.append((connection.request and connection.request.path, message))
+            connection.send(SUCCESS, text=True)
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        host = f"127.0.0.1:{server.socket.getsockname()[1]}"
+        done = send(tmp_path, *(argument.replace("HOST", host) for argument in arguments), stdin=stdin)
+        server.shutdown()
+        thread.join()
+    assert messages == [got]
+    assert done.stdout.decode().startswith("WebSocket  code 0  success  ")
+    assert done.returncode == 0
+
+
+def test_a_server_that_speaks_no_websocket_exits_with_69(receiver: Receiver, tmp_path: Path) -> None:
+    done = send(tmp_path, "-", "--ws", "--to", receiver.url, stdin=b"{}")
+    assert done.returncode == 69
+    assert b"no answer" in done.stderr
 
 
 def test_nobody_there_exits_with_69(tmp_path: Path) -> None:

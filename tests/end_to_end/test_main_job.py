@@ -87,6 +87,22 @@ def test_a_fresh_push_is_news(tmp_path: Path, mosquitto: Mosquitto, web: WebServ
         subscriber.wait(lambda s: s.on("boxbridge/plant-a/state")[-1].payload == b"stopped")
 
 
+def test_a_push_as_a_websocket_message_reaches_every_output(
+    tmp_path: Path, mosquitto: Mosquitto, web: WebServer, sample_body: bytes
+) -> None:
+    """Given the sample document, sent with `boxbridge send FILE --ws`, it is found in each output."""
+    (tmp_path / "sample.json").write_bytes(sample_body)
+    with Subscriber(mosquitto) as subscriber, Installation(tmp_path, all_outputs(mosquitto, web)) as bridge:
+        shown = bridge.command("send", tmp_path / "sample.json", "--ws")
+        assert shown.startswith(b"WebSocket  code 0  success")
+        subscriber.wait(lambda s: s.on(f"{TREE}/late/event"))
+        [event] = subscriber.on(f"{TREE}/late/event")
+        assert msgspec.json.decode(web.wait().body)["id"] == msgspec.json.decode(event.payload)["id"]
+        assert (wait_for_archive(bridge) / "document.json").read_bytes() == event.payload
+        assert bridge.stop() == 0
+    assert "WebSocket library" not in bridge.log.read_text()
+
+
 def test_a_push_that_comes_twice_is_delivered_once(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """Given the same push again, before and after a restart, each is answered with success; one event goes out."""
     outputs = f'[output.broker]\ntype = "mqtt"\nurl = "{mosquitto.url}"'

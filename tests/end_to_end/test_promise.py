@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from bridge.testing import Box, sample_push
 from tests.brokers import Mosquitto, Subscriber
@@ -112,6 +116,48 @@ async def push_and_kill(bridge: Installation, moment: float) -> list[str]:
     await asyncio.sleep(moment)
     await asyncio.to_thread(bridge.kill)
     return await pushing
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_a_kill_in_the_middle_of_websocket_messages_loses_nothing_that_was_answered(
+    tmp_path: Path, mosquitto: Mosquitto, share: float
+) -> None:
+    """Given 1,000 messages on 8 connections and a kill -9 among their answers: every answered one arrives."""
+    bodies = [sample_push(small=True, channel=number % 16) for number in range(1000)]
+    with Subscriber(mosquitto) as subscriber, Installation(tmp_path, mqtt(mosquitto)) as bridge:
+        answered = asyncio.run(send_and_kill(bridge, bodies, connections=8, after=int(share * len(bodies))))
+        assert len(answered) >= share * len(bodies)
+        bridge.start()
+        subscriber.wait(lambda s: set(delivered(s)) >= set(answered), within=30)
+
+
+async def send_and_kill(bridge: Installation, bodies: list[bytes], connections: int, after: int) -> list[str]:
+    """Send messages without waiting for answers, and kill the daemon after some; returns what was answered."""
+    answered: list[str] = []
+    enough = asyncio.Event()
+
+    async def send(socket: ClientConnection, share: list[bytes]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            for body in share:
+                await socket.send(body, text=True)
+
+    async def talk(share: list[bytes]) -> None:
+        async with connect(bridge.url.replace("http:", "ws:"), proxy=None) as socket:
+            sending = asyncio.create_task(send(socket, share))
+            with contextlib.suppress(ConnectionClosed):
+                async for message in socket:
+                    answer = msgspec.json.decode(message)
+                    assert answer["code"] == 0
+                    answered.append(answer["msg_id"])
+                    if len(answered) >= after:
+                        enough.set()
+            await sending
+
+    talking = [asyncio.create_task(talk(bodies[number::connections])) for number in range(connections)]
+    await enough.wait()
+    bridge.kill()  # here and now: this process reads no answer before the daemon is gone
+    await asyncio.gather(*talking)
+    return answered
 
 
 def test_an_output_that_is_away_keeps_nobody_waiting(tmp_path: Path, mosquitto: Mosquitto) -> None:

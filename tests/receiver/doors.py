@@ -20,6 +20,12 @@ from bridge.testing import Box
 from tests.brokers import HOST, free_port
 from tests.rooms import Rooms, opened
 
+HANDSHAKE = (
+    b"GET /any HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+"""How a connection becomes a WebSocket."""
+
 
 class Door:
     """Where devices push to."""
