@@ -23,13 +23,13 @@ class DeviceReport(Struct, frozen=True, kw_only=True):
     serial: str
     peer: str
     state: Literal["online", "late", "new"]
-    """`new`: seen once only, so it has no rhythm to be late by."""
+    """`new`: too little is known of it to call it late."""
     first_seen: datetime
     last_seen: datetime
     pushes: int
     rhythm: float | None
     """Seconds that usually lie between two pushes."""
-    expected_within: float
+    expected_within: float | None
     """Seconds of silence after which it is late."""
     skew: float | None
     """Seconds that its clock is ahead, negative behind."""
@@ -54,7 +54,8 @@ def routes(house: House) -> list[Route]:
 
     async def listed(_: Request) -> DeviceList:
         now = time.time()
-        return DeviceList(devices=[_report(pusher, now) for pusher in house.intake.devices.all()])
+        known = house.intake.devices
+        return DeviceList(devices=[_report(pusher, now, known.opened) for pusher in known.all()])
 
     async def forget(request: Request) -> Chosen:
         chosen = await body(request, Chosen)
@@ -69,14 +70,14 @@ def routes(house: House) -> list[Route]:
     ]
 
 
-def _report(pusher: Pusher, now: float) -> DeviceReport:
-    late: Literal["late", "online"] = "late" if pusher.is_late(now) else "online"
+def _report(pusher: Pusher, now: float, listening_since: float) -> DeviceReport:
+    late: Literal["late", "online"] = "late" if pusher.is_late(now, listening_since) else "online"
     return DeviceReport(
         id=pusher.id,
         name=pusher.name,
         serial=pusher.serial,
         peer=pusher.peer,
-        state=late if pusher.intervals else "new",
+        state=late if pusher.expected_within() else "new",
         first_seen=datetime.fromtimestamp(pusher.first_seen, UTC),
         last_seen=datetime.fromtimestamp(pusher.last_seen, UTC),
         pushes=pusher.pushes,

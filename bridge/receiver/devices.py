@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from heapq import nlargest
@@ -34,10 +35,14 @@ _DAYS: Final = 14
 _MOST_SKILLS: Final = 20
 _MOST_FIELDS: Final = 50
 _NEVER_LATE_SECONDS: Final = 120.0
+_REGULAR: Final = 3.0
+"""A device keeps time whose longest interval of late is at most so many times its usual one."""
 _RHYTHMS: Final = 4.0
-"""A device is late after so many of its usual intervals, if it was never silent for longer."""
+"""One that keeps time is late after so many usual intervals."""
 _LONGER: Final = 1.5
-"""Or after so many times its longest silence of late."""
+"""One that pushes when something happens is late after so many times its longest silence,"""
+_LEARNING_SECONDS: Final = 86_400.0
+"""but not within its first day, of which no night is known."""
 
 
 class Pusher(Struct, kw_only=True):
@@ -71,14 +76,21 @@ class Pusher(Struct, kw_only=True):
         """Seconds that usually lie between two pushes; None where it was seen once only."""
         return median(self.intervals) if self.intervals else None
 
-    def expected_within(self) -> float:
-        """Seconds of silence after which it is late."""
-        longest = max(self.silences.values(), default=0.0)
-        return max(_NEVER_LATE_SECONDS, _RHYTHMS * (self.rhythm or 0.0), _LONGER * longest)
+    def expected_within(self) -> float | None:
+        """Seconds of silence after which it is late; None while too little is known of it."""
+        rhythm = self.rhythm
+        if rhythm is None or len(self.intervals) < _INTERVALS:
+            return None
+        if max(self.intervals) <= _REGULAR * rhythm:
+            return max(_NEVER_LATE_SECONDS, _RHYTHMS * rhythm)
+        if self.last_seen - self.first_seen < _LEARNING_SECONDS:
+            return None
+        return max(_NEVER_LATE_SECONDS, _LONGER * max(self.silences.values(), default=0.0))
 
-    def is_late(self, now: float) -> bool:
-        """Whether it was silent for longer than it ever is; one that was seen once only has no rhythm to be late by."""
-        return bool(self.intervals) and now - self.last_seen > self.expected_within()
+    def is_late(self, now: float, listening_since: float) -> bool:
+        """Whether it is silent for longer than it ever is, while somebody listens."""
+        within = self.expected_within()
+        return within is not None and now - max(self.last_seen, listening_since) > within
 
 
 class Devices:
@@ -87,6 +99,8 @@ class Devices:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._known: dict[str, Pusher] = {}
+        self.opened = time.time()
+        """Since when pushes are heard: a silence before that is our own."""
         self._changed = False
         self._thread = Threads("devices", 1)
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +132,7 @@ class Devices:
             if len(self._known) > MOST_DEVICES:
                 self._forget_some()
         else:
-            _note_interval(pusher, now)
+            _note_interval(pusher, now, self.opened)
         pusher.last_seen = now
         pusher.pushes += 1
         pusher.peer = push.peer
@@ -192,10 +206,10 @@ class Devices:
             return []
 
 
-def _note_interval(pusher: Pusher, now: float) -> None:
+def _note_interval(pusher: Pusher, now: float, opened: float) -> None:
     interval = now - pusher.last_seen
-    if interval < 0:
-        return  # our clock was set back
+    if interval < 0 or pusher.last_seen < opened <= now:
+        return  # our clock was set back, or nobody was listening
     pusher.intervals.append(interval)
     if len(pusher.intervals) > _INTERVALS:
         del pusher.intervals[0]

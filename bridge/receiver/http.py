@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from bridge.event import utc_now
@@ -24,23 +25,16 @@ RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 
 
-class Door:
-    """Takes any path and any method. It speaks ASGI itself: request and response objects cost more than they bring."""
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class Door(Router):
+    """The devices' application: one route for any path and any method, and a desk for the messages of WebSockets."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._budget = BodyBudget(lambda: max(BODIES_BYTES, intake.settings.server.max_body))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        body: Body = scope["state"].pop("body")  # left there, scope and body would hold each other in memory
-        if reason := self._intake.admission.refusal(scope):
-            await body.discard()
-            await self._refuse(scope, send, 403, reason)
-        elif scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await _send(send, self._intake.probe(_push(scope)))
-        else:
-            await self._take(scope, body, send)
+        super().__init__([Route("/{path:path}", Requests(intake, self._budget), methods=_METHODS)])
 
     def refusal(self, scope: Scope) -> str:
         """Why the sender of a request that opens a WebSocket may not push, which is counted; "" where it may."""
@@ -52,6 +46,25 @@ class Door:
     def desk(self, scope: Scope) -> Messages:
         """Where the messages go of a WebSocket that this request opens."""
         return Messages(self._intake, self._budget, _push(scope))
+
+
+class Requests:
+    """What is behind the one route. It speaks ASGI itself: request and response objects cost more than they bring."""
+
+    def __init__(self, intake: Intake, budget: BodyBudget) -> None:
+        self._intake = intake
+        self._budget = budget
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        body: Body = scope["state"].pop("body")  # left there, scope and body would hold each other in memory
+        if reason := self._intake.admission.refusal(scope):
+            await body.discard()
+            await self._refuse(scope, send, 403, reason)
+        elif scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await _send(send, self._intake.probe(_push(scope)))
+        else:
+            await self._take(scope, body, send)
 
     async def _take(self, scope: Scope, body: Body, send: Send) -> None:
         try:

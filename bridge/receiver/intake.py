@@ -147,7 +147,10 @@ class Intake:
         )
 
     def _device_of(self, parsed: Parsed, events: tuple[Event, ...]) -> str:
-        return shortened(events[0].device.id if events else parsed.device)
+        if events:
+            return shortened(events[0].device.id)
+        alias = self.settings.device.get(parsed.device)
+        return shortened((alias and alias.id) or parsed.device)
 
     def _tell_once(self, what: str, push: Push, reason: str, **fields: object) -> None:
         """One line a minute for the same peer and reason: a box that is refused comes again and again."""

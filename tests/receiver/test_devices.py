@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.config.settings import DeviceSettings
 from bridge.receiver import devices
 from bridge.receiver.devices import Devices, Pusher
 from bridge.testing import sample_event
@@ -29,8 +31,14 @@ def each(seconds: float, count: int, start: datetime = START) -> list[datetime]:
     return [start + timedelta(seconds=seconds * number) for number in range(count)]
 
 
+def irregular(count: int, start: datetime) -> list[datetime]:
+    """A car now and then, each five minutes on average."""
+    between = itertools.accumulate(itertools.islice(itertools.cycle((20, 40, 60, 200, 1180)), count))
+    return [start + timedelta(seconds=seconds) for seconds in between]
+
+
 def late_after(pusher: Pusher, silence: timedelta) -> bool:
-    return pusher.is_late(pusher.last_seen + silence.total_seconds())
+    return pusher.is_late(pusher.last_seen + silence.total_seconds(), listening_since=0)
 
 
 def test_one_that_pushes_each_half_minute_is_late_after_two(tmp_path: Path) -> None:
@@ -49,7 +57,7 @@ def test_a_gate_that_is_shut_at_night_and_at_week_ends_is_late_on_neither(tmp_pa
     for day in range(12):
         morning = START + timedelta(days=day)
         if morning.weekday() < 5:
-            pusher = seen_at(known, *each(300, 120, morning))  # ten hours, a car each five minutes
+            pusher = seen_at(known, *irregular(120, morning))  # ten hours
     assert not late_after(pusher, timedelta(hours=62))
     assert late_after(pusher, timedelta(hours=100))
 
@@ -57,8 +65,39 @@ def test_a_gate_that_is_shut_at_night_and_at_week_ends_is_late_on_neither(tmp_pa
 def test_a_long_silence_is_forgotten_after_two_weeks(tmp_path: Path) -> None:
     known = Devices(tmp_path / "d")
     seen_at(known, START, START + timedelta(days=3))
-    pusher = seen_at(known, *each(600, 15 * 144, START + timedelta(days=3)))
+    pusher = seen_at(known, *irregular(15 * 288, START + timedelta(days=3)))
     assert late_after(pusher, timedelta(hours=1))
+
+
+def test_one_that_pushes_now_and_then_is_not_late_on_its_first_day(tmp_path: Path) -> None:
+    pusher = seen_at(Devices(tmp_path / "d"), *irregular(200, START))
+    assert not late_after(pusher, timedelta(days=1))
+
+
+def test_a_power_cut_does_not_make_one_that_keeps_time_slow_to_be_late(tmp_path: Path) -> None:
+    known = Devices(tmp_path / "d")
+    seen_at(known, *each(30, 3000))
+    pusher = seen_at(known, *each(30, 30, START + timedelta(days=2)))
+    assert late_after(pusher, timedelta(minutes=3))
+
+
+def test_while_nobody_listens_nobody_is_late_and_nothing_is_learned(tmp_path: Path) -> None:
+    known = Devices(tmp_path / "d")
+    pusher = seen_at(known, *each(30, 100))
+    known.opened = (START + timedelta(days=2)).timestamp()
+    assert not pusher.is_late(known.opened + 60, known.opened)
+    assert pusher.is_late(known.opened + 180, known.opened)
+    seen_at(known, START + timedelta(days=2, minutes=1))
+    assert max(pusher.intervals) == 30
+
+
+async def test_a_box_with_a_name_of_its_own_is_one_device_whatever_it_sends(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        named = {"S1": DeviceSettings(id="gate-3")}
+        rooms.intake.settings = msgspec.structs.replace(rooms.settings, device=named)
+        await rooms.push(b'{"wsKey": "heart", "msg_id": "1", "message": {"deviceInfo": {"id": "S1"}}}')
+        await rooms.push(device="S1")
+        assert [pusher.id for pusher in rooms.intake.devices.all()] == ["gate-3"]
 
 
 def test_a_clock_that_was_set_back_does_no_harm(tmp_path: Path) -> None:
