@@ -110,7 +110,7 @@ def test_without_an_address_a_wrong_listener_in_the_configuration_is_said(tmp_pa
     (tmp_path / "boxbridge.toml").write_text("[server]\nlisten = 8600\n")
     done = send(tmp_path, "-", stdin=b"{}")
     assert done.returncode == 78
-    assert b'boxbridge.toml  server.listen: "8600" is not an address and port' in done.stderr
+    assert b"boxbridge.toml:2:10  server.listen: 8600 is not text" in done.stderr
 
 
 @pytest.mark.parametrize(
