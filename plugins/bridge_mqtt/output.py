@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Callable
 
-from bridge import Delivery, Output, OutputContext, PictureLost, Rejected, Threads, Unavailable, escape
+from bridge import Delivery, Event, Output, OutputContext, PictureLost, Rejected, Threads, Unavailable, escape
 from bridge_mqtt.connection import Connection
 from bridge_mqtt.message import Message, in_bytes
 from bridge_mqtt.options import Options
@@ -73,7 +73,8 @@ class Mqtt(Output):
         """The topics that an event was published on; a picture that was left out is named all the same."""
         event, late = delivery.event, delivery.late
         pictures = self._topics.pictures(event, late=late) if self.options.picture == "topic" else ()
-        return "\n".join([*(topic for topic, _ in pictures), self._topics.event(event, late=late)])
+        drawn = [self._topics.annotated(event, late=late)] if self.options.annotated and event.scene else []
+        return "\n".join([*(topic for topic, _ in pictures), *drawn, self._topics.event(event, late=late)])
 
     async def close(self) -> None:
         """Say `stopped` and disconnect."""
@@ -119,7 +120,9 @@ class Mqtt(Output):
                 message = Message(
                     topic=topic,
                     payload=await picture.read(),
-                    retain=self.options.retain_picture and picture is event.scene and not delivery.late,
+                    retain=self.options.retain_picture
+                    and picture is event.scene
+                    and not (delivery.late or delivery.test),
                     content_type=picture.media_type,
                     user_properties=identity,
                 )
@@ -130,6 +133,18 @@ class Mqtt(Output):
                 messages.append(message)
             else:
                 left_out.append(f"{picture.role}: {_too_large(message, connection.max_packet)}")
+        if self.options.annotated and (drawn := await self._annotated(event)) is not None:
+            message = Message(
+                topic=self._topics.annotated(event, late=delivery.late),
+                payload=drawn,
+                retain=self.options.retain_picture and not (delivery.late or delivery.test),
+                content_type="image/jpeg",
+                user_properties=identity,
+            )
+            if _fits(message, connection.max_packet):
+                messages.append(message)
+            else:
+                left_out.append(f"annotated: {_too_large(message, connection.max_packet)}")
         if left_out:
             self.log.warning("picture left out", event_id=event.id, reasons=left_out)
         document = Message(
@@ -141,6 +156,12 @@ class Mqtt(Output):
         if not _fits(document, connection.max_packet):
             raise Rejected(f"the event document: {_too_large(document, connection.max_packet)}")
         return [*messages, document]
+
+    async def _annotated(self, event: Event) -> bytes | None:
+        try:
+            return await self.annotated(event)
+        except PictureLost:  # said of the scene itself
+            return None
 
     def _state(self, state: str) -> Message:
         return Message(topic=self._topics.state, payload=state.encode(), retain=True)
@@ -163,8 +184,9 @@ def _done() -> asyncio.Event:
 
 def _attempt(delivery: Delivery) -> tuple[tuple[str, str], ...]:
     """What belongs to this delivery alone, and so is not in the document."""
-    marks = (("replayed", delivery.replayed), ("late", delivery.late))
-    return (("attempt", str(delivery.attempt)), *((name, "true") for name, holds in marks if holds))
+    marks = (("replayed", delivery.replayed), ("late", delivery.late), ("test", delivery.test))
+    skipped = (("skipped", str(delivery.skipped)),) if delivery.skipped else ()
+    return (("attempt", str(delivery.attempt)), *skipped, *((name, "true") for name, holds in marks if holds))
 
 
 def _fits(message: Message, limit: int | None) -> bool:

@@ -13,6 +13,7 @@ from bridge import Delivery, Event, Output, PictureLost, Stopped, Unavailable, o
 from bridge_webhook.message import CLOUDEVENT, delivery_headers, inline, multipart
 from bridge_webhook.options import WebhookOptions
 from bridge_webhook.signature import signed_headers, signing_key
+from bridge_webhook.trust import trust
 
 if TYPE_CHECKING:
     from bridge_webhook.client import Client
@@ -86,9 +87,9 @@ class Webhook(Output):
         lost = options.picture != "none" and len(pictures) < len(event.pictures)
         content_type, body = CLOUDEVENT, delivery.document
         if options.picture == "inline":
-            body = inline(body, pictures)
+            body = inline(body, pictures, await self._annotated(event))
         elif options.picture == "multipart":
-            content_type, body = multipart(event, body, pictures)
+            content_type, body = multipart(event, body, pictures, await self._annotated(event))
         headers = {
             "User-Agent": f"boxbridge/{self.version}".rstrip("/"),
             "Accept-Encoding": "identity",
@@ -110,15 +111,21 @@ class Webhook(Output):
                 self.log.warning("sent without a picture", event_id=event.id, role=picture.role, reason=str(error))
         return pictures
 
+    async def _annotated(self, event: Event) -> dict[int, bytes]:
+        """The annotated copy of the scene by the scene's place, where it is wanted and can be had."""
+        if not self.options.annotated or event.scene is None:
+            return {}
+        try:
+            drawn = await self.annotated(event)
+        except PictureLost:  # said where the scene itself was read
+            drawn = None
+        return {} if drawn is None else {event.pictures.index(event.scene): drawn}
+
     async def _tls(self) -> ssl.SSLContext:
         try:
-            context = await asyncio.to_thread(ssl.create_default_context, cafile=self.options.ca)
+            return await asyncio.to_thread(trust, self.options.ca, insecure=self.options.insecure)
         except OSError as error:  # ssl.SSLError is one
             raise Stopped(f"ca file {self.options.ca} can't be used: {error.strerror or error}") from error
-        if self.options.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
     def _shown(self, body: bytes) -> str:
         """The beginning of an answer on one line, without the secrets that it may echo, the URL's path included."""

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bridge import Delivery, Output, Rejected, Unavailable
+from bridge import Delivery, Original, Output, Rejected, Unavailable
 from bridge.config.settings import Settings
+from bridge.dispatch.policy import Verdict
 from bridge.options import Duration
 from bridge.output import OutputContext
+from bridge.testing import sample_event
 from tests.rooms import Far, async_output, opened, plain_output, until
 
 pytestmark = pytest.mark.anyio
@@ -251,3 +253,50 @@ async def test_it_settles_at_once_without_outputs_and_in_time_with_one_that_hang
     async with opened(tmp_path, async_output("sink", far)) as rooms:
         await rooms.dispatcher.settle(0.01)
         assert rooms.report().state == "opening"
+
+
+async def test_an_output_is_not_closed_while_it_is_tried_and_a_trial_counts_for_nothing(
+    tmp_path: Path, far: Far
+) -> None:
+    """Given a trial under way: a trouble of the output closes it only when the trial has ended."""
+    tried, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: Delivery) -> None:
+        tried.set()
+        await go_on.wait()
+        raise Rejected("not this one")
+
+    far.answer = wait
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await until(lambda: rooms.report().state == "open")
+        event = sample_event(small=True)
+        delivery = Delivery(event=event, document=b"{}", original=Original("POST", "/", "", "", ()), test=True)
+        trial = asyncio.create_task(rooms.lane().try_out(delivery))
+        await tried.wait()
+        rooms.lane().lost(ConnectionError("gone"))
+        await until(lambda: rooms.lane().door.trouble)
+        assert await rooms.lane().try_out(delivery) is None
+        assert "close" not in far.calls
+        go_on.set()
+        verdict = await trial
+        await until(lambda: "close" in far.calls)
+        assert verdict == Verdict("rejected", "not this one")
+        assert rooms.lane().ledger.outcomes[("rejected",)] == 0
+
+
+async def test_an_output_that_draws_on_scenes_is_reckoned_with_twice_their_size(tmp_path: Path, far: Far) -> None:
+    class Drawing(msgspec.Struct):
+        annotated: bool
+
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: far.taken)
+        await rooms.dispatcher.apply(changed(rooms.settings, "sink", options=Drawing(annotated=True)))
+        await rooms.push()
+        await until(lambda: len(far.taken) == 2)
+    plain, drawn = (
+        delivery.size - len(delivery.document) - sum(picture.size for picture in delivery.event.pictures)
+        for delivery in far.taken
+    )
+    assert far.taken[1].event.scene is not None
+    assert (plain, drawn) == (0, far.taken[1].event.scene.size)
