@@ -18,6 +18,7 @@ _SHAPES: Final = {
     "count": r"\d+",
     "variable": r"\${[^}]*}",
     "class": r"\w+",
+    "choice": '[^"]+',
     "value": r'"(?:[^"\\]|\\.)*"|[^"]+?',
     "key": rf"{_KEY}(?:\.{_KEY}|\[\d+\])*",
 }
