@@ -80,6 +80,8 @@ def literals() -> list[str]:
 
 
 MADE_OF_TWO_TEXTS = {
+    "1 fault in {folder}",
+    "{count} faults in {folder}",
     "a table is not {WANTED}",
     "a list is not {WANTED}",
     "{event} is no dead letter of output {output}: {command}",
