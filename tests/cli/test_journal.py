@@ -62,6 +62,15 @@ async def test_check_names_damage_and_ends_with_65(tmp_path: Path) -> None:
     assert (finding["what"], finding["sequence"], finding["file"]) == ("event", 3, path.name)
 
 
+async def test_check_speaks_chinese_too(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    damage(newest_segment(folder), records(newest_segment(folder), Kind.PUSH)[2].offset + 60)
+    ended = journal("check", "--lang", "zh", "--folder", folder, code=65)
+    assert re.search(r"事件 3（[0-9A-Z]{26}）已损坏（字节 \d+ 至 \d+）", ended.stdout)
+    assert "已读取：事件 4，图片 4" in ended.stdout
+    assert ended.stderr == f"{folder} 中有 1 处问题\n"
+
+
 async def test_check_shows_progress_at_a_terminal(tmp_path: Path) -> None:
     folder = await stopped(tmp_path / "journal")
     ours, theirs = pty.openpty()
@@ -103,9 +112,11 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 async def test_rebuild_makes_a_damaged_index_again(tmp_path: Path) -> None:
     folder = await stopped(tmp_path / "journal")
     (folder / "index.sqlite").write_bytes(b"nonsense" * 1000)
+    damage(newest_segment(folder), records(newest_segment(folder), Kind.PUSH)[2].offset + 60)
     journal("check", "--folder", folder, code=65)
-    assert "; events in it: 5\n" in journal("rebuild", "--folder", folder).stdout
-    assert journal("check", "--folder", folder).stdout.endswith("all is well\n")
+    assert "; events in it: 4\n" in journal("rebuild", "--folder", folder).stdout
+    (finding,) = msgspec.json.decode(journal("check", "--json", "--folder", folder, code=65).stdout)["findings"]
+    assert finding["what"] == "event"
 
 
 def test_rebuild_beside_a_daemon_names_it_and_touches_nothing(tmp_path: Path) -> None:

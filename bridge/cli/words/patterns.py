@@ -188,6 +188,20 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
     "check who owns the folder": "请检查目录的属主",
+    # --- Why a push was refused, or an event is not out
+    "not JSON": "不是 JSON",
+    "not JSON: {error}": "不是 JSON：{error}",
+    "its record in the journal is damaged or missing": "事件日志中的记录已损坏或缺失",
+    "its record can't be read: {error}": "无法读取其记录：{error}",
+    "tried for {span}: {reason}": "重试已满 {span}：{reason}",
+    "a gap in the journal": "事件日志中有缺失",
+    "no longer kept": "已不再保留",
+    "boxbridge is stopping": "boxbridge 正在停止",
+    "the index can't be written": "无法写入索引",
+    # --- What an output found when it was opened
+    "{folder}, {size} GB free": "{folder}，可用 {size} GB",
+    "{url}, signed": "{url}，已签名",
+    "{url}, not signed": "{url}，未签名",
     # --- The journal's files, looked at from outside
     "{folder} is not there: the first {command} makes a journal, or name one with --folder": (
         "{folder} 不存在：首次执行 {command} 会建立事件日志；也可用 --folder 指定"
@@ -215,13 +229,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     "event {first} ({ids})": "事件 {first}（{ids}）",
     "events {first} to {last}": "事件 {first} 至 {last}",
     "events {first} to {last} ({ids})": "事件 {first} 至 {last}（{ids}）",
-    "{EVENTS} is {DAMAGED}": "{EVENTS}{DAMAGED}",
-    "{EVENTS} are {DAMAGED}": "{EVENTS}{DAMAGED}",
-    "damaged (bytes {first} to {last}): what was not delivered before is lost": (
-        "已损坏（字节 {first} 至 {last}）：此前未投递的已丢失"
+    "{EVENTS} damaged (bytes {first} to {last}): what was not delivered before is lost": (
+        "{EVENTS}已损坏（字节 {first} 至 {last}）：此前未投递的已丢失"
     ),
-    "not there, as when a file or a page is lost: what was not delivered before is lost": (
-        "不存在（例如丢失了文件或数据页）：此前未投递的已丢失"
+    "{EVENTS} not there, as when a file or a page is lost: what was not delivered before is lost": (
+        "{EVENTS}不存在（例如丢失了文件或数据页）：此前未投递的已丢失"
     ),
     "{file}: {EVENTS} damaged or missing: passed over": "{file}：{EVENTS}已损坏或缺失：已略过",
     "{EVENTS} is": "{EVENTS}",
