@@ -188,6 +188,7 @@ async def do_prove(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:
     life, again = Life(folder, teller, KEEP_ALL), job["again"]
     async with living(life):
         await until(lambda: life.is_settled, "the outputs have all that was there")
+        teller.say("settled")
         if life.journal.closed_because is not None:
             teller.say("wrong", "no push is taken:", life.journal.closed_because)
         for msg_id in again:
