@@ -142,7 +142,8 @@ def _coloured(line: Line) -> str:
 
 
 def _sentence(line: Line, dim: str = "", reset: str = "") -> str:
-    fields = " ".join(f"{escaped(name)}={_value(value)}" for name, value in line.fields.items())
+    known = ((name, value) for name, value in line.fields.items() if value is not None)
+    fields = " ".join(f"{escaped(name)}={_value(value)}" for name, value in known)
     # Indented, so that no text inside a traceback can look like a line of its own.
     trace = "".join(f"    {_CONTROL.sub(_visible, row)}\n" for row in line.trace.split("\n") if row)
     return escaped(line.event) + (f"  {dim}{fields}{reset}" if fields else "") + "\n" + trace
@@ -154,7 +155,7 @@ def _prefixed(line: Line, text: str) -> str:
 
 
 def _value(value: object) -> str:
-    text = escaped(str(value))
+    text = escaped(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '\\"') + '"'
 
 

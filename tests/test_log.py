@@ -76,6 +76,11 @@ def test_an_event_is_one_line_with_its_time_level_sentence_and_fields() -> None:
     assert rest == ' warning  output broker (mqtt) waiting: connection refused  output=broker name="门 1"\n'
 
 
+def test_what_is_not_known_is_left_out_and_a_list_is_read_as_one() -> None:
+    text = log_of('log.error("dead letter", event_id=None, sequence=7, outputs=["erp", "local"])')
+    assert text.endswith(' dead letter  sequence=7 outputs="erp, local"\n')
+
+
 def test_json_lines_have_utc_time_and_every_field() -> None:
     text = log_of('log.error("disk is full", free=12, time="theirs", where=object)', "json")
     line = json.loads(text)

@@ -11,7 +11,7 @@ import click
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option, local
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, padded, say
+from bridge.cli.words import lang_option, padded, say, translated
 from bridge.errors import BadData, UsageError
 
 _output_option = click.option("--output", metavar="NAME", help="Of this output only.")
@@ -37,6 +37,8 @@ def list_command(output: str | None, limit: int, lang: str, as_json: bool, confi
             show_json(letter)
         else:
             show(_line(letter, zone, lang))
+    if not answer["total"]:
+        click.echo(say(lang, "no dead"), err=True)
     if len(answer["letters"]) < answer["total"]:
         click.echo(say(lang, "more dead", total=answer["total"]), err=True)
 
@@ -98,16 +100,20 @@ def _report(lang: str, done: str, outputs: dict[str, int]) -> None:
 
 
 def _line(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> str:
-    place = f"{letter['device']}/{letter['channel']}" if letter["device"] else say(lang, "damaged")
-    reason = f"{letter['output']}: {letter['reason']}"
-    return f"{local(letter['died'], zone)}  {letter['id']}  {letter['kind']}  {place}   {reason}"
+    return f"{local(letter['died'], zone)}  {_event(letter)}   {letter['output']}: {translated(lang, letter['reason'])}"
+
+
+def _event(letter: dict[str, Any]) -> str:
+    """What is known of it: of one whose record is damaged it may be only its number."""
+    place = f"{letter['device']}/{letter['channel']}" if letter["device"] else ""
+    return "  ".join(part for part in (letter["id"], letter["kind"], place) if part)
 
 
 def _page(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
     times = {key: local(letter[key], zone) for key in ("received", "failing_since", "died") if letter[key]}
-    facts = times | {"attempts": letter["attempts"], "reason": letter["reason"]}
+    facts = times | {"attempts": letter["attempts"], "reason": translated(lang, letter["reason"])}
     return [
-        f"{letter['output']}: {letter['id']} {letter['kind']} {letter['device']}/{letter['channel']}",
+        f"{letter['output']}: {_event(letter)}",
         *(f"  {padded(say(lang, f'title {key}'), 13)}{fact}" for key, fact in facts.items()),
         "  " + say(lang, "dead what now", id=letter["id"], output=letter["output"]),
     ]

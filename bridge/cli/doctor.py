@@ -11,7 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from bridge.cli.client import data_folder
-from bridge.cli.options import config_option
+from bridge.cli.options import config_option, json_option
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import cells, lang_option, padded, say, translated
 from bridge.errors import FileTrouble
 from bridge.journal.disk import BOXES, NEEDED_BYTES, PICTURE_BYTES, SMALL_BYTES, Series, measure
 from bridge.journal.mount import Mount, mount_of
@@ -48,19 +50,23 @@ class Report(Struct, frozen=True):
 
 
 @doctor_command.command("disk")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0.0, max=60), default=_SECONDS, help="For each of the four series."
 )
 @click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER", help="This one, and not the data folder.")
+@lang_option
+@json_option
 @config_option
-def disk_command(as_json: bool, seconds: float, folder: Path | None, config: Path | None) -> None:
+def disk_command(lang: str, as_json: bool, seconds: float, folder: Path | None, config: Path | None) -> None:
     """Measure how fast the data folder's disk makes pushes safe, and say what rate of them it carries.
 
     Writes up to 500 MB there and removes it. A daemon at work takes its share of the figures.
     """
     report = _examine(folder or data_folder(config), seconds)
-    print(msgspec.json.format(msgspec.json.encode(report)).decode() if as_json else _page(report))
+    if as_json:
+        show_json(msgspec.to_builtins(report))
+    else:
+        show(*_page(report, lang))
 
 
 def _examine(folder: Path, seconds: float) -> Report:
@@ -105,22 +111,31 @@ def suspicions(mount: Mount, sync_ms: float) -> Iterator[str]:
         )
 
 
-def _page(report: Report) -> str:
+def _page(report: Report, lang: str) -> Iterator[str]:
     mount, rates, alone = report.mount, report.rates, report.small_alone
-    kind = ", SD card or eMMC" if mount.is_card else ", a disk that turns" if mount.turns else ""
-    longer = f"1 in 100 longer than {alone.sync_ms_p99:.2f} ms, the longest {alone.sync_ms_worst:.2f} ms"
-    lines = [
-        f"{report.folder} on {mount.device} ({mount.file_system}{kind}), {_mb(report.free)} MB free",
-        f"  a sync     {alone.sync_ms:.2f} ms, {longer}",
-        f"  writing    {_mb(report.picture.bytes_rate)} MB/s, with a sync for each {BOXES} pictures",
-        "",
-        "Pushes a second that this disk makes safe:",
-        f"{'':22}{'from one box':>14}{f'from {BOXES} at once':>18}",
-        f"  {'with a picture':20}{rates['picture_alone']:>14,.0f}{rates['picture']:>18,.0f}",
-        f"  {'without':20}{rates['small_alone']:>14,.0f}{rates['small']:>18,.0f}",
-    ]
-    lines += ["", *(f"warning: {warning}" for warning in report.warnings)] if report.warnings else []
-    return "\n".join(lines)
+    kind = "a card" if mount.is_card else "a disk that turns" if mount.turns else ""
+    yield say(lang, "disk", folder=report.folder, device=mount.device, file_system=mount.file_system,
+              kind=say(lang, kind) if kind else "", free=_mb(report.free))  # fmt: skip
+    syncs = say(lang, "syncs", usual=alone.sync_ms, p99=alone.sync_ms_p99, worst=alone.sync_ms_worst)
+    yield f"  {padded(say(lang, 'title sync'), 11)}{syncs}"
+    writes = say(lang, "writes", rate=_mb(report.picture.bytes_rate), boxes=BOXES)
+    yield f"  {padded(say(lang, 'title writing'), 11)}{writes}"
+    yield ""
+    yield say(lang, "rates")
+    yield _row("", say(lang, "from one"), say(lang, "from many", boxes=BOXES))
+    yield _row(say(lang, "with a picture"), f"{rates['picture_alone']:,.0f}", f"{rates['picture']:,.0f}")
+    yield _row(say(lang, "without"), f"{rates['small_alone']:,.0f}", f"{rates['small']:,.0f}")
+    for warning in report.warnings:
+        yield ""
+        yield say(lang, "warning", warning=translated(lang, warning))
+
+
+def _row(title: str, one: str, many: str) -> str:
+    return f"  {padded(title, 20)}{_right(one, 14)}{_right(many, 18)}"
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - cells(text)) + text
 
 
 def _mb(size: float) -> str:

@@ -29,7 +29,7 @@ from bridge.log import escaped_json
 @config_option
 def events_command(limit: int, lang: str, as_json: bool, config: Path | None, **asked: str | None) -> None:
     """List events and how they stand with each output, the newest first."""
-    client, after, left = Client(config), None, limit or sys.maxsize
+    client, after, left, total = Client(config), None, limit or sys.maxsize, 0
     while left:
         part = client.get("/api/v1/events", **asked, after=after, limit=str(min(left, _PAGE))).json()
         for event in part["events"]:
@@ -38,8 +38,11 @@ def events_command(limit: int, lang: str, as_json: bool, config: Path | None, **
             else:
                 show(_line(event, ZoneInfo(part["timezone"]), lang))
         left -= len(part["events"])
+        total += len(part["events"])
         after = part["after"]
         if after is None:
+            if not total:
+                click.echo(say(lang, "no events"), err=True)
             return
     click.echo(say(lang, "more events"), err=True)
 

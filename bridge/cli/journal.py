@@ -18,11 +18,14 @@ from msgspec import Struct
 
 from bridge import log
 from bridge.cli.client import data_folder
-from bridge.cli.options import config_option, filter_options
+from bridge.cli.options import config_option, filter_options, json_option
+from bridge.cli.screen import show, show_json
+from bridge.cli.words import lang_option, say, translated
 from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError
 from bridge.event import utc_now
+from bridge.figures import as_bytes
 from bridge.journal.access import denied, left_to_owner
 from bridge.journal.export import Export, Wanted
 from bridge.journal.export import target as into
@@ -67,10 +70,11 @@ class Report(Struct, frozen=True):
 
 @journal_command.command("check")
 @click.option("--fast", is_flag=True, help="Read all headers, but of the records only the newest segment's.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@lang_option
+@json_option
 @folder_option
 @config_option
-def check_command(fast: bool, as_json: bool, folder: Path | None, config: Path | None) -> None:
+def check_command(fast: bool, lang: str, as_json: bool, folder: Path | None, config: Path | None) -> None:
     """Name each damaged event and picture, what is missing, and an index that is out of step.
 
     It only reads, so a daemon may be at work. Exit code 65 where something is damaged.
@@ -78,7 +82,7 @@ def check_command(fast: bool, as_json: bool, folder: Path | None, config: Path |
     folder = journal_folder(folder, config)
     with trouble_in(folder):
         inspection = Inspection(folder, fast=fast)
-        with _bar(sum(segment.size for segment in inspection.read_through)) as bar:
+        with _bar(lang, sum(segment.size for segment in inspection.read_through)) as bar:
             findings = list(inspection.findings(bar.update))
     harm = sum(finding.harm for finding in findings)
     report = Report(
@@ -94,15 +98,19 @@ def check_command(fast: bool, as_json: bool, folder: Path | None, config: Path |
         pictures=inspection.pictures,
         findings=findings,
     )
-    print(msgspec.json.format(msgspec.json.encode(report)).decode() if as_json else _page(report))
+    if as_json:
+        show_json(msgspec.to_builtins(report))
+    else:
+        show(*(_line(finding, lang) for finding in findings), _summary(report, lang))
     if harm:
         raise BadData(f"{harm} {'fault' if harm == 1 else 'faults'} in {folder}")
 
 
 @journal_command.command("rebuild")
+@lang_option
 @folder_option
 @config_option
-def rebuild_command(folder: Path | None, config: Path | None) -> None:
+def rebuild_command(lang: str, folder: Path | None, config: Path | None) -> None:
     """Make the index again from the segments, with the daemon stopped.
 
     Nothing is lost with an index: a start makes it again too where it is damaged.
@@ -112,48 +120,47 @@ def rebuild_command(folder: Path | None, config: Path | None) -> None:
     began = time.monotonic()
     with locked(folder), left_to_owner(folder), trouble_in(folder):
         try:
-            count = rebuild(folder)
+            events = rebuild(folder)
         except (sqlite3.Error, OSError) as error:
             raise FileTrouble(f"the index in {folder} can't be made: {error}; the next start tries again") from error
-    print(f"{folder / INDEX} knows {count} events again, after {time.monotonic() - began:.1f} s.")
+    show(say(lang, "rebuilt", index=folder / INDEX, events=events, seconds=time.monotonic() - began))
 
 
 @journal_command.command("export")
 @click.argument("target", type=click.Path(path_type=Path), metavar="FOLDER|FILE.tar")
 @filter_options
 @click.option("--original", is_flag=True, help="Also the request of each event, byte for byte.")
+@lang_option
 @folder_option
 @config_option
 def export_command(
     target: Path,
-    since: str | None,
-    until: str | None,
-    device: str | None,
-    kind: str | None,
     original: bool,
+    lang: str,
     folder: Path | None,
     config: Path | None,
+    **asked: str | None,
 ) -> None:
     """Take events out as files: each one's document, pictures, and if asked for the request it came in.
 
     It only reads, so a daemon may be at work. What is damaged is named and passed over; the exit code is 65 then.
     """
     folder, zone = journal_folder(folder, config), _zone(config)
-    wanted = Wanted(since=_when(since, zone), until=_when(until, zone), device=device, kind=kind, originals=original)
+    times = {name: _when(asked[name], zone) for name in ("since", "until")}
+    wanted = Wanted(**times, device=asked["device"], kind=asked["kind"], originals=original)
     with trouble_in(folder):
         taken = Export(folder, wanted, zone)
         try:
-            with into(target) as put, _bar(taken.bytes) as bar:
+            with into(target) as put, _bar(lang, taken.bytes) as bar:
                 damaged = list(taken.run(put, bar.update))
         except OSError as error:
             raise FileTrouble(
                 f"{error.filename or target}: {error.strerror or error}; nothing was kept of it"
             ) from error
-    for sentence in damaged:
-        print(sentence, file=sys.stderr)
-    print(f"{taken.events} events and {taken.pictures} pictures are in {target}.")
+    show(*(translated(lang, sentence) for sentence in damaged), to=sys.stderr)
+    show(say(lang, "exported", target=target, events=taken.events, pictures=taken.pictures))
     if damaged:
-        raise BadData(f"{len(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged and not in it: see above")
+        raise BadData(f"damaged, and not in it: {len(damaged)}, see above")
 
 
 def _zone(config: Path | None) -> ZoneInfo:
@@ -201,22 +208,25 @@ def trouble_in(folder: Path) -> Iterator[None]:
         raise FileTrouble(f"the journal in {folder} can't be read: {error}") from error
 
 
-def _bar(length: int) -> Any:
+def _bar(lang: str, length: int) -> Any:
     """Progress for people at a terminal."""
-    return click.progressbar(length=length, file=sys.stderr, hidden=not sys.stderr.isatty(), label="reading")
+    return click.progressbar(length=length, file=sys.stderr, hidden=not sys.stderr.isatty(), label=say(lang, "reading"))
 
 
-def _line(finding: Finding) -> str:
-    return f"{'' if finding.harm else 'note: '}{finding.file}: {finding.sentence}"
+def _line(finding: Finding, lang: str) -> str:
+    line = say(lang, "finding", file=finding.file, what=translated(lang, finding.sentence))
+    return line if finding.harm else say(lang, "note", finding=line)
 
 
-def _page(report: Report) -> str:
-    return "\n".join([*map(_line, report.findings), _summary(report)])
-
-
-def _summary(report: Report) -> str:
-    size = f"{report.segments} segments, {report.bytes / 1e6:.1f} MB, events {report.first} to {report.next - 1}"
-    if report.next == report.first:
-        size = f"{report.segments} segments, {report.bytes / 1e6:.1f} MB, no event"
-    read = f"{report.events} events and {report.pictures} pictures read" + (" (newest segment)" if report.fast else "")
-    return f"{report.journal}: {size}. {read}{': all is well' if report.sound else ''}."
+def _summary(report: Report, lang: str) -> str:
+    read = say(lang, "read newest" if report.fast else "read through", events=report.events, pictures=report.pictures)
+    return say(
+        lang,
+        "journal is empty" if report.next == report.first else "journal holds",
+        journal=report.journal,
+        segments=say(lang, "1 segment" if report.segments == 1 else "segments", count=report.segments),
+        size=as_bytes(report.bytes),
+        first=report.first,
+        last=report.next - 1,
+        read=say(lang, "all is well", read=read) if report.sound else read,
+    )

@@ -102,7 +102,7 @@ def output_state(output: dict[str, Any], lang: str, span: str = "") -> str:
         state = say(lang, "since", state=state, span=span)
     if output["retry_in"] is not None:
         state = say(lang, "again in", state=state, seconds=output["retry_in"])
-    return say(lang, "because", state=state, reason=output["reason"]) if output["reason"] else state
+    return say(lang, "because", state=state, reason=translated(lang, output["reason"])) if output["reason"] else state
 
 
 def output_counts(output: dict[str, Any], lang: str, *counts: str) -> str:

@@ -53,6 +53,8 @@ def replay_command(
         else:
             show(_begun(answer, lang))
         return
+    if not found:
+        click.echo(say(lang, "no replay"), err=True)
     for replay in found:
         if as_json:
             show_json(replay)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TextIO
 
 from bridge.log import escaped, escaped_json
 
 
-def show(*lines: str) -> None:
-    """Print lines for people."""
+def show(*lines: str, to: TextIO | None = None) -> None:
+    """Print lines for people, to stdout if `to` is left out."""
     for line in lines:
-        print(escaped(line))
+        print(escaped(line), file=to)
 
 
 def show_json(document: Any) -> None:

@@ -59,7 +59,7 @@ def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     pushes = (say(lang, f"push {outcome}", count=count) for outcome, count in status["pushes"].items())
     yield "pushes", say(lang, "and").join(pushes) or say(lang, "no pushes")
     for refused in status["refused"]:
-        yield "refused", say(lang, "refused so often", **refused)
+        yield "refused", say(lang, "refused so often", **refused | {"reason": translated(lang, refused["reason"])})
     for odd in status["odd_fields"]:
         yield "odd field", say(lang, "odd field", **odd)
     yield from (("output", _output(lane, lang)) for lane in status["outputs"])
@@ -69,7 +69,7 @@ def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     journal = status["journal"]
     yield from _room(journal, lang)
     if journal["closed_because"]:
-        yield "", say(lang, "journal closed", reason=journal["closed_because"])
+        yield "", say(lang, "journal closed", reason=translated(lang, journal["closed_because"]))
     for name, count in journal["parked"].items():
         yield "", say(lang, "journal keeps", name=name, count=count)
     yield from (("", _missed(name, missed, lang)) for name, missed in journal["skipped"].items())

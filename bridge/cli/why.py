@@ -15,6 +15,7 @@ from bridge.cli.options import config_option, json_option, local
 from bridge.cli.screen import show, show_json
 from bridge.cli.words import lang_option, say, translated
 from bridge.errors import UsageError
+from bridge.figures import as_bytes
 
 _MOST_STEPS = 12
 
@@ -61,7 +62,7 @@ class Teller:
         yield self._say("event", **story)
         yield self._at(story["occurred"], "occurred")
         yield self._at(story["received"], "received", **story)
-        pictures = ", ".join(f"{p['role']} {p['size'] / 1000:.0f} kB" for p in story["pictures"])
+        pictures = ", ".join(f"{p['role']} {as_bytes(p['size'])}" for p in story["pictures"])
         yield self._at(story["received"], "kept", segment=story["segment"],
                        pictures=pictures or self._say("no pictures"))  # fmt: skip
         for again in story["repetitions"]:
@@ -95,7 +96,7 @@ class Teller:
         return {"kind": event["kind"], "id": event["id"], "outputs": outputs}
 
     def _away(self, away: dict[str, Any]) -> dict[str, Any]:
-        return away | {"last": self._time(away["last"])}
+        return away | {"last": self._time(away["last"]), "reason": self._translated(away["reason"])}
 
     def _output(self, output: dict[str, Any]) -> Iterator[str]:
         type_ = f" ({output['type']})" if output["type"] else ""
@@ -104,12 +105,13 @@ class Teller:
             if "count" in step:
                 yield self._indented(self._say("left out", **step))
             else:
-                yield self._at(step["at"], step["what"], **step | {"reason": translated(self._lang, step["reason"])})
+                yield self._at(step["at"], step["what"], **step | {"reason": self._translated(step["reason"])})
         for place in output["where"].splitlines():
             yield self._indented(place)
         if output["state"] == "waiting":
             again = "" if output["retry"] is None else self._say("tried again", time=self._time(output["retry"]))
-            waits = self._say("lane " + output["lane"], reason=output["lane_reason"], output=output["name"])
+            reason = self._translated(output["lane_reason"])
+            waits = self._say("lane " + output["lane"], reason=reason, output=output["name"])
             yield self._indented("; ".join(part for part in (waits, again) if part))
         if output["state"] == "dead":
             yield self._indented(self._say("dead what now", id=self._story["id"], output=output["name"]))
@@ -122,6 +124,9 @@ class Teller:
 
     def _say(self, sentence: str, **values: object) -> str:
         return say(self._lang, sentence, **values)
+
+    def _translated(self, reason: str) -> str:
+        return translated(self._lang, reason)
 
     def _time(self, time: str) -> str:
         return local(time, self._zone)

@@ -93,8 +93,8 @@ async def tell(house: House, device: str, at: int) -> Around:
     turned = [_away(sum_, found.repeated) for sum_ in found.turned_away]
     mine = [away for away in turned if away.device == device or (not away.device and away.peer in peers)]
     if found.before is None and found.after is None and not mine:
-        seen = ", ".join(list(house.intake.devices.last_seen)[:20]) or "none"
-        raise Missing(f"nothing was ever received of a device {device}; devices that pushed: {seen}")
+        known = ", ".join(await house.journal.ask(lambda index: questions.devices(index, _MOST)))
+        raise Missing(f"nothing was ever received of a device {device}; devices that pushed: {known or 'none'}")
     return Around(
         timezone=str(house.settings.timezone),
         device=device,

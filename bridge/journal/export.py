@@ -16,10 +16,11 @@ from msgspec import DecodeError, Struct
 
 from bridge.errors import FileTrouble
 from bridge.event import PictureLost
-from bridge.journal.folder import survey
+from bridge.journal.folder import INDEX, survey
 from bridge.journal.log import Log, Lost, Record
 from bridge.journal.record import EventEntry, PushBlob, from_milliseconds
 from bridge.journal.segment import Segment
+from bridge.journal.view import IndexView
 
 Put = Callable[[str, bytes, int], None]
 """Writes one file: its name, its bytes, and when it was received (ms)."""
@@ -53,6 +54,7 @@ class Export:
     def __init__(self, folder: Path, wanted: Wanted, zone: tzinfo) -> None:
         """`zone`: by its days the files are ordered. Raises NewerFormat and OSError."""
         self._log = Log(folder)
+        self._view = IndexView(folder / INDEX)
         for path, header in survey(folder).segments:
             self._log.add(Segment(path, header))
         self._wanted = wanted
@@ -80,12 +82,8 @@ class Export:
     def _lost(self, lost: Lost) -> Iterator[str]:
         segment = next(one for one in reversed(self._log.segments) if one.base <= lost.sequence)
         if segment.path.exists():  # else every output was done with it meanwhile
-            many = (
-                f"s {lost.sequence} to {lost.until - 1} are"
-                if lost.until - lost.sequence > 1
-                else f" {lost.sequence} is"
-            )
-            yield f"{segment.path.name}: event{many} damaged or missing: passed over"
+            named = self._view.named(range(lost.sequence, lost.until))
+            yield f"{segment.path.name}: {named} damaged or missing: passed over"
 
     def _push(self, record: Record, put: Put) -> Iterator[str]:
         if not self._wanted.has_time(record.blob):

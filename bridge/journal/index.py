@@ -16,9 +16,10 @@ from msgspec.structs import astuple
 from bridge.journal.failpoint import failpoint
 from bridge.journal.record import ChangesBlob, Key, PushBlob
 
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 _CHECKPOINT_BYTES: Final = 4_000_000
 _TOO_LARGE_BYTES: Final = 64_000_000
+# A key's columns stand first, in its order: else SQLite 3.40 takes a sound table for a damaged one.
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE push (
@@ -37,8 +38,8 @@ CREATE TABLE output_note (
     output INTEGER, at INTEGER, state TEXT, reason TEXT NOT NULL, PRIMARY KEY (output, at, state)
 ) WITHOUT ROWID;
 CREATE TABLE turned_away (
-    first INTEGER, last INTEGER NOT NULL, count INTEGER NOT NULL, outcome TEXT, device TEXT, peer TEXT, reason TEXT,
-    sequence INTEGER, PRIMARY KEY (first, outcome, device, peer, reason, sequence)
+    first INTEGER, outcome TEXT, device TEXT, peer TEXT, reason TEXT, sequence INTEGER, last INTEGER NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (first, outcome, device, peer, reason, sequence)
 ) WITHOUT ROWID;
 """
 _ORDERS: Final = (
@@ -174,7 +175,9 @@ class Index:
             connection.executemany("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?, ?, ?, ?, ?)", rows.troubles)
             connection.executemany("INSERT OR REPLACE INTO output_note VALUES (?, ?, ?, ?)", rows.notes)
             connection.executemany(
-                "INSERT OR REPLACE INTO turned_away VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.turned_away
+                "INSERT OR REPLACE INTO turned_away (first, last, count, outcome, device, peer, reason, sequence) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                rows.turned_away,
             )
             connection.execute("UPDATE meta SET value = ? WHERE name = 'through'", (through,))
             failpoint("rows to be committed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import DecodeError, Struct
 
@@ -22,9 +22,6 @@ What = Literal[
 """event: its record is damaged. missing: an event's record is not there, nor damaged. state: of where outputs stood.
 bytes: neither record nor padding, and no event is missing for it. torn: never answered. aside: found at an earlier
 start."""
-
-_NAMED: Final = 5
-"""Events that one finding names by their id, at most."""
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -165,14 +162,10 @@ class Inspection:
 
     def _lost(self, what: What, lost: range, segment: Segment, offset: int = 0, end: int = 0) -> Finding:
         """Events that were there once, named as far as the index still knows them."""
-        ids = tuple(self.view.event_ids(lost, _NAMED))
-        more = ", ..." if len(ids) == _NAMED < len(lost) else ""
-        named = f" ({', '.join(ids)}{more})" if ids else ""
-        first, last = lost.start, lost.stop - 1
-        many = f"event {first}{named} is" if first == last else f"events {first} to {last}{named} are"
+        ids = self.view.event_ids(lost)
         gone = "not there, as when a file or a page is lost"
         why = f"damaged (bytes {offset} to {end})" if what == "event" else gone
-        sentence = f"{many} {why}: what was not delivered before is lost"
+        sentence = f"{self.view.named(lost)} {why}: what was not delivered before is lost"
         return _at(segment, offset, end, what=what, sentence=sentence, sequence=lost.start, until=lost.stop, events=ids)
 
     # --- Index, other files
@@ -199,7 +192,7 @@ class Inspection:
             lost = range(self.next, through)
             sentence = f"it knows {len(lost)} events from {self.next} on that the segments have not: a segment was lost"
             yield Finding(what="index", file=name, sentence=sentence, sequence=lost.start, until=lost.stop,
-                          events=tuple(self.view.event_ids(lost, _NAMED)))  # fmt: skip
+                          events=self.view.event_ids(lost))  # fmt: skip
         elif through is not None and through < self.next:
             sentence = f"it is {self.next - through} events behind, and reads on by itself"
             yield Finding(what="index", file=name, sentence=sentence, harm=False)

@@ -23,6 +23,14 @@ _BY_MSG_ID: Final = f"{_OF_PUSH} WHERE p.msg_id = ? ORDER BY e.sequence LIMIT ?"
 _HAS_PICTURE: Final = "p.sequence IN (SELECT sequence FROM push WHERE instr(pictures, ?))"
 _BY_PICTURE: Final = f"{_OF_PUSH} WHERE {_HAS_PICTURE} ORDER BY e.sequence LIMIT ?"
 _BY_ID: Final = f"{_SELECT} event e WHERE e.id >= ? AND e.id < ? ORDER BY e.id LIMIT ?"
+# From one device to the next along their order: it costs a look each, however many events there are.
+_DEVICES: Final = """
+    WITH RECURSIVE known (device) AS (
+        SELECT min(device) FROM event
+        UNION ALL SELECT (SELECT min(device) FROM event WHERE device > known.device) FROM known
+        WHERE known.device IS NOT NULL
+    ) SELECT device FROM known WHERE device IS NOT NULL LIMIT ?
+"""
 _NEXT: Final = f"{_SELECT} event e WHERE e.device = ? AND e.received >= ? ORDER BY e.received, e.sequence LIMIT 1"
 _ID_IN_NAME: Final = re.compile(r"_([0-9A-HJKMNP-TV-Z]{26})(?=[_.])")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -83,6 +91,11 @@ def newest_events(connection: sqlite3.Connection, asked: Filter, after: Place, l
     """Events that pass the filter, the newest first; `after`: where the list before ended."""
     index = "event_device" if asked.device else "event_received"
     return _events(connection, f"event e INDEXED BY {index}", "", (), asked, after, limit)
+
+
+def devices(connection: sqlite3.Connection, limit: int) -> list[str]:
+    """The first devices by name that there are events of."""
+    return [row[0] for row in connection.execute(_DEVICES, (limit,)).fetchall()]
 
 
 def next_event(connection: sqlite3.Connection, device: str, since: int) -> EventRow | None:

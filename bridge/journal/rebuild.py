@@ -9,10 +9,11 @@ from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.log import Log
 from bridge.journal.recovery import recover
+from bridge.journal.view import IndexView
 
 
 def rebuild(folder: Path) -> int:
-    """Read all segments of a locked folder into a new index; returns how many sequences it knows.
+    """Read all segments of a locked folder into a new index; returns how many events it knows.
 
     Raises NewerFormat, and OSError or sqlite3.Error where the disk does not take it.
     """
@@ -23,6 +24,6 @@ def rebuild(folder: Path) -> int:
             known.make_again()
         finally:
             known.close()
-        return journal_log.next - journal_log.first
+        return IndexView(folder / INDEX).events()
     finally:
         journal_log.close()

@@ -16,9 +16,10 @@ from typing import Final
 import structlog
 
 from bridge.journal.failpoint import failpoint
+from bridge.journal.folder import survey
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, Prefix, fixed_part
-from bridge.journal.segment import FIRST_RECORD, Form, Found, Header, Places, Segment, encode_header
+from bridge.journal.segment import FIRST_RECORD, Form, Found, Header, Places, Segment, encode_header, file_name
 from bridge.journal.tail import sync_folder
 
 log = structlog.get_logger("boxbridge.journal")
@@ -45,6 +46,8 @@ def rewrite(
     try:
         failpoint("segment to be rewritten")
         new.unlink(missing_ok=True)
+        if left_over := _left_over(journal_log, first):
+            _remove(journal_log.folder, left_over)
         places = _write(new, header, _chosen(segments, keep, pictures), first.seed)
         rewritten = Segment(new, header, places)
         for segment in segments:
@@ -60,7 +63,10 @@ def rewrite(
     rewritten.path = first.path
     rewritten.end = last.end
     journal_log.replace(segments, rewritten)
-    _remove(journal_log.folder, segments[1:])
+    try:
+        _remove(journal_log.folder, [segment.path for segment in segments[1:]])
+    except OSError as error:  # nothing is lost by it: the next rewriting of this segment begins with what is left over
+        log.error("what was rewritten is not surely on disk yet", file=str(first.path), error=str(error))
     return rewritten
 
 
@@ -105,19 +111,29 @@ def _put(fd: int, buffers: list[bytes]) -> int:
     return size
 
 
-def _remove(folder: Path, merged: Sequence[Segment]) -> None:
-    """Make the new name durable, then remove files whose records are in that one now.
+def _left_over(journal_log: Log, segment: Segment) -> list[Path]:
+    """Files whose records are in this segment since it was made of them, and which could not be removed.
 
-    In their order: each that goes makes the records of the next one count there. Where that fails nothing is lost by
-    it, but room.
+    While one of them is there, nothing above it counts in this segment at the next start: nothing more may be put in.
     """
-    try:
+    following = next(one.number for one in journal_log.segments if one.number > segment.number)
+    between = range(segment.number + 1, following)
+    if not any((journal_log.folder / file_name(number)).exists() for number in between):
+        return []
+    return [path for path, header in survey(journal_log.folder).segments if header.number in between]
+
+
+def _remove(folder: Path, merged: Sequence[Path]) -> None:
+    """Make names durable, then remove files whose records are in another one now; raises OSError.
+
+    In their order: each that goes makes the records of the next one count there.
+    """
+    sync_folder(folder)
+    for path in merged:
+        failpoint("merged segment to be removed")
+        path.unlink()
+        failpoint("merged segment removed")
         sync_folder(folder)
-        for segment in merged:
-            segment.path.unlink()
-            sync_folder(folder)
-    except OSError as error:
-        log.error("what was rewritten is not surely on disk yet", folder=str(folder), error=str(error))
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -6,9 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from bridge.journal.index import is_of
 from bridge.journal.record import Key
+
+_NAMED: Final = 5
+"""Events that one finding names by their id, at most."""
 
 
 class IndexView:
@@ -48,15 +52,28 @@ class IndexView:
         except sqlite3.Error:
             return {}
 
-    def event_ids(self, sequences: range, limit: int) -> list[str]:
-        """Ids of the first events in a range, as far as it knows them."""
+    def event_ids(self, sequences: range) -> tuple[str, ...]:
+        """Ids of the first few events in a range, as far as it knows them."""
         query = "SELECT id FROM event WHERE sequence >= ? AND sequence < ? ORDER BY sequence LIMIT ?"
         try:
             with self._connection() as connection:
-                rows = connection.execute(query, (sequences.start, sequences.stop, limit)).fetchall()
+                rows = connection.execute(query, (sequences.start, sequences.stop, _NAMED)).fetchall()
         except sqlite3.Error:
-            return []
-        return [row[0] for row in rows]
+            return ()
+        return tuple(row[0] for row in rows)
+
+    def named(self, sequences: range) -> str:
+        """The events of a range as the beginning of a sentence, with their ids as far as it knows them."""
+        ids = self.event_ids(sequences)
+        more = ", ..." if len(ids) == _NAMED < len(sequences) else ""
+        in_brackets = f" ({', '.join(ids)}{more})" if ids else ""
+        first, last = sequences.start, sequences.stop - 1
+        return f"event {first}{in_brackets} is" if first == last else f"events {first} to {last}{in_brackets} are"
+
+    def events(self) -> int:
+        """How many events it knows; raises sqlite3.Error."""
+        with self._connection() as connection:
+            return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
 
     def trouble(self, uuid: bytes | None, *, thorough: bool) -> str | None:
         """Why the next start would make it again; None where it is well."""

@@ -45,8 +45,8 @@ async def stopped(folder: Path, count: int = 5) -> Path:
 async def test_check_of_a_sound_journal_is_one_line_and_0(tmp_path: Path) -> None:
     folder = await stopped(tmp_path / "journal")
     said = journal("check", "--folder", folder).stdout
-    assert said.startswith(f"{folder}: 1 segments, ")
-    assert said.endswith("events 1 to 5. 5 events and 5 pictures read: all is well.\n")
+    assert said.startswith(f"{folder}: 1 segment, ")
+    assert said.endswith("events 1 to 5; events read: 5, pictures: 5: all is well\n")
 
 
 async def test_check_names_damage_and_ends_with_65(tmp_path: Path) -> None:
@@ -60,6 +60,15 @@ async def test_check_names_damage_and_ends_with_65(tmp_path: Path) -> None:
     assert (report["sound"], report["events"], report["next"]) == (False, 4, 6)
     (finding,) = report["findings"]
     assert (finding["what"], finding["sequence"], finding["file"]) == ("event", 3, path.name)
+
+
+async def test_check_speaks_chinese_too(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    damage(newest_segment(folder), records(newest_segment(folder), Kind.PUSH)[2].offset + 60)
+    ended = journal("check", "--lang", "zh", "--folder", folder, code=65)
+    assert re.search(r"事件 3（[0-9A-Z]{26}）已损坏（字节 \d+ 至 \d+）", ended.stdout)
+    assert "已读取：事件 4，图片 4" in ended.stdout
+    assert ended.stderr == f"{folder} 中有 1 处问题\n"
 
 
 async def test_check_shows_progress_at_a_terminal(tmp_path: Path) -> None:
@@ -77,7 +86,7 @@ async def test_check_shows_progress_at_a_terminal(tmp_path: Path) -> None:
 def test_check_works_beside_a_daemon(tmp_path: Path) -> None:
     with Installation(tmp_path, ARCHIVE) as bridge:
         bridge.push(sample_push(small=True))
-        assert b"1 events and 1 pictures read: all is well" in bridge.command("journal", "check")
+        assert b"events read: 1, pictures: 1: all is well" in bridge.command("journal", "check")
         bridge.push(sample_push(small=True))
         bridge.until(lambda: all(output["waiting"] == 0 for output in bridge.status()["outputs"]))
 
@@ -103,9 +112,11 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 async def test_rebuild_makes_a_damaged_index_again(tmp_path: Path) -> None:
     folder = await stopped(tmp_path / "journal")
     (folder / "index.sqlite").write_bytes(b"nonsense" * 1000)
+    damage(newest_segment(folder), records(newest_segment(folder), Kind.PUSH)[2].offset + 60)
     journal("check", "--folder", folder, code=65)
-    assert "knows 5 events again" in journal("rebuild", "--folder", folder).stdout
-    assert journal("check", "--folder", folder).stdout.endswith("all is well.\n")
+    assert "; events in it: 4\n" in journal("rebuild", "--folder", folder).stdout
+    (finding,) = msgspec.json.decode(journal("check", "--json", "--folder", folder, code=65).stdout)["findings"]
+    assert finding["what"] == "event"
 
 
 def test_rebuild_beside_a_daemon_names_it_and_touches_nothing(tmp_path: Path) -> None:
@@ -139,7 +150,7 @@ async def test_export_takes_documents_pictures_and_requests(tmp_path: Path) -> N
     folder, bodies = await pushed(tmp_path)
     out = tmp_path / "out"
     said = journal("export", out, "--original", "--folder", folder).stdout
-    assert said == f"4 events and 4 pictures are in {out}.\n"
+    assert said == f"{out}: events: 4, pictures: 4\n"
     (day,) = out.iterdir()
     documents = [msgspec.json.decode(path.read_bytes()) for path in day.glob("*.json")]
     assert len(documents) == 4
@@ -176,7 +187,7 @@ async def test_export_into_an_archive_is_the_same(tmp_path: Path) -> None:
 async def test_export_takes_what_is_asked_for(tmp_path: Path, filters: list[str], count: int) -> None:
     folder, _ = await pushed(tmp_path)
     said = journal("export", tmp_path / "out", *filters, "--folder", folder).stdout
-    assert said.startswith(f"{count} events and {count} pictures")
+    assert said == f"{tmp_path / 'out'}: events: {count}, pictures: {count}\n"
 
 
 async def test_export_names_what_is_damaged_and_passes_it_over(tmp_path: Path) -> None:
@@ -186,18 +197,18 @@ async def test_export_names_what_is_damaged_and_passes_it_over(tmp_path: Path) -
     damage(path, second.offset + 60)
     damage(path, third.offset + third.prefix.fixed_size + 9)
     ended = journal("export", tmp_path / "out", "--folder", folder, code=65)
-    assert ended.stdout == f"3 events and 2 pictures are in {tmp_path / 'out'}.\n"
+    assert ended.stdout == f"{tmp_path / 'out'}: events: 3, pictures: 2\n"
     first, other, last = ended.stderr.splitlines()
-    assert first == f"{path.name}: event 2 is damaged or missing: passed over"
+    assert re.fullmatch(rf"{path.name}: event 2 \([0-9A-Z]{{26}}\) is damaged or missing: passed over", first)
     assert "is damaged on disk" in other
     assert other.endswith("taken without it")
-    assert last == "2 are damaged and not in it: see above"
+    assert last == "damaged, and not in it: 2, see above"
 
 
 def test_export_works_beside_a_daemon_and_leaves_no_mark(tmp_path: Path) -> None:
     with Installation(tmp_path, ARCHIVE) as bridge:
         bridge.push(sample_push(small=True))
-        assert b"1 events and 1 pictures are in" in bridge.command("journal", "export", tmp_path / "out.tar")
+        assert b"out.tar: events: 1, pictures: 1\n" in bridge.command("journal", "export", tmp_path / "out.tar")
         again = bridge.command("journal", "export", tmp_path / "out.tar", code=74).decode()
         assert again == f"{tmp_path / 'out.tar'} is there already: move it away, or name another\n"
 

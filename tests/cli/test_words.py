@@ -80,6 +80,8 @@ def literals() -> list[str]:
 
 
 MADE_OF_TWO_TEXTS = {
+    "1 fault in {folder}",
+    "{count} faults in {folder}",
     "a table is not {WANTED}",
     "a list is not {WANTED}",
     "{event} is no dead letter of output {output}: {command}",
@@ -117,6 +119,25 @@ def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
 def test_what_was_said_in_english_is_said_in_chinese(english: str, told: str) -> None:
     assert translated("zh", english) == told
     assert translated("en", english) == english
+
+
+@pytest.mark.parametrize(
+    "english",
+    [
+        "event 5 is damaged (bytes 4096 to 8192): what was not delivered before is lost",
+        "events 5 to 7 (01A) are not there, as when a file or a page is lost: what was not delivered before is lost",
+        "00000001.seg: event 5 (01A) is damaged or missing: passed over",
+        "of event 01A, 01B: picture ab is damaged on disk (1.seg, offset 5); the event lives on without it",
+        "event 01A: picture ab is damaged on disk (1.seg, offset 5): taken without it",
+        "the index does not know 3 pushes from 5 on as they are: stop the daemon, and `boxbridge journal rebuild`",
+        "it can't be read (it broke): stop the daemon, and `boxbridge journal rebuild`",
+        "it is a copy of 00000001.seg; the next start sets it aside",
+        "mounted without barriers: the disk is never asked to empty its own cache. Mount it with barriers.",
+    ],
+)
+def test_what_was_found_in_the_files_is_said_in_chinese(english: str) -> None:
+    left = re.sub(r"`.*?`|barrier|offset|[\w.]*seg|01[ABC]|it broke", "", translated("zh", english))
+    assert re.findall(r"[a-z]{3,}", left) == []
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,11 @@ class History:
         self.opened += 1
         self.kept = {}
 
+    def _settled(self) -> None:
+        """Told before devices push again: what is missing now was lost, even if it comes once more."""
+        if self.lost:
+            self.wrong.append(f"answered and lost: {sorted(self.lost)}")
+
     def _kept(self, sequence: str, msg_id: str) -> None:
         self.kept[int(sequence)] = msg_id
 
@@ -186,7 +191,7 @@ class History:
         """All that breaks a promise. `unreadable`: the disk could not be read for a while, which excuses some."""
         found = list(self.wrong)
         if self.lost:
-            found.append(f"answered and lost: {sorted(self.lost)}")
+            found.append(f"answered and lost in the end: {sorted(self.lost)}")
         if self.foreign:
             found.append(f"never sent: {sorted(self.foreign)}")
         if not unreadable:

@@ -15,7 +15,7 @@ from bridge import Delivery, Output, PictureLost, hookimpl
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.errors import FileTrouble
-from bridge.journal import index, known, recovery, writer
+from bridge.journal import index, known, recovery, thinning, writer
 from bridge.journal.journal import Journal, JournalUnavailable, Keep, Record, Stored
 from bridge.output import NoOptions, Rejected, Retry, Unavailable
 from bridge.plugins import Plugins
@@ -31,11 +31,12 @@ Mend = Callable[[], None]
 
 
 def hasten() -> None:
-    """Wait milliseconds where the journal would wait seconds for a better disk."""
+    """Wait milliseconds where the journal would wait seconds for a better disk; do at once what takes many segments."""
     recovery._AGAIN_SECONDS = (0.001, 0.001)  # type: ignore[assignment,misc]
     writer._REOPEN_SECONDS = (0.005,)  # type: ignore[assignment,misc]
     known._LAZY_SECONDS = 0.02  # type: ignore[misc]
     index._CHECKPOINT_BYTES = 1  # type: ignore[misc]
+    thinning._MERGE = 2  # type: ignore[misc]
 
 
 class Life:
@@ -188,6 +189,7 @@ async def do_prove(job: Job, folder: Path, teller: Teller, mend: Mend) -> None:
     life, again = Life(folder, teller, KEEP_ALL), job["again"]
     async with living(life):
         await until(lambda: life.is_settled, "the outputs have all that was there")
+        teller.say("settled")
         if life.journal.closed_because is not None:
             teller.say("wrong", "no push is taken:", life.journal.closed_because)
         for msg_id in again:
@@ -243,7 +245,8 @@ async def walk(life: Life, name: str) -> None:
             break
     await asyncio.sleep(0.005)  # what can be delivered is; on a disk that fails nobody knows how much that is
     await life.log_cursors()
-    await life.retain()
+    for _ in life.journal.log.segments:  # one at a time is thinned; then small ones become one
+        await life.retain()
     await life.lose_index()
     await life.journal.place_output("later", "now")
     life.journal.places.notes.turn_away("refused", device="box", peer="127.0.0.1", reason="as a test")

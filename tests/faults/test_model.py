@@ -193,11 +193,16 @@ class JournalMachine(RuleBasedStateMachine):
     def crash(self, index: str) -> None:
         """A copy of the files as a kill leaves them; what was not logged is forgotten."""
         self.lives += 1
-        shutil.copytree(self.journal.folder, self.folder / f"life{self.lives}")
+        left = self.folder / f"life{self.lives}"
+
+        def copy() -> None:
+            shutil.copytree(self.journal.folder, left)
+
+        self.run(self.journal._in_writer(copy))  # else that thread may change what is being copied
         self.run(self.journal.close())
         shutil.rmtree(self.journal.folder)
         if index == "gone":
-            for path in (self.folder / f"life{self.lives}").glob("index*"):
+            for path in left.glob("index*"):
                 path.unlink()
         self._forgotten()
         self.open()

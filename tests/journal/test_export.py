@@ -13,6 +13,7 @@ import pytest
 from bridge.errors import FileTrouble
 from bridge.journal.export import Export, Put, Wanted, target
 from bridge.journal.record import Kind
+from bridge.journal.view import IndexView
 from bridge.testing.sample import sample_event
 from tests.journal.journals import TINY, damage, records, running, segment_files, store
 
@@ -99,10 +100,12 @@ async def test_a_damaged_event_is_named_and_so_are_several_in_a_row(journal: Pat
         damage(second, found.offset, bytes(40))
     files, said = taken(journal)
     begin, end = together[0].prefix.sequence, together[-1].prefix.sequence
+    view = IndexView(journal / "index.sqlite")
     assert said == [
-        f"{first.name}: event 1 is damaged or missing: passed over",
-        f"{second.name}: events {begin} to {end} are damaged or missing: passed over",
+        f"{first.name}: {view.named(range(1, 2))} damaged or missing: passed over",
+        f"{second.name}: {view.named(range(begin, end + 1))} damaged or missing: passed over",
     ]
+    assert view.event_ids(range(1, 2))[0] in said[0]
     assert files.count(".json") == PUSHES - 1 - len(together)
 
 

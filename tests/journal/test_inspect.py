@@ -211,6 +211,21 @@ async def test_what_was_never_answered_does_no_harm(journal: Path) -> None:
     assert (finding.what, finding.harm, finding.offset) == ("torn", False, last.offset)
 
 
+async def test_an_index_with_a_row_of_every_kind_is_sound(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    async with running(folder) as opened:
+        await store(opened, "one")
+        notes, cursor = opened.places.notes, next(iter(opened.cursors.values()))
+        notes.turn_away("refused", device="box", peer="127.0.0.1", reason="as a test")
+        notes.output(cursor.number, "waiting", "as a test")
+        cursor.take(opened.next)
+        cursor.bury(1, 1, "as a test")
+    with closing(sqlite3.connect(folder / "index.sqlite")) as index:
+        tables = [name for (name,) in index.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        assert all(index.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+    assert harmful(folder) == []
+
+
 async def test_an_index_that_is_behind_or_missing_does_no_harm(journal: Path) -> None:
     with closing(sqlite3.connect(journal / "index.sqlite")) as index, index:
         index.execute("DELETE FROM push WHERE sequence >= 9")

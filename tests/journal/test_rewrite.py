@@ -175,6 +175,43 @@ async def test_many_small_neighbours_become_one(tmp_path: Path) -> None:
         assert (await contents_without_pictures(journal)) == before
 
 
+async def test_what_a_merge_could_not_remove_goes_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.thinning._MERGE", 2)
+    reached = []
+
+    def fail_once(place: str) -> None:
+        if place == "merged segment to be removed":
+            reached.append(place)
+            if len(reached) == 1:
+                raise OSError(errno.EIO, "not now")
+
+    async with running(tmp_path / "journal", limits=TINY) as journal:
+        await filled(journal)
+        thin(journal, HISTORY)
+        before = await contents_without_pictures(journal)
+        monkeypatch.setattr("bridge.journal.failpoint.armed", fail_once)
+        while merge(journal.log, 10**9):
+            pass
+        assert len(reached) > 3
+        image = crash_image(journal, tmp_path / "image")
+        assert [path.name for path in segment_files(image)] == [s.path.name for s in journal.log.segments]
+    async with running(image, limits=TINY) as journal:
+        assert await contents_without_pictures(journal) == before
+
+
+async def test_a_file_that_is_gone_behind_one_that_was_rewritten_is_a_gap_with_an_end(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal)
+        thin(journal, PINNED)
+        gone, following = journal.log.segments[2:4]
+    gone.path.unlink()
+    async with running(tmp_path, limits=TINY) as journal:
+        for sequence in range(gone.base, following.base):
+            assert await journal.read(sequence) == Lost(sequence, following.base)
+
+
 async def contents_without_pictures(journal: Journal) -> dict[int, str]:
     found = {}
     for sequence in range(1, journal.next):

@@ -21,7 +21,8 @@ async def test_it_tells_what_the_index_knows(tmp_path: Path) -> None:
     assert view.through() == 4
     assert view.keys(1, 3) == {1: ("box", "a", b"1"), 2: ("box", "b", b"1")}
     assert view.keys(2, 3) == {2: ("box", "b", b"1")}
-    assert view.event_ids(range(1, 4), 2) == ids[:2]
+    assert list(view.event_ids(range(1, 3))) == ids[:2]
+    assert view.named(range(2, 4)) == f"events 2 to 3 ({ids[1]}, {ids[2]}) are"
 
 
 @pytest.mark.parametrize("content", [None, b"garbage" * 900], ids=["missing", "damaged"])
@@ -32,5 +33,6 @@ def test_one_that_can_not_be_asked_knows_nothing(tmp_path: Path, content: bytes 
     view = IndexView(path)
     assert view.through() is None
     assert view.keys(1, 10) == {}
-    assert view.event_ids(range(1, 10), 5) == []
+    assert view.event_ids(range(1, 10)) == ()
+    assert view.named(range(1, 2)) == "event 1 is"
     assert str(view.trouble(b"u" * 16, thorough=True)).startswith("it can't be read")

@@ -15,12 +15,13 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from bridge.cli.words.files import FILES
 from bridge.cli.words.patterns import chinese
 from bridge.cli.words.reports import REPORTS
 from bridge.cli.words.stories import STORIES
 
 LANGUAGES: Final = ("en", "zh")
-SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS}
+SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES}
 """By name, in each of the languages."""
 
 _ASKED: Final = "bridge.cli.words.language"

@@ -102,10 +102,10 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "但配置中已没有输出 {name}：该输出已停止，等待中的事件按其 backlog 保留",
     ),
     # --- events
+    "no events": ("there are no such events", "没有符合条件的事件"),
     "more events": ("There are more: see --limit.", "还有更多事件：见 --limit。"),
     # --- dead
     "more dead": ("{total} in all: see --limit.", "共 {total} 条：见 --limit。"),
-    "damaged": ("its record is damaged", "记录已损坏"),
     "dead retried": ("{output}: {count} to be delivered again", "{output}：{count} 个事件将重新投递"),
     "dead dropped": ("{output}: {count} dropped", "{output}：已丢弃 {count} 条死信"),
     "no dead": ("there are no dead letters", "没有死信"),
@@ -155,6 +155,7 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "{output} gets {what}; to stop it: boxbridge replay --cancel {number}",
         "{output} 将收到 {what}；取消：boxbridge replay --cancel {number}",
     ),
+    "no replay": ("no replay is under way", "没有进行中的重放"),
     "replay nothing": ("there are no such events", "没有符合条件的事件"),
     # --- check
     "right": ("{file} is right.", "{file} 正确。"),
