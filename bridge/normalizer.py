@@ -36,6 +36,21 @@ class Cutout(Struct, frozen=True, kw_only=True):
     journal then stores the picture alone. None: the text is kept as it came."""
 
 
+class InMemory:
+    """Where an event's pictures are read from before, or without, a journal: an `Event.reading_from` of a push."""
+
+    def __init__(self, pictures: tuple[Cutout, ...]) -> None:
+        self._pictures = {picture.sha256: picture.data for picture in pictures}
+
+    async def read(self, sha256: str) -> bytes:
+        """The picture with this digest."""
+        return self._pictures[sha256]
+
+    def read_blocking(self, sha256: str) -> bytes:
+        """The same for plain functions."""
+        return self._pictures[sha256]
+
+
 class Key(Struct, frozen=True):
     """What makes two pushes the same one: a device's message id, and a digest so that a reused id costs no event."""
 

@@ -89,6 +89,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Old news: older than `late_after` when delivered. Who opens a gate should not act on it."""
     replayed: bool = False
     """Delivered again because a person asked for it."""
+    test: bool = False
+    """A sample that a person sent, of nothing that happened: who acts on events should not act on it."""
+    skipped: int = 0
+    """So many events before this one were not given to the output because of its `at_most`, and not told of yet."""
     size: int = 0
     """Bytes that this delivery may bring into memory: document and pictures."""
 

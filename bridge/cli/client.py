@@ -37,6 +37,10 @@ class Client:
         """Ask for something to be done; raises OutputUnreachable or Refused."""
         return self._ask("POST", path, json=asked)
 
+    def send(self, path: str, body: bytes) -> httpx2.Response:
+        """Hand something over as it is; raises OutputUnreachable or Refused."""
+        return self._ask("POST", path, content=body)
+
     def _ask(self, method: str, path: str, **how: Any) -> httpx2.Response:
         transport = httpx2.HTTPTransport(uds=str(self._socket))
         try:

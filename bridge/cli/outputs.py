@@ -1,4 +1,4 @@
-"""`boxbridge outputs`: how the outputs stand, and pausing, resuming, renaming and forgetting one."""
+"""`boxbridge outputs`: how the outputs stand, and pausing, resuming, trying, renaming and forgetting one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.cli.words import lang_option, say, translated
 @config_option
 @click.pass_context
 def outputs_command(context: click.Context, lang: str, as_json: bool, config: Path | None) -> None:
-    """List the outputs and what waits for each; or pause, resume, rename or forget one."""
+    """List the outputs and what waits for each; or pause, resume, test, rename or forget one."""
     if context.invoked_subcommand is not None:
         return
     for output in Client(config).get("/api/v1/outputs").json():
@@ -46,6 +46,26 @@ def pause_command(name: str, lang: str, config: Path | None) -> None:
 def resume_command(name: str, lang: str, config: Path | None) -> None:
     """Go on with NAME, whoever paused it."""
     _act(config, lang, name, "resume")
+
+
+@outputs_command.command("test")
+@click.argument("name")
+@lang_option
+@json_option
+@config_option
+def test_command(name: str, lang: str, as_json: bool, config: Path | None) -> None:
+    """Send a marked sample through the running output NAME, and say what came of it.
+
+    It is of the device `boxbridge-test`, goes past the journal and is not repeated.
+    """
+    from bridge.testing import sample_push  # draws a picture
+
+    sample = sample_push(kind="test", device="boxbridge-test", targets=2)
+    tried = Client(config).send(f"/api/v1/outputs/{quote(name, safe='')}/test", sample).json()
+    if as_json:
+        show_json(tried)
+    else:
+        show(say(lang, "tried", **tried | {"milliseconds": tried["seconds"] * 1000}))
 
 
 @outputs_command.command("rename")

@@ -13,7 +13,7 @@ import click
 from bridge.cli.client import Client
 from bridge.cli.options import config_option, json_option, local
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say
+from bridge.cli.words import lang_option, say, translated
 from bridge.errors import UsageError
 
 _MOST_STEPS = 12
@@ -104,7 +104,7 @@ class Teller:
             if "count" in step:
                 yield self._indented(self._say("left out", **step))
             else:
-                yield self._at(step["at"], step["what"], **step)
+                yield self._at(step["at"], step["what"], **step | {"reason": translated(self._lang, step["reason"])})
         for place in output["where"].splitlines():
             yield self._indented(place)
         if output["state"] == "waiting":

@@ -200,7 +200,8 @@ def _fitted(kind: Any, metas: list[Meta], value: Any, sentence: str = "") -> Any
     try:
         return msgspec.convert(value, Annotated[(kind, *metas)] if metas else kind)
     except msgspec.ValidationError:
-        raise ValueError(sentence or f"{shown(value)} is not {expected(kind, metas)}") from None
+        near = did_you_mean(value, get_args(kind)) if get_origin(kind) is Literal and isinstance(value, str) else ""
+        raise ValueError(sentence or f"{shown(value)} is not {expected(kind, metas)}{near}") from None
 
 
 def peel(wanted: Any) -> tuple[Any, list[Meta]]:

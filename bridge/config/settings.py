@@ -77,6 +77,41 @@ class DeviceSettings(Struct, frozen=True, kw_only=True):
     ] = {}
 
 
+Globs = tuple[str, ...]
+"""Names as a shell has them: `*` is any text, `?` one character, `[ab]` one of these."""
+
+
+class Only(Struct, frozen=True, kw_only=True):
+    """`only` of an output: the events that it is about, by names; each list that is there must have one that fits."""
+
+    kind: Annotated[Globs | None, Meta(description="Kinds.", examples=[["pre_offvehicle", "fire*"]])] = None
+    device: Annotated[
+        Globs | None, Meta(description="Devices, by id, serial number or uuid.", examples=[["gate-3"]])
+    ] = None
+    channel: Annotated[Globs | None, Meta(description="Channels, by id or name.", examples=[["1"]])] = None
+    skill: Annotated[Globs | None, Meta(description="Skills, by id or name.", examples=[["offvehicle"]])] = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where nothing would pass, or all."""
+        lists = {field: getattr(self, field) for field in self.__struct_fields__}
+        if all(globs is None for globs in lists.values()):
+            raise ValueError(f"names nothing: give {', '.join(lists)}, or leave it out")
+        for field, globs in lists.items():
+            if globs is not None and not all(glob.strip() for glob in globs or [""]):
+                raise ValueError(f'{field}: is empty, so that nothing would pass: name what should, or "*" for all')
+
+
+class AtMost(Struct, frozen=True, kw_only=True):
+    """`at_most` of an output: of many alike only the first ones."""
+
+    count: Annotated[int, Meta(description="So many pass", ge=1, le=1_000_000)] = 1
+    per: Annotated[Duration, Meta(description="within this time,", ge=0.1, le=_YEARS, examples=["30s"])]
+    by: Annotated[
+        tuple[Literal["kind", "device", "channel", "skill"], ...],
+        Meta(description="counted apart for each of these; together if left out.", examples=[["channel", "kind"]]),
+    ] = ()
+
+
 class OutputSettings(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """[output.NAME]: the keys that every output has."""
 
@@ -85,6 +120,24 @@ class OutputSettings(Struct, frozen=True, kw_only=True, rename={"from_": "from"}
     from_: Annotated[
         Literal["now", "oldest"], Meta(description="Where a new output begins: with the next event, or the oldest.")
     ] = "now"
+    only: Annotated[
+        Only | None,
+        Meta(
+            description="Only events with such names are for it; `*` is any text.",
+            examples=[{"kind": ["pre_offvehicle", "fire*"], "device": ["gate-3"]}],
+        ),
+    ] = None
+    at_most: Annotated[
+        AtMost | None,
+        Meta(
+            description="Of many alike only the first ones; the rest is skipped.",
+            examples=[{"count": 1, "per": "30s", "by": ["channel", "kind"]}],
+        ),
+    ] = None
+    max_age: Annotated[
+        Annotated[Duration, Meta(ge=1, le=_YEARS)] | None,
+        Meta(description="Events that are older when their turn comes are skipped.", examples=["10m"]),
+    ] = None
     backlog: Annotated[
         Annotated[Duration, Meta(ge=3600, le=_YEARS)] | Annotated[Size, Meta(ge=1_000_000)] | Literal["all"],
         Meta(description='What it may hold back while it is away, also as "5GB" or "all"; the rest is skipped.'),

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control import around, dead, devices, events, outputs, replays, story, unknown
+from bridge.control import around, dead, devices, events, outputs, replays, story, trial, unknown
 from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.house import House
 from bridge.dispatch.lane import LaneReport
@@ -135,6 +135,7 @@ def application(house: House) -> Starlette:
             *story.routes(house),
             *dead.routes(house),
             *devices.routes(house),
+            *trial.routes(house),  # before the actions that have no body of their own
             *outputs.routes(house),
             *replays.routes(house),
             *unknown.routes(house),

@@ -67,7 +67,7 @@ def _families(
     )
 
     deliveries = CounterMetricFamily(
-        "boxbridge_deliveries", "Attempts by output and outcome.", labels=["output", "outcome"]
+        "boxbridge_deliveries", "Attempts and skipped events by output and outcome.", labels=["output", "outcome"]
     )
     waiting = GaugeMetricFamily("boxbridge_waiting_events", "Events that wait for an output.", labels=["output"])
     dead = GaugeMetricFamily("boxbridge_dead_events", "Dead letters of an output.", labels=["output"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from msgspec import DecodeError, Struct
@@ -16,6 +17,7 @@ from bridge.dispatch.door import Door, LaneState, overdue
 from bridge.dispatch.ledger import Ledger
 from bridge.dispatch.order import Order
 from bridge.dispatch.policy import DELIVERED, Verdict, judge
+from bridge.dispatch.selection import Selection, selection_of
 from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
 from bridge.output import Delivery, Output
@@ -82,9 +84,12 @@ class Lane:
         self._log = structlog.get_logger("boxbridge.dispatch").bind(output=self.name)
         self._wake = asyncio.Event()
         self._under_way: dict[int, UnderWay] = {}
+        self._trials: set[asyncio.Task[Verdict]] = set()
+        """Deliveries that people try the output with."""
         self._bytes = 0
         self._order = Order(cursor, journal)
-        self.ledger = Ledger(self.name, settings, cursor, journal, self._order, plugins)
+        self._selection = selection_of(settings)
+        self.ledger = Ledger(self.name, settings, cursor, journal, self._order, plugins, self._selection)
         self.door = Door(output, settings, self._caller, plugins, self._waiting)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -188,6 +193,9 @@ class Lane:
             self.ledger.settle(sequence, "none")
             await asyncio.sleep(0)  # a long stretch without events must not hold the loop
             return
+        if self._selection is not None and self._skipped(self._selection, sequence, event):
+            await asyncio.sleep(0)  # nor one that is not for this output
+            return
         document = read.document(sequence)
         delivery = Delivery(
             event=event,
@@ -196,11 +204,19 @@ class Lane:
             attempt=self.ledger.begin(sequence),
             late=self._is_late(event, utc_now()),
             replayed=self.cursor.is_replayed(sequence),
+            skipped=0 if self._selection is None else self._selection.beside(sequence),
             size=len(document) + sum(picture.size for picture in event.pictures),
         )
         under_way = self._under_way[sequence] = UnderWay(sequence, delivery)
         self._bytes += delivery.size
         under_way.task = asyncio.create_task(self._attempt(under_way))
+
+    def _skipped(self, selection: Selection, sequence: int, event: Event) -> bool:
+        first, asked_for = self.ledger.attempts(sequence) == 0, self.cursor.is_asked_for(sequence)
+        skip = selection.skip(sequence, event, utc_now(), first=first, asked_for=asked_for)
+        if skip is not None:
+            self.ledger.skip(sequence, event.id, skip)
+        return skip is not None
 
     def _is_late(self, event: Event, when: datetime) -> bool:
         return when - event.occurred > self._late_after
@@ -209,22 +225,11 @@ class Lane:
         began = time.perf_counter()
         delivery = under_way.delivery
         try:
-            deliver = self._plugins.hook.deliver
-            await self._caller.call(
-                lambda: deliver(output=self.output, delivery=delivery),
-                self.settings.timeout,
-                self._note_overdue,
-                plain=self._plain,
-            )
-            verdict = DELIVERED
+            verdict = await self._deliver(delivery)
         except asyncio.CancelledError:
             self._end(under_way)
             self._order.again(under_way.sequence)
             raise
-        except Exception as error:  # noqa: BLE001 - an output may raise anything; the policy says what it means
-            verdict = judge(error, self.output.unavailable)
-            if verdict.unexpected:
-                self._log.warning("output failed", event_id=delivery.event.id, exc_info=error)
         self._end(under_way)
         try:
             if verdict is DELIVERED:
@@ -235,6 +240,38 @@ class Lane:
             self._order.again(under_way.sequence)
             self._failed_within(error)
 
+    async def _deliver(self, delivery: Delivery) -> Verdict:
+        deliver = self._plugins.hook.deliver
+        try:
+            await self._caller.call(
+                lambda: deliver(output=self.output, delivery=delivery),
+                self.settings.timeout,
+                self._note_overdue,
+                plain=self._plain,
+            )
+        except Exception as error:  # noqa: BLE001 - an output may raise anything; the policy says what it means
+            verdict = judge(error, self.output.unavailable)
+            if verdict.unexpected:
+                self._log.warning("output failed", event_id=delivery.event.id, exc_info=error)
+            return verdict
+        return DELIVERED
+
+    async def try_out(self, delivery: Delivery) -> Verdict | None:
+        """Give the output something that is in no journal, and say what came of it; None where it is not open.
+
+        It is neither booked nor repeated, and takes no place in the window.
+        """
+        if self.door.state != "open" or self.door.trouble is not None:
+            return None
+        trial = asyncio.create_task(self._deliver(delivery), name=f"trial of {self.name}")
+        self._trials.add(trial)
+        trial.add_done_callback(self._end_trial)
+        return await asyncio.shield(trial)  # who asked may go; until it ends the output must not be closed
+
+    def _end_trial(self, trial: asyncio.Task[Verdict]) -> None:
+        self._trials.discard(trial)
+        self._wake.set()
+
     def _end(self, under_way: UnderWay) -> None:
         del self._under_way[under_way.sequence]
         self._bytes -= under_way.delivery.size
@@ -244,10 +281,11 @@ class Lane:
         """Let what is under way end before the output is closed."""
         self.door.show_trouble()
         # A thread that hangs keeps its place: until it ends nothing else is given to this output.
-        while self._under_way and not self.door.stopping.is_set():
+        while (self._under_way or self._trials) and not self.door.stopping.is_set():
             self._wake.clear()
             await self._wake.wait()
-        tasks = {under_way.task for under_way in self._under_way.values() if under_way.task is not None}
+        tasks: set[asyncio.Task[Any]] = {one.task for one in self._under_way.values() if one.task is not None}
+        tasks |= self._trials
         if not tasks:
             return
         _, pending = await asyncio.wait(tasks, timeout=GRACE_SECONDS)

@@ -7,6 +7,7 @@ import structlog
 from bridge.config.settings import OutputSettings
 from bridge.dispatch.order import Order
 from bridge.dispatch.policy import SAME_FAILURE_LIMIT, Verdict, wait_for_event
+from bridge.dispatch.selection import Selection, Skip
 from bridge.figures import Histogram, Labelled
 from bridge.journal.cursor import now_ms
 from bridge.journal.journal import Cursor, Journal
@@ -18,7 +19,14 @@ class Ledger:
     """The books of one output. What says that the far side is away is returned, as the trouble of the whole output."""
 
     def __init__(
-        self, name: str, settings: OutputSettings, cursor: Cursor, journal: Journal, order: Order, plugins: Plugins
+        self,
+        name: str,
+        settings: OutputSettings,
+        cursor: Cursor,
+        journal: Journal,
+        order: Order,
+        plugins: Plugins,
+        selection: Selection | None,
     ) -> None:
         self.outcomes = Labelled()
         self.seconds = Histogram()
@@ -28,6 +36,7 @@ class Ledger:
         self._journal = journal
         self._order = order
         self._plugins = plugins
+        self._selection = selection
         self._attempts = {entry.sequence: entry.attempts for entry in cursor.open_entries()}
         """Of what is neither settled nor dead."""
         self._retries: dict[int, int] = {}
@@ -35,6 +44,10 @@ class Ledger:
         self._failing: set[int] = set()
         """Different events that failed since the last that passed."""
         self._log = structlog.get_logger("boxbridge.dispatch").bind(output=name)
+
+    def attempts(self, sequence: int) -> int:
+        """How often an open event was tried."""
+        return self._attempts.get(sequence, 0)
 
     def begin(self, sequence: int) -> int:
         """Count an attempt; returns which one it is."""
@@ -104,12 +117,20 @@ class Ledger:
         if delivery is not None:
             self._plugins.tell("event_dead", self._log, output=self._name, delivery=delivery, reason=reason)
 
-    def settle(self, sequence: int, outcome: str) -> None:
+    def skip(self, sequence: int, event_id: str, skip: Skip) -> None:
+        """Close what the output is not to be given."""
+        self.outcomes.count(f"skipped_{skip.rule}")
+        self._log.debug("event skipped", event_id=event_id, rule=skip.rule)
+        self.settle(sequence, "unwanted", skip.reason)
+
+    def settle(self, sequence: int, outcome: str, reason: str = "") -> None:
         """Close it for good."""
-        self._cursor.settle(sequence, outcome, self._forget(sequence))
+        self._cursor.settle(sequence, outcome, self._forget(sequence, delivered=outcome == "delivered"), reason)
         self._journal.moved()
 
-    def _forget(self, sequence: int) -> int:
+    def _forget(self, sequence: int, *, delivered: bool = False) -> int:
         """Let go of what was counted; returns the attempts."""
+        if self._selection is not None:
+            self._selection.over(sequence, delivered=delivered)
         self._retries.pop(sequence, None)
         return self._attempts.pop(sequence, 0)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from bridge.journal.record import Change, ChangesBlob, OpenEntry, OutputEntry, ReplayEntry, SkippedEntry, StateBlob
 
-_CLOSING: Final = ("delivered", "expired", "none", "skipped", "dropped")
+_CLOSING: Final = ("delivered", "expired", "none", "skipped", "unwanted", "dropped")
 _OPENING: Final = ("again", "replay")
 _ABSENT: Final = OpenEntry(-1)
 _MOST_CHANGES: Final = 10_000
@@ -76,7 +76,7 @@ class Cursor:
             self.next = max(self.next, until)
 
     def settle(self, sequence: int, outcome: str, attempts: int = 0, reason: str = "") -> None:
-        """Close a sequence for good: delivered, none, expired, dropped."""
+        """Close a sequence for good: delivered, none, unwanted, expired, dropped."""
         with self._lock:
             if self._open.pop(sequence, _ABSENT) is not _ABSENT or self._dead.pop(sequence, None) is not None:
                 self._note(sequence, outcome, attempts, reason)

@@ -151,11 +151,11 @@ def troubles(connection: sqlite3.Connection, first: int, last: int) -> list[Chan
     return [Change(*row) for row in connection.execute(query, (first, last, first, first)).fetchall()]
 
 
-def spans_of(connection: sqlite3.Connection, outcome: str, outputs: Iterable[int]) -> list[range]:
-    """The sequences that ended like this for one of the outputs, if nothing came after it."""
-    marks = [*outputs]
-    query = f"SELECT sequence, max(until, sequence + 1) FROM trouble WHERE outcome = ? AND output IN ({_marks(marks)})"  # noqa: S608 - only marks
-    return [range(*row) for row in connection.execute(query, (outcome, *marks)).fetchall()]
+def spans_of(connection: sqlite3.Connection, outcomes: Iterable[str], output: int) -> list[range]:
+    """The sequences that ended in one of these ways for an output, if nothing came after it."""
+    ends = [*outcomes]
+    query = f"SELECT sequence, max(until, sequence + 1) FROM trouble WHERE outcome IN ({_marks(ends)}) AND output = ?"  # noqa: S608 - only marks
+    return [range(*row) for row in connection.execute(query, (*ends, output)).fetchall()]
 
 
 def output_notes(connection: sqlite3.Connection, output: int, since: int, until: int) -> list[OutputNote]:

@@ -178,8 +178,8 @@ class Change(Struct, frozen=True, array_like=True):
     sequence: int
     outcome: str
     """retry and dead leave it open. delivered, expired, dropped (by a person), none (nothing at that sequence to
-    deliver) close it. again (a dead letter) and replay (what was settled) open it anew, as a person asked. skipped
-    closes it and all up to `until`, dead letters excepted."""
+    deliver), unwanted (by the output's table) close it. again (a dead letter) and replay (what was settled) open it
+    anew, as a person asked. skipped closes it and all up to `until`, dead letters excepted."""
     when: int
     attempts: int = 0
     reason: str = ""

@@ -13,11 +13,12 @@ from bridge.journal.questions import EventRow, Filter, Place
 from bridge.journal.record import Change, OpenEntry, OutputEntry
 
 State = Literal["waiting", "delivered", "dead", "skipped", "expired", "dropped", "earlier"]
-"""waiting: under way or to be tried again too. skipped: given up unsent. expired, dropped: a dead letter that is gone.
-earlier: it came before the output was there."""
+"""waiting: under way or to be tried again too. skipped: given up unsent, or not for the output. expired, dropped: a
+dead letter that is gone. earlier: it came before the output was there."""
 
 _ENDS: Final[Mapping[str, State]] = {
     "skipped": "skipped",
+    "unwanted": "skipped",
     "expired": "expired",
     "dropped": "dropped",
     "again": "delivered",
@@ -62,7 +63,8 @@ class Standing:
         if state == "waiting":
             return [*taken, range(self._next, log_next)]
         if state in ("skipped", "expired", "dropped"):
-            return questions.spans_of(connection, state, [self.number])
+            ends = [outcome for outcome, end in _ENDS.items() if end == state]
+            return questions.spans_of(connection, ends, self.number)
         return None
 
 

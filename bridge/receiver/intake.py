@@ -77,6 +77,10 @@ class Intake:
         self.answer_seconds.observe(time.perf_counter() - began)
         return normalizer.answer(push, parsed, outcome)
 
+    def understand(self, push: Push) -> Parsed:
+        """What a push holds, of which nothing is stored; raises Malformed."""
+        return self._choose(push).parse(push)
+
     def probe(self, push: Push) -> Answer:
         """Answer a device that only asks whether we are there."""
         return self._choose(push).probe(push)

@@ -11,7 +11,7 @@ from typing import Any
 import pybase64
 
 from bridge.event import Event, utc_now
-from bridge.normalizer import Cutout, Push
+from bridge.normalizer import InMemory, Push
 from bridge.protocols.skill import PATH, SkillNormalizer
 from bridge.testing.drawing import draw_dot, draw_scene
 
@@ -83,21 +83,6 @@ def sample_event(*, site: str = "plant-a", **push: Any) -> Event:
     )
     parsed = SkillNormalizer().parse(request)
     return parsed.events[0].with_(site=site).reading_from(InMemory(parsed.pictures))
-
-
-class InMemory:
-    """Where an event's pictures are read from before, or without, a journal."""
-
-    def __init__(self, pictures: tuple[Cutout, ...]) -> None:
-        self._pictures = {picture.sha256: picture.data for picture in pictures}
-
-    async def read(self, sha256: str) -> bytes:
-        """The picture with this digest."""
-        return self._pictures[sha256]
-
-    def read_blocking(self, sha256: str) -> bytes:
-        """The same for plain functions."""
-        return self._pictures[sha256]
 
 
 @lru_cache(maxsize=1)

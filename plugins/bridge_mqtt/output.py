@@ -119,7 +119,9 @@ class Mqtt(Output):
                 message = Message(
                     topic=topic,
                     payload=await picture.read(),
-                    retain=self.options.retain_picture and picture is event.scene and not delivery.late,
+                    retain=self.options.retain_picture
+                    and picture is event.scene
+                    and not (delivery.late or delivery.test),
                     content_type=picture.media_type,
                     user_properties=identity,
                 )
@@ -163,8 +165,9 @@ def _done() -> asyncio.Event:
 
 def _attempt(delivery: Delivery) -> tuple[tuple[str, str], ...]:
     """What belongs to this delivery alone, and so is not in the document."""
-    marks = (("replayed", delivery.replayed), ("late", delivery.late))
-    return (("attempt", str(delivery.attempt)), *((name, "true") for name, holds in marks if holds))
+    marks = (("replayed", delivery.replayed), ("late", delivery.late), ("test", delivery.test))
+    skipped = (("skipped", str(delivery.skipped)),) if delivery.skipped else ()
+    return (("attempt", str(delivery.attempt)), *skipped, *((name, "true") for name, holds in marks if holds))
 
 
 def _fits(message: Message, limit: int | None) -> bool:

@@ -29,7 +29,12 @@ def delivery_headers(delivery: Delivery, *, picture_lost: bool) -> dict[str, str
         "X-Boxbridge-Late": str(delivery.late).lower(),
         "X-Boxbridge-Replayed": str(delivery.replayed).lower(),
     }
-    return headers | ({"X-Boxbridge-Picture": "lost"} if picture_lost else {})
+    further = {
+        "X-Boxbridge-Skipped": str(delivery.skipped) if delivery.skipped else "",
+        "X-Boxbridge-Test": "true" if delivery.test else "",
+        "X-Boxbridge-Picture": "lost" if picture_lost else "",
+    }
+    return headers | {name: value for name, value in further.items() if value}
 
 
 def inline(document: bytes, pictures: Mapping[int, bytes]) -> bytes:

@@ -37,7 +37,7 @@ def test_there_is_a_sentence_for_every_state_and_outcome() -> None:
     assert {f"is {state}" for state in (*get_args(LaneState), "held", "off", "gone")} <= SENTENCES.keys()
     assert {f"push {kind}" for kind in get_args(get_type_hints(Outcome)["kind"])} <= SENTENCES.keys()
     assert set(get_args(LaneState)) <= SENTENCES.keys()
-    outcomes = {"delivered", "retry", "dead", "skipped", "expired", "dropped", "again", "replay"}
+    outcomes = {"delivered", "retry", "dead", "skipped", "unwanted", "expired", "dropped", "again", "replay"}
     assert outcomes | {"duplicate", "refused", "not stored"} <= SENTENCES.keys()
 
 

@@ -462,3 +462,27 @@ def test_a_plugin_that_fails_to_say_what_it_holds_is_a_fault_at_its_table() -> N
     assert held('[output.a]\ntype = "holder"\nname = "bug"\n') == [
         "boxbridge.toml:1:1   output.a: what it holds can't be said: KeyError: 'a bug'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("only = {}", "only: names nothing: give kind, device, channel, skill, or leave it out"),
+        ('only = { kind = ["a"], devices = ["b"] }', 'only: unknown key "devices", did you mean "device"?'),
+        ('only = { kind = "fire" }', 'only.kind: "fire" is not a list'),
+        ("only = { kind = [] }", 'only.kind: is empty, so that nothing would pass: name what should, or "*" for all'),
+        (
+            'only = { device = [" "] }',
+            'only.device: is empty, so that nothing would pass: name what should, or "*" for all',
+        ),
+        ("at_most = { count = 1 }", 'at_most: key "per" is missing, such as per = "30s"'),
+        ('at_most = { count = 0, per = "1s" }', "at_most.count: 0 is not a whole number between 1 and 1000000"),
+        (
+            'at_most = { per = "1s", by = ["chanel"] }',
+            'at_most.by[0]: "chanel" is not one of "kind", "device", "channel", "skill", did you mean "channel"?',
+        ),
+        ('max_age = "0s"', 'max_age: "0s" is not a duration between 1s and 3650d, such as "30s"'),
+    ],
+)
+def test_nonsense_in_what_an_output_is_given_is_refused(key: str, said: str) -> None:
+    assert fault(f'[output.a]\ntype = "archive"\n{key}\n').partition("output.a.")[2] == said

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bridge import Delivery, Output, Unavailable
+from bridge import Delivery, Original, Output, Rejected, Unavailable
 from bridge.config.settings import Settings
+from bridge.dispatch.policy import Verdict
 from bridge.options import Duration
+from bridge.testing import sample_event
 from tests.rooms import Far, async_output, opened, plain_output, until
 
 pytestmark = pytest.mark.anyio
@@ -179,3 +181,32 @@ async def test_two_outputs_of_one_type_stand_apart(tmp_path: Path, far: Far) -> 
         (event,) = await rooms.push_some(1)
         await until(lambda: far.ids() == [event, event])
         assert sorted(rooms.heard.delivered) == [("again", event), ("sink", event)]
+
+
+async def test_an_output_is_not_closed_while_it_is_tried_and_a_trial_counts_for_nothing(
+    tmp_path: Path, far: Far
+) -> None:
+    """Given a trial under way: a trouble of the output closes it only when the trial has ended."""
+    tried, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: Delivery) -> None:
+        tried.set()
+        await go_on.wait()
+        raise Rejected("not this one")
+
+    far.answer = wait
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await until(lambda: rooms.report().state == "open")
+        event = sample_event(small=True)
+        delivery = Delivery(event=event, document=b"{}", original=Original("POST", "/", "", "", ()), test=True)
+        trial = asyncio.create_task(rooms.lane().try_out(delivery))
+        await tried.wait()
+        rooms.lane().lost(ConnectionError("gone"))
+        await until(lambda: rooms.lane().door.trouble)
+        assert await rooms.lane().try_out(delivery) is None
+        assert "close" not in far.calls
+        go_on.set()
+        verdict = await trial
+        await until(lambda: "close" in far.calls)
+        assert verdict == Verdict("rejected", "not this one")
+        assert rooms.lane().ledger.outcomes[("rejected",)] == 0

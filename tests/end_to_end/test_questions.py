@@ -195,3 +195,21 @@ def test_a_devices_text_does_nothing_to_the_terminal_that_shows_it(tmp_path: Pat
             assert "\x9b".encode() not in said
         assert rb"\x1b]0;owned\x07" in bridge.command("events")
         assert lines(bridge, "events")[0]["kind"] == "\x1b]0;owned\x07\x9b2J"
+
+
+def test_why_tells_which_rule_skipped_an_event(tmp_path: Path) -> None:
+    chosen = 'only = { kind = ["pre_*"] }\nat_most = { count = 1, per = "1h", by = ["device"] }\n'
+    with Installation(tmp_path, ARCHIVE + chosen) as bridge:
+        wait_until(bridge, push(bridge), "local", "delivered")
+        too_many, not_meant = push(bridge), push(bridge, kind="fire")
+        story = wait_until(bridge, not_meant, "local", "skipped")
+        assert [step["reason"] for step in of(story, "local")["steps"]] == ["its kind is not among those of `only`"]
+        wait_until(bridge, too_many, "local", "skipped")
+        assert len(states(bridge, "--state", "skipped")) == 2
+        assert b"skipped, never sent: `at_most` (1 in 1h) had passed before it" in bridge.command("why", too_many)
+        told = bridge.command("why", not_meant, "--lang", "zh").decode()
+        assert "已跳过，未发送：其 kind 不在 `only` 之列" in told
+        assert "missed" not in bridge.command("status").decode()
+        bridge.kill()
+        bridge.start()
+        assert len(states(bridge, "--state", "skipped")) == 2

@@ -96,6 +96,10 @@ PATTERNS: Final[Mapping[str, str]] = {
     '"{place}" is no place in a body, such as "alarm.camera.id"': '"{place}" 不是报文中的位置，例如 "alarm.camera.id"',
     '"{format}" is none of {numbers} and no pattern': '"{format}" 不是 {numbers} 之一，也不是时间模式',
     "a box needs width and height, or right and bottom": "方框需要 width 和 height，或 right 和 bottom",
+    "names nothing: give {keys}, or leave it out": "未指定任何内容：请给出 {keys}，或整个删除",
+    'is empty, so that nothing would pass: name what should, or "*" for all': (
+        '为空，任何事件都无法通过：请写明名称，或用 "*" 表示全部'
+    ),
     # --- Addresses
     "[server] listens on port {port} already: set another one": "端口 {port} 已由 [server] 使用：请换一个",
     '"{host}" is not a loopback address, such as "127.0.0.1:8601", or "" for none': (
@@ -207,7 +211,15 @@ PATTERNS: Final[Mapping[str, str]] = {
         "{name} 是另一个已不在配置中的输出的名称：请先移除（forget）该输出"
     ),
     'there is no output "{name}": there are {names}': '没有输出 "{name}"：现有 {names}',
+    "its {field} is not among those of `only`": "其 {field} 不在 `only` 之列",
+    "it was older than `max_age` ({age}) when its turn came": "轮到它时已超过 `max_age`（{age}）",
+    "`at_most` ({n} in {per}) had passed before it": "在它之前已达到 `at_most`（{per} 内 {n} 个）",
     "more than its backlog of {backlog} waited": "等待的事件超过其 backlog（{backlog}）",
+    "output {name} does not run now, so nothing was sent: {command} says why": (
+        "输出 {name} 当前未运行，未发送任何内容；原因见：{command}"
+    ),
+    "output {name} is not open now, so nothing was sent: {reason}": "输出 {name} 当前不可用，未发送任何内容：{reason}",
+    "output {name} did not take the test event {event}: {reason}": "输出 {name} 未接收测试事件 {event}：{reason}",
     # --- Events and dead letters
     "no event {event}: give its id, at least {n} characters of its beginning, its msg_id, or the file name or "
     "SHA-256 of its picture": (

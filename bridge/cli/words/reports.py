@@ -90,6 +90,10 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "count waiting": ("{count} waiting", "等待 {count}"),
     "count dead": ("{count} DEAD", "死信 {count}"),
     "and": (", ", "，"),
+    "tried": (
+        "output {output} took the test event {event} in {milliseconds:.0f} ms",
+        "输出 {output} 已接收测试事件 {event}，用时 {milliseconds:.0f} 毫秒",
+    ),
     # --- reload
     "reloaded": ("{config} is in force", "{config} 已生效"),
     "after restart": ("but a new {key} is taken over by a restart only", "但 {key} 的新值重启后才生效"),
