@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import email.utils
 import time
@@ -15,6 +16,7 @@ import msgspec
 import pybase64
 import structlog
 
+from bridge.annotator import Annotator
 from bridge.event import Event, Picture
 
 
@@ -117,6 +119,8 @@ class OutputContext(msgspec.Struct, kw_only=True):
     """For dates and times that people read."""
     version: str = ""
     lost: Callable[[BaseException], None] = _nobody
+    annotator: Annotator | None = None
+    """The one of all outputs; None: one of its own."""
 
 
 class Output:
@@ -154,6 +158,7 @@ class Output:
         self.version = context.version
         self.log: Any = structlog.get_logger("boxbridge.output").bind(output=context.name)
         self._lost = context.lost
+        self._annotator = context.annotator or Annotator()
 
     async def open(self) -> str | None:
         """Connect; called before the first delivery and again, spaced by back-off, after each `Unavailable`.
@@ -189,6 +194,20 @@ class Output:
         found = await self.open()
         await self.close()
         return found or "opened"
+
+    async def annotated(self, event: Event) -> bytes | None:
+        """A copy of the event's scene, as a JPEG, with regions, boxes, tracks and counts drawn on it.
+
+        It is drawn once an event, whichever outputs ask, and in a thread. None where the event has no scene, or one
+        that can't be drawn on. Raises PictureLost and OSError, as reading the scene does. An output asks for it by its
+        option `annotated = true`: where that is set, Pillow has to be installed, which `check` sees to.
+        """
+        drawn = self._annotator.draw(event, self.timezone, self.data)
+        return await asyncio.shield(asyncio.wrap_future(drawn))  # others may wait for the same one
+
+    def annotated_blocking(self, event: Event) -> bytes | None:
+        """`annotated` for plain functions, which run in a thread of their own."""
+        return self._annotator.draw(event, self.timezone, self.data).result()
 
     def lost(self, reason: BaseException) -> None:
         """Say that the far side went away between deliveries: the lane closes, waits and opens again."""

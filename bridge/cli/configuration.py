@@ -22,6 +22,7 @@ from bridge.config.schema import FILE_NAME, configuration_schema
 from bridge.config.settings import PLUGINS_DIR, Settings
 from bridge.errors import BadData, FileTrouble, OutputUnreachable, UsageError
 from bridge.event import document_schema
+from bridge.fonts import OWN_FOLDER, chinese_font
 from bridge.normalizer import Malformed
 from bridge.plugins import Plugins
 
@@ -128,6 +129,10 @@ def _summary(settings: Settings, lang: str) -> list[tuple[str, str]]:
         ("control", settings.control.listen or say(lang, "socket only")),
         ("outputs", "    ".join(names) or say(lang, "only kept")),
     ]
+    if any(getattr(output.options, "annotated", False) is True for output in settings.output.values()):
+        font, folder = chinese_font(settings.data), settings.data / OWN_FOLDER
+        said = say(lang, "font found", font=font.path) if font else say(lang, "font missing", folder=folder)
+        lines.append(("annotated", said))
     devices = [
         say(lang, "called", serial=serial, name=device.id or device.name) for serial, device in settings.device.items()
     ]

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import tomli
 from msgspec import Struct, structs
 
+from bridge import annotation
 from bridge.config import defaults
 from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
@@ -201,7 +202,9 @@ class _Reading(Conversion):
         values = self.fields(OutputSettings, table, path, skip=("options",))
         if not options:
             return INVALID
-        values["options"] = self.build(options, self.fields(options, table, path), path)
+        values["options"] = built = self.build(options, self.fields(options, table, path), path)
+        if getattr(built, "annotated", False) is True and not annotation.is_possible():
+            self.fault((*path, "annotated"), 'needs Pillow: pip install "boxbridge[annotate]"')
         return self.build(OutputSettings, values, path)
 
     def _options_of(self, table: dict[str, Any], path: tuple[str, ...]) -> type[Struct] | None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from bridge.annotator import Annotator
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Cursor, Journal
@@ -28,6 +29,7 @@ class Dispatcher:
         self._terms: dict[str, tuple[object, ...]] = {}
         """What each lane was made from."""
         self._changing = asyncio.Lock()
+        self._annotator = Annotator()
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched.
@@ -52,6 +54,7 @@ class Dispatcher:
     def _start(self, name: str, output: OutputSettings, cursor: Cursor, settings: Settings) -> None:
         context = settings.context(name)
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
+        context.annotator = self._annotator
         made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)

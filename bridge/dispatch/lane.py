@@ -87,6 +87,7 @@ class Lane:
         self._trials: set[asyncio.Task[Verdict]] = set()
         """Deliveries that people try the output with."""
         self._bytes = 0
+        self._annotates = getattr(settings.options, "annotated", False) is True
         self._order = Order(cursor, journal)
         self._selection = selection_of(settings)
         self.ledger = Ledger(self.name, settings, cursor, journal, self._order, plugins, self._selection)
@@ -197,6 +198,9 @@ class Lane:
             await asyncio.sleep(0)  # nor one that is not for this output
             return
         document = read.document(sequence)
+        pictures = sum(picture.size for picture in event.pictures)
+        if self._annotates and event.scene is not None:
+            pictures += event.scene.size  # what is drawn has about as much
         delivery = Delivery(
             event=event,
             document=document,
@@ -205,7 +209,7 @@ class Lane:
             late=self._is_late(event, utc_now()),
             replayed=self.cursor.is_replayed(sequence),
             skipped=0 if self._selection is None else self._selection.beside(sequence),
-            size=len(document) + sum(picture.size for picture in event.pictures),
+            size=len(document) + pictures,
         )
         under_way = self._under_way[sequence] = UnderWay(sequence, delivery)
         self._bytes += delivery.size

@@ -20,6 +20,9 @@ INDEX = "events.jsonl"
 LATEST = "latest"
 """The folder of each channel's latest scene."""
 
+ANNOTATED = "_annotated.jpg"
+"""What the name of a scene's annotated copy ends with; a role ends in a number, so none is called like it."""
+
 LONGEST = 96
 """Bytes of one id in a name, so that the whole name stays below the 255 that file systems take."""
 

@@ -28,6 +28,9 @@ class ArchiveOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = None
     original: Annotated[bool, Meta(description="Also keep the request as the device sent it.")] = True
+    annotated: Annotated[
+        bool, Meta(description="Also keep a copy of the scene with regions, boxes, tracks and counts drawn on it.")
+    ] = False
     latest: Annotated[bool, Meta(description="Keep each channel's latest scene under a name that stays.")] = True
     keep: Annotated[
         Annotated[Duration, Meta(ge=86_400, le=_YEARS)] | None,
@@ -109,7 +112,7 @@ class Archive(Output):
         event = delivery.event
         folder = self.path / layout.folder_of(event, self.timezone)
         stem = layout.stem_of(event, self.timezone)
-        endings = (*layout.picture_endings(event), ".json", ".original.json")
+        endings = (*layout.picture_endings(event), layout.ANNOTATED, ".json", ".original.json")
         files = [folder / (stem + ending) for ending in endings]
         return "\n".join(str(file) for file in files if file.exists()) or f"{folder / stem}.*: no longer there"
 
@@ -117,11 +120,12 @@ class Archive(Output):
         event = delivery.event
         stem = layout.stem_of(event, self.timezone)
         pictures = await self._pictures(event, stem)
+        drawn = await self._annotated(event, stem)
         original = {f"{stem}.original.json": delivery.original.by_reference()} if self.options.original else {}
         document = f"{stem}.json"
         return Entry(
             folder=layout.folder_of(event, self.timezone),
-            files={**pictures, **original, document: delivery.document},
+            files={**pictures, **drawn, **original, document: delivery.document},
             document=document,
             index=layout.index_of(event, self.timezone),
             received=event.received.timestamp(),
@@ -137,6 +141,16 @@ class Archive(Output):
             except PictureLost as error:
                 self.log.warning("archived without a picture", event_id=event.id, role=picture.role, reason=str(error))
         return pictures
+
+    async def _annotated(self, event: Event, stem: str) -> dict[str, bytes]:
+        """The annotated copy of the scene by file name, where it is wanted and can be had."""
+        if not self.options.annotated:
+            return {}
+        try:
+            drawn = await self.annotated(event)
+        except PictureLost:  # said where the scene itself was read
+            drawn = None
+        return {} if drawn is None else {stem + layout.ANNOTATED: drawn}
 
     def _latest(self, event: Event, stem: str, pictures: dict[str, bytes]) -> dict[str, str]:
         """The fields of an entry that make its scene the channel's latest."""

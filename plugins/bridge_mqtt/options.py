@@ -49,6 +49,10 @@ class Options(Struct, frozen=True, kw_only=True):
     retain_picture: Annotated[
         bool, Meta(description="Whether the broker keeps each channel's latest scene for new subscribers.")
     ] = True
+    annotated: Annotated[
+        bool,
+        Meta(description="Also publish a copy of the scene with regions, boxes, tracks and counts drawn on it."),
+    ] = False
     max_packet: Annotated[
         Annotated[Size, Meta(ge=1000)] | None,
         Meta(description="Largest packet that the broker takes, where it does not say so itself."),
@@ -93,6 +97,8 @@ class Options(Struct, frozen=True, kw_only=True):
         address = self.address
         if any(character in self.base for character in "+#\0") or self.base[0] in "$/" or self.base[-1] == "/":
             raise ValueError(f'base: "{self.base}" is no beginning of a topic; "boxbridge" or "plant/boxes" would be')
+        if self.annotated and self.picture == "none":
+            raise ValueError('annotated: needs picture = "topic"')
         if self.password and not self.username:
             raise ValueError("password: needs username beside it")
         for name in ("ca", "cert", "key", "insecure"):

@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Callable
 
-from bridge import Delivery, Output, OutputContext, PictureLost, Rejected, Threads, Unavailable, escape
+from bridge import Delivery, Event, Output, OutputContext, PictureLost, Rejected, Threads, Unavailable, escape
 from bridge_mqtt.connection import Connection
 from bridge_mqtt.message import Message, in_bytes
 from bridge_mqtt.options import Options
@@ -73,7 +73,8 @@ class Mqtt(Output):
         """The topics that an event was published on; a picture that was left out is named all the same."""
         event, late = delivery.event, delivery.late
         pictures = self._topics.pictures(event, late=late) if self.options.picture == "topic" else ()
-        return "\n".join([*(topic for topic, _ in pictures), self._topics.event(event, late=late)])
+        drawn = [self._topics.annotated(event, late=late)] if self.options.annotated and event.scene else []
+        return "\n".join([*(topic for topic, _ in pictures), *drawn, self._topics.event(event, late=late)])
 
     async def close(self) -> None:
         """Say `stopped` and disconnect."""
@@ -132,6 +133,18 @@ class Mqtt(Output):
                 messages.append(message)
             else:
                 left_out.append(f"{picture.role}: {_too_large(message, connection.max_packet)}")
+        if self.options.annotated and (drawn := await self._annotated(event)) is not None:
+            message = Message(
+                topic=self._topics.annotated(event, late=delivery.late),
+                payload=drawn,
+                retain=self.options.retain_picture and not (delivery.late or delivery.test),
+                content_type="image/jpeg",
+                user_properties=identity,
+            )
+            if _fits(message, connection.max_packet):
+                messages.append(message)
+            else:
+                left_out.append(f"annotated: {_too_large(message, connection.max_packet)}")
         if left_out:
             self.log.warning("picture left out", event_id=event.id, reasons=left_out)
         document = Message(
@@ -143,6 +156,12 @@ class Mqtt(Output):
         if not _fits(document, connection.max_packet):
             raise Rejected(f"the event document: {_too_large(document, connection.max_packet)}")
         return [*messages, document]
+
+    async def _annotated(self, event: Event) -> bytes | None:
+        try:
+            return await self.annotated(event)
+        except PictureLost:  # said of the scene itself
+            return None
 
     def _state(self, state: str) -> Message:
         return Message(topic=self._topics.state, payload=state.encode(), retain=True)

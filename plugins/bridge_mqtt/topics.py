@@ -35,6 +35,10 @@ class Topics:
                 counted[picture.role] += 1
                 yield f"{root}/{escape(picture.role)}/{counted[picture.role]}", picture
 
+    def annotated(self, event: Event, *, late: bool) -> str:
+        """Where the annotated copy of the scene goes: beside the scene, in the place of a role."""
+        return f"{self._channel(event, late=late)}/picture/annotated"
+
     def _channel(self, event: Event, *, late: bool) -> str:
         channel = f"{self._site}/{escape(event.device.id)}/{escape(event.channel.id)}"
         return f"{channel}/late" if late else channel

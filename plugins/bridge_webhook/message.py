@@ -37,23 +37,28 @@ def delivery_headers(delivery: Delivery, *, picture_lost: bool) -> dict[str, str
     return headers | {name: value for name, value in further.items() if value}
 
 
-def inline(document: bytes, pictures: Mapping[int, bytes]) -> bytes:
+def inline(document: bytes, pictures: Mapping[int, bytes], annotated: Mapping[int, bytes] | None = None) -> bytes:
     """The document with `data_base64` in each picture's entry, every other byte as it was.
 
-    `pictures`: the bytes by the picture's place in the event; a lost one is left out.
+    `pictures`: the bytes by the picture's place in the event; a lost one is left out. `annotated`: likewise the copies
+    that were drawn on, as `annotated_base64`.
     """
     envelope = _object.decode(document)
     data = _object.decode(envelope["data"])
     entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
     for place, picture in pictures.items():
         entries[place]["data_base64"] = Raw(b'"' + pybase64.b64encode(picture) + b'"')
+    for place, picture in (annotated or {}).items():
+        entries[place]["annotated_base64"] = Raw(b'"' + pybase64.b64encode(picture) + b'"')
     data["pictures"] = Raw(msgspec.json.encode(entries))
     envelope["data"] = Raw(msgspec.json.encode(data))
     return msgspec.json.encode(envelope)
 
 
-def multipart(event: Event, document: bytes, pictures: Mapping[int, bytes]) -> tuple[str, bytes]:
-    """Content type and body of a form: the part `event`, then a part for each picture, named by its role."""
+def multipart(
+    event: Event, document: bytes, pictures: Mapping[int, bytes], annotated: Mapping[int, bytes] | None = None
+) -> tuple[str, bytes]:
+    """Content type and body of a form: the part `event`, a part for each picture, named by its role; `annotated`."""
     boundary = f"boxbridge-{os.urandom(16).hex()}"
     pieces = [_part(boundary, 'name="event"', CLOUDEVENT), document]
     for place, data in pictures.items():
@@ -61,6 +66,8 @@ def multipart(event: Event, document: bytes, pictures: Mapping[int, bytes]) -> t
         role = escape(picture.role).replace('"', "%22")
         filename = f"{role}-{place}.{picture.extension}"
         pieces += [_part(boundary, f'name="{role}"; filename="{filename}"', picture.media_type), data]
+    for data in (annotated or {}).values():
+        pieces += [_part(boundary, 'name="annotated"; filename="annotated.jpg"', "image/jpeg"), data]
     pieces.append(f"\r\n--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(pieces)
 

@@ -31,6 +31,9 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
         Literal["none", "inline", "multipart"],
         Meta(description="Pictures: left out, as base64 in the document, or as parts of a form beside it."),
     ] = "none"
+    annotated: Annotated[
+        bool, Meta(description="Also send a copy of the scene with regions, boxes, tracks and counts drawn on it.")
+    ] = False
     headers: Annotated[
         dict[str, Secret], Meta(description="Further headers, such as `Authorization`; their values are secrets.")
     ] = {}
@@ -48,6 +51,8 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_url(self.url)
+        if self.annotated and self.picture == "none":
+            raise ValueError('annotated: needs picture = "inline" or "multipart"')
         if self.secret is not None:
             signing_key(self.secret)
         for name, value in self.headers.items():

@@ -86,9 +86,9 @@ class Webhook(Output):
         lost = options.picture != "none" and len(pictures) < len(event.pictures)
         content_type, body = CLOUDEVENT, delivery.document
         if options.picture == "inline":
-            body = inline(body, pictures)
+            body = inline(body, pictures, await self._annotated(event))
         elif options.picture == "multipart":
-            content_type, body = multipart(event, body, pictures)
+            content_type, body = multipart(event, body, pictures, await self._annotated(event))
         headers = {
             "User-Agent": f"boxbridge/{self.version}".rstrip("/"),
             "Accept-Encoding": "identity",
@@ -109,6 +109,16 @@ class Webhook(Output):
             except PictureLost as error:
                 self.log.warning("sent without a picture", event_id=event.id, role=picture.role, reason=str(error))
         return pictures
+
+    async def _annotated(self, event: Event) -> dict[int, bytes]:
+        """The annotated copy of the scene by the scene's place, where it is wanted and can be had."""
+        if not self.options.annotated or event.scene is None:
+            return {}
+        try:
+            drawn = await self.annotated(event)
+        except PictureLost:  # said where the scene itself was read
+            drawn = None
+        return {} if drawn is None else {event.pictures.index(event.scene): drawn}
 
     async def _tls(self) -> ssl.SSLContext:
         try:

@@ -100,6 +100,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     'is empty, so that nothing would pass: name what should, or "*" for all': (
         '为空，任何事件都无法通过：请写明名称，或用 "*" 表示全部'
     ),
+    "needs Pillow: {command}": "需要安装 Pillow：{command}",
+    "needs picture = {values}": "需要 picture = {values}",
     # --- Addresses
     "[server] listens on port {port} already: set another one": "端口 {port} 已由 [server] 使用：请换一个",
     '"{host}" is not a loopback address, such as "127.0.0.1:8601", or "" for none': (

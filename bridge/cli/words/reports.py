@@ -166,6 +166,12 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "only kept": ("none: events are only kept", "无：事件只保存"),
     "output of type": ("{name} ({type})", "{name} ({type})"),
     "output paused": ("{name} ({type}, paused)", "{name}（{type}，已暂停）"),
+    "title annotated": ("annotated", "标注图片"),
+    "font found": ("Chinese by {font}", "中文字体 {font}"),
+    "font missing": (
+        "no font with Chinese here, names become ids: install fonts-wqy-microhei, or put a font file into {folder}",
+        "本机没有中文字体，名称将以编号代替：请安装 fonts-wqy-microhei，或把字体文件放入 {folder}",
+    ),
     "called": ("{serial} is {name}", "{serial} 即 {name}"),
     "examples read": (
         "  [protocol.{name}]: {count} captured bodies are read",

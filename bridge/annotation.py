@@ -1,0 +1,173 @@
+"""Drawing what an event says onto a copy of its scene: regions, boxes with tracks, counts. Needs Pillow.
+
+Coordinates are fractions of the scene, as everywhere in an event. Text that the fonts of the machine can't show gives
+way to an id or a number; nothing is ever drawn as empty squares.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.event import Event, Region, Target
+from bridge.fonts import Font
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
+
+MOST_PIXELS: Final = 20_000_000
+"""A larger scene is not drawn on: decoded it takes three bytes a pixel."""
+QUALITY: Final = 85
+
+_MOST_DRAWN: Final = 200
+"""Regions, targets or counts: more of them would hide the scene, and hold the thread."""
+_OUTSIDE: Final = 1.0
+"""How far outside the scene something is drawn, in scenes."""
+_LONGEST: Final = 40
+_MOST_LINES: Final = 20
+_REGION: Final = (255, 204, 0)
+_SHIELD: Final = (150, 150, 150)
+_TARGET: Final = (255, 48, 48)
+_SHADE: Final = (0, 0, 0, 190)
+_TEXT: Final = (255, 255, 255)
+
+Rgb = tuple[int, int, int]
+
+
+class Undrawable(Exception):
+    """The scene can't be drawn on; the text says why."""
+
+
+def is_possible() -> bool:
+    """Whether Pillow is installed."""
+    return importlib.util.find_spec("PIL") is not None
+
+
+def annotate(scene: bytes, event: Event, font: Font | None, timezone: tzinfo) -> bytes:
+    """A JPEG of the scene with the event drawn onto it; raises Undrawable. Blocks, for a tenth of a second or so."""
+    from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra, and megabytes that only this needs
+
+    try:
+        with Image.open(io.BytesIO(scene)) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise Undrawable(f"it has {opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
+            image = opened.convert("RGB")
+    except Undrawable:
+        raise
+    except Exception as error:  # whatever a damaged file makes Pillow raise, down to SyntaxError
+        raise Undrawable(f"it can't be decoded: {error}") from error
+    _Drawing(ImageDraw.Draw(image, "RGBA"), image.size, font).event(event, timezone)
+    drawn = io.BytesIO()
+    image.save(drawn, "JPEG", quality=QUALITY)
+    return drawn.getvalue()
+
+
+class _Drawing:
+    """One picture that is drawn on."""
+
+    def __init__(self, draw: ImageDraw.ImageDraw, size: tuple[int, int], font: Font | None) -> None:
+        self._draw = draw
+        self._width, self._height = size
+        self._line = max(1, min(size) // 400)
+        self._letters = max(10, min(size) // 40)
+        self._has_chinese = font is not None
+        self._font = _loaded(font, self._letters)
+
+    def event(self, event: Event, timezone: tzinfo) -> None:
+        """Regions below, targets over them, what it all is in the corner."""
+        colour = _colour(event.style.get("color"))
+        for region in event.regions[:_MOST_DRAWN]:
+            self._region(region)
+        for target in event.targets[:_MOST_DRAWN]:
+            self._target(target, colour)
+        self._caption(event, timezone)
+
+    def _region(self, region: Region) -> None:
+        points = [self._at(point.x, point.y) for point in region.points[:_MOST_DRAWN]]
+        if len(points) < 2:
+            return
+        colour = _SHIELD if region.kind.startswith("shield") else _REGION
+        closed = [*points, points[0]] if len(points) > 2 else points
+        self._draw.line(closed, fill=colour, width=self._line, joint="curve")
+        # At its lowest point: the caption is above.
+        self._label(self._shown(region.name, region.id), max(points, key=lambda point: point[1]), colour)
+
+    def _target(self, target: Target, colour: Rgb) -> None:
+        if target.box is None:
+            return
+        box = target.box
+        left, top = self._at(box.left, box.top)
+        right, bottom = self._at(box.left + max(0, box.width), box.top + max(0, box.height))
+        self._draw.rectangle((left, top, right, bottom), outline=colour, width=self._line + 1)
+        track = self._shown(target.track, "")
+        said = [f"#{track}" if track else ""]
+        told = [(self._shown(one.label, one.key), self._shown(one.value, "")) for one in target.attributes[:3]]
+        said += [f"{label} {value}" for label, value in told if value]
+        self._label(" ".join(filter(None, said)), (left, top), colour)
+
+    def _at(self, x: float, y: float) -> tuple[int, int]:
+        """A place in pixels; what is far outside moves nearer, since no number may hold the thread or break it."""
+        left, top = (max(-_OUTSIDE, min(1 + _OUTSIDE, fraction)) for fraction in (x, y))
+        return round(left * self._width), round(top * self._height)
+
+    def _caption(self, event: Event, timezone: tzinfo) -> None:
+        channel = self._shown(event.channel.name, event.channel.id) or event.channel.id
+        lines = [
+            self._shown(event.name, event.kind),
+            f"{self._shown(event.device.id, event.device.serial)} / {channel}",
+            f"{event.occurred.astimezone(timezone):%Y-%m-%d %H:%M:%S}",
+        ]
+        counts = list(event.counts.items())[: _MOST_LINES - len(lines)]
+        lines += [f"{self._shown(name, f'({number})')}: {count}" for number, (name, count) in enumerate(counts, 1)]
+        self._panel([line for line in lines if line], self._letters // 2, self._letters // 2)
+
+    def _panel(self, lines: Sequence[str], left: int, top: int) -> None:
+        step = self._letters * 5 // 4
+        width = max((self._draw.textlength(line, self._font) for line in lines), default=0)
+        margin = self._letters // 3
+        corner = (left + width + 2 * margin, top + step * len(lines) + 2 * margin)
+        self._draw.rectangle((left, top, *corner), fill=_SHADE)
+        for number, line in enumerate(lines):
+            self._draw.text((left + margin, top + margin + step * number), line, fill=_TEXT, font=self._font)
+
+    def _label(self, text: str, at: tuple[int, int], colour: Rgb) -> None:
+        """Text on a shade, above a point (below it where there is no room), within the picture."""
+        if not text:
+            return
+        width, height = self._draw.textlength(text, self._font) + self._letters // 2, self._letters * 5 // 4
+        left = min(max(0, at[0]), max(0, int(self._width - width)))
+        above = at[1] - height - self._line
+        top = at[1] + self._line if above < 0 else above
+        top = min(max(0, top), max(0, self._height - height))
+        self._draw.rectangle((left, top, left + width, top + height), fill=_SHADE)
+        self._draw.text((left + self._letters // 4, top), text, fill=colour, font=self._font)
+
+    def _shown(self, text: str, otherwise: str) -> str:
+        """A text as it can be drawn: short, on one line, and the other where the fonts have no characters for it."""
+        line = " ".join("".join(c for c in text if c.isprintable()).split())[:_LONGEST]
+        drawable = self._has_chinese or all(ord(character) < 0x250 for character in line)
+        return line if line and drawable else otherwise if otherwise.isascii() else ""
+
+
+def _loaded(font: Font | None, size: int) -> Any:
+    from PIL import ImageFont  # noqa: PLC0415 - as above
+
+    if font is None:
+        return ImageFont.load_default(size)
+    try:
+        return ImageFont.truetype(str(font.path), size, font.face)
+    except OSError as error:
+        raise Undrawable(f"the font {font.path} can't be used: {error}") from error
+
+
+def _colour(name: object) -> Rgb:
+    """The vendor's colour, where it is one."""
+    from PIL import ImageColor  # noqa: PLC0415 - as above
+
+    try:
+        return ImageColor.getrgb(name)[:3] if isinstance(name, str) and len(name) < 30 else _TARGET
+    except ValueError:
+        return _TARGET
