@@ -13,6 +13,7 @@ from bridge import Delivery, Event, Output, PictureLost, Stopped, Unavailable, o
 from bridge_webhook.message import CLOUDEVENT, delivery_headers, inline, multipart
 from bridge_webhook.options import WebhookOptions
 from bridge_webhook.signature import signed_headers, signing_key
+from bridge_webhook.trust import trust
 
 if TYPE_CHECKING:
     from bridge_webhook.client import Client
@@ -122,13 +123,9 @@ class Webhook(Output):
 
     async def _tls(self) -> ssl.SSLContext:
         try:
-            context = await asyncio.to_thread(ssl.create_default_context, cafile=self.options.ca)
+            return await asyncio.to_thread(trust, self.options.ca, insecure=self.options.insecure)
         except OSError as error:  # ssl.SSLError is one
             raise Stopped(f"ca file {self.options.ca} can't be used: {error.strerror or error}") from error
-        if self.options.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
     def _shown(self, body: bytes) -> str:
         """The beginning of an answer on one line, without the secrets that it may echo, the URL's path included."""
