@@ -22,6 +22,8 @@ MOST_PIXELS: Final = 20_000_000
 """A larger scene is not drawn on: decoded it takes three bytes a pixel."""
 QUALITY: Final = 85
 
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+"""Pillow has decoders for much more, which no box sends and somebody might make use of."""
 _MOST_DRAWN: Final = 200
 """Regions, targets or counts: more of them would hide the scene, and hold the thread."""
 _OUTSIDE: Final = 1.0
@@ -51,7 +53,7 @@ def annotate(scene: bytes, event: Event, font: Font | None, timezone: tzinfo) ->
     from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra, and megabytes that only this needs
 
     try:
-        with Image.open(io.BytesIO(scene)) as opened:
+        with Image.open(io.BytesIO(scene), formats=_FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise Undrawable(f"it has {opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
             image = opened.convert("RGB")
