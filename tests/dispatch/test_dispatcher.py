@@ -210,3 +210,21 @@ async def test_an_output_is_not_closed_while_it_is_tried_and_a_trial_counts_for_
         await until(lambda: "close" in far.calls)
         assert verdict == Verdict("rejected", "not this one")
         assert rooms.lane().ledger.outcomes[("rejected",)] == 0
+
+
+async def test_an_output_that_draws_on_scenes_is_reckoned_with_twice_their_size(tmp_path: Path, far: Far) -> None:
+    class Drawing(msgspec.Struct):
+        annotated: bool
+
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: far.taken)
+        await rooms.dispatcher.apply(changed(rooms.settings, "sink", options=Drawing(annotated=True)))
+        await rooms.push()
+        await until(lambda: len(far.taken) == 2)
+    plain, drawn = (
+        delivery.size - len(delivery.document) - sum(picture.size for picture in delivery.event.pictures)
+        for delivery in far.taken
+    )
+    assert far.taken[1].event.scene is not None
+    assert (plain, drawn) == (0, far.taken[1].event.scene.size)
