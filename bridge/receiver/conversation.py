@@ -27,7 +27,7 @@ BYTES_UNDER_WAY: Final = 4_000_000
 """What of one connection may be on its way to the disk before no more is read."""
 PING_SECONDS: Final = 20.0
 """A sender that was quiet for so long is asked whether it is there; one that was quiet for twice as long is gone."""
-GOODBYE_SECONDS: Final = 5.0
+GOODBYE_SECONDS: Final = 2.0
 """How long a sender may take to close its side after ours."""
 _PIECE: Final = 8_192
 """So much is parsed at once: of the smallest messages, some thousand."""
@@ -134,12 +134,14 @@ class Conversation(asyncio.Protocol):
         self._mind_reading()
 
     def _has_room(self) -> bool:
-        return (
+        if self._lost_thread or not self._can_write:
+            return False
+        if self._farewell is not None and self._frames.state is OPEN:
+            return False
+        return not self._answering or (
             len(self._answering) < MESSAGES_UNDER_WAY
             and self._bytes_under_way < BYTES_UNDER_WAY
-            and self._can_write
-            and not self._lost_thread
-            and (self._farewell is None or self._frames.state is not OPEN)
+            and not self._desk.budget.is_tight()
         )
 
     def _mind_reading(self) -> None:
@@ -181,9 +183,9 @@ class Conversation(asyncio.Protocol):
             return
         self._bytes_under_way += len(message)
         task = self._loop.create_task(self._answer(message, claim))
-        for tasks in (self._answering, self._server.tasks):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        self._answering.add(task)
+        self._server.tasks.add(task)
+        task.add_done_callback(self._answered)
 
     async def _answer(self, message: bytes, claim: Claim) -> None:
         try:
@@ -191,9 +193,10 @@ class Conversation(asyncio.Protocol):
         finally:
             claim.give_back()
             self._bytes_under_way -= len(message)
-            self._loop.call_soon(self._after_answer)
 
-    def _after_answer(self) -> None:
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        self._server.tasks.discard(task)
         if self._unread or not self._reading:
             self._read_on()
         self._close_if_due()
