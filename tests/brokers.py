@@ -142,7 +142,8 @@ class Mosquitto(Broker):
 
     def command(self) -> list[str]:
         user = "user root\n" if os.getuid() == 0 else ""
-        lines = f"{user}{self.settings}\npersistence true\npersistence_location {self.folder}/\n"
+        # It drops what a subscriber is 1,000 messages behind with, unless it is told not to.
+        lines = f"{user}{self.settings}\nmax_queued_messages 0\npersistence true\npersistence_location {self.folder}/\n"
         (self.folder / "mosquitto.conf").write_text(f"{lines}listener {self.port} {HOST}\n{self.listener}\n")
         return [str(self.binary()), "-c", str(self.folder / "mosquitto.conf")]
 

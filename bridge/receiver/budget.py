@@ -42,6 +42,10 @@ class BodyBudget:
         self._growing[claim] = None
         return claim
 
+    def is_tight(self) -> bool:
+        """Whether so much is used that who can wait should."""
+        return 2 * self.used > self._total()
+
     def count(self, size: int) -> None:
         """So many bytes came, or went."""
         self.used += size

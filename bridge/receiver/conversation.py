@@ -27,10 +27,10 @@ BYTES_UNDER_WAY: Final = 4_000_000
 """What of one connection may be on its way to the disk before no more is read."""
 PING_SECONDS: Final = 20.0
 """A sender that was quiet for so long is asked whether it is there; one that was quiet for twice as long is gone."""
-GOODBYE_SECONDS: Final = 5.0
+GOODBYE_SECONDS: Final = 2.0
 """How long a sender may take to close its side after ours."""
-_PIECE: Final = 8_192
-"""So much is parsed at once: of the smallest messages, some thousand."""
+_HEAD: Final = 14
+"""The longest head of a frame."""
 
 
 class Desk(Protocol):
@@ -62,6 +62,8 @@ class Conversation(asyncio.Protocol):
         self._frames = Frames(SERVER, state=OPEN, max_size=None)
         self._unread = b""
         """What arrived and waits until less is under way."""
+        self._frame_left = 0
+        """Bytes still to come of the frame that is being read; so the library gets one frame at a time."""
         self._message = bytearray()
         """The frames so far of a message that comes in several."""
         self._claim: Claim | None = None
@@ -125,8 +127,13 @@ class Conversation(asyncio.Protocol):
         """Read what arrived, unless too much is under way."""
         view, at = memoryview(self._unread), 0
         while at < len(view) and self._has_room():
-            self._frames.receive_data(view[at : at + _PIECE])  # type: ignore[arg-type]  # it is only added to a bytearray
-            at += _PIECE
+            self._frame_left = self._frame_left or frame_size(view[at : at + 10])
+            if not self._frame_left:
+                break  # of its head there is too little
+            piece = view[at : at + self._frame_left]
+            self._frames.receive_data(piece)  # type: ignore[arg-type]  # it is only added to a bytearray
+            at += len(piece)
+            self._frame_left -= len(piece)
             self._take_messages()
         self._unread = bytes(view[at:]) if not self._lost_thread else b""
         self._send_what_is_due()
@@ -134,12 +141,14 @@ class Conversation(asyncio.Protocol):
         self._mind_reading()
 
     def _has_room(self) -> bool:
-        return (
+        if self._lost_thread or not self._can_write:
+            return False
+        if self._farewell is not None and self._frames.state is OPEN:
+            return False
+        return not self._answering or (
             len(self._answering) < MESSAGES_UNDER_WAY
             and self._bytes_under_way < BYTES_UNDER_WAY
-            and self._can_write
-            and not self._lost_thread
-            and (self._farewell is None or self._frames.state is not OPEN)
+            and not self._desk.budget.is_tight()
         )
 
     def _mind_reading(self) -> None:
@@ -181,9 +190,9 @@ class Conversation(asyncio.Protocol):
             return
         self._bytes_under_way += len(message)
         task = self._loop.create_task(self._answer(message, claim))
-        for tasks in (self._answering, self._server.tasks):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        self._answering.add(task)
+        self._server.tasks.add(task)
+        task.add_done_callback(self._answered)
 
     async def _answer(self, message: bytes, claim: Claim) -> None:
         try:
@@ -191,9 +200,10 @@ class Conversation(asyncio.Protocol):
         finally:
             claim.give_back()
             self._bytes_under_way -= len(message)
-            self._loop.call_soon(self._after_answer)
 
-    def _after_answer(self) -> None:
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        self._server.tasks.discard(task)
         if self._unread or not self._reading:
             self._read_on()
         self._close_if_due()
@@ -210,7 +220,7 @@ class Conversation(asyncio.Protocol):
         if not pending or self._farewell is not None:
             return
         limit = self._desk.limit()
-        if pending - len(self._unread) > limit + _PIECE:
+        if pending - len(self._unread) > limit + _HEAD:
             self._refuse(TooLarge(f"too large: the body has more than {limit} bytes (max_body)"))
             return
         self._claim = self._claim or self._new_claim()
@@ -292,3 +302,16 @@ class Conversation(asyncio.Protocol):
             self._frames.send_ping(b"")
             self._send_what_is_due()
         self._timer = self._loop.call_later(PING_SECONDS, self._watch)
+
+
+def frame_size(head: memoryview) -> int:
+    """Bytes of the frame that begins so, its head included; 0 where too little of the head is there."""
+    if len(head) < 2:
+        return 0
+    length, after = head[1] & 0x7F, 2
+    if length >= 126:
+        after = 4 if length == 126 else 10
+        length = int.from_bytes(head[2:after], "big")
+    if len(head) < after:
+        return 0
+    return after + (4 if head[1] & 0x80 else 0) + length

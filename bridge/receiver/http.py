@@ -7,7 +7,6 @@ from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from bridge.event import utc_now
@@ -25,16 +24,16 @@ RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 
 
-_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+class Door:
+    """The devices' application, for any path and any method, and a desk for the messages of WebSockets.
 
-
-class Door(Router):
-    """The devices' application: one route for any path and any method, and a desk for the messages of WebSockets."""
+    It speaks ASGI itself: request and response objects cost more than they bring, and a router knows paths (one with a
+    line break) that it has no route for.
+    """
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._budget = BodyBudget(lambda: max(BODIES_BYTES, intake.settings.server.max_body))
-        super().__init__([Route("/{path:path}", Requests(intake, self._budget), methods=_METHODS)])
 
     def refusal(self, scope: Scope) -> str:
         """Why the sender of a request that opens a WebSocket may not push, which is counted; "" where it may."""
@@ -46,14 +45,6 @@ class Door(Router):
     def desk(self, scope: Scope) -> Messages:
         """Where the messages go of a WebSocket that this request opens."""
         return Messages(self._intake, self._budget, _push(scope))
-
-
-class Requests:
-    """What is behind the one route. It speaks ASGI itself: request and response objects cost more than they bring."""
-
-    def __init__(self, intake: Intake, budget: BodyBudget) -> None:
-        self._intake = intake
-        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

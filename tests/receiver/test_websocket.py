@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +333,32 @@ async def test_what_piles_up_is_not_read(tmp_path: Path, held: asyncio.Event, mo
         assert {answer["code"] for answer in answers} == {0}
         assert len(door.rooms.heard.accepted) == len(bodies)
         await until(lambda: door.door._budget.used == 0)
+
+
+async def test_senders_wait_before_the_room_for_bodies_is_spent(
+    tmp_path: Path, held: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BODIES_BYTES", 3_000_000)
+    body = sample_push(small=True, kind="x" * 150_000)
+    assert 300_000 < len(body) < 320_000
+
+    async with door_to(tmp_path, max_body=400_000) as door, AsyncExitStack() as stack:
+        came = hold(door, held)
+        sockets = [await stack.enter_async_context(talking(door)) for _ in range(4)]
+
+        async def send(socket: ClientConnection) -> None:
+            for _ in range(10):
+                await socket.send(body)
+
+        sending = [asyncio.create_task(send(socket)) for socket in sockets]
+        await until(door.door._budget.is_tight)
+        await asyncio.sleep(0.3)
+        most = len(came)
+        held.set()
+        assert most < 10
+        codes = [(await answer_of(socket))["code"] for socket in sockets for _ in range(10)]
+        await asyncio.gather(*sending)
+        assert set(codes) == {0}
 
 
 async def test_very_many_small_messages_wait_their_turn(tmp_path: Path, held: asyncio.Event) -> None:
