@@ -7,12 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from bridge import Delivery
+from bridge.dispatch import lane as lane_module
+from bridge.dispatch import policy
 from bridge.dispatch.call import HELD_SECONDS, Caller, NoAnswer, is_plain
-from tests.rooms import until
+from bridge.options import Duration
+from tests.dispatch.outputs import BOTH, Gate, Make
+from tests.rooms import Far, async_output, opened, plain_output, until
 
 pytestmark = pytest.mark.anyio
 
@@ -209,3 +216,125 @@ async def call_soon_again() -> None:
     """Let the loop and other threads run for a few rounds."""
     for _ in range(5):
         await asyncio.sleep(0.001)
+
+
+# --- In a delivery
+
+
+async def test_a_coroutine_that_does_not_answer_in_time_is_cancelled_and_the_output_counts_as_away(
+    tmp_path: Path, far: Far, impatient: None
+) -> None:
+    cancelled = []
+
+    async def hang_once(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                cancelled.append(delivery.event.id)
+
+    far.answer = hang_once
+    async with opened(tmp_path, async_output("sink", far), timeout=Duration("50ms")) as rooms:
+        ids = await rooms.push_some(1)
+        await until(rooms.is_settled)
+    assert cancelled == far.ids() == ids
+    assert ("sink", "waiting") in rooms.heard.states
+    assert far.calls == ["open", "close", "open", "close"]
+
+
+async def test_a_thread_that_does_not_answer_in_time_keeps_its_place_and_its_late_success_counts(
+    tmp_path: Path, far: Far, impatient: None
+) -> None:
+    gate = Gate()
+    far.answer = gate.wait_blocking
+    async with opened(tmp_path, plain_output("sink", far), timeout=Duration("50ms")) as rooms:
+        ids = await rooms.push_some(2)
+        await until(lambda: rooms.report().state == "waiting")
+        assert rooms.report().reason == "no answer within 50ms"
+        assert rooms.report().under_way == 1
+        assert far.calls == ["open"]
+        gate.open()
+        await until(rooms.is_settled)
+    assert [delivery.event.id for delivery in far.given] == far.ids() == ids
+    assert far.calls == ["open", "close", "open", "close"]
+
+
+async def test_a_thread_that_hangs_for_good_does_not_hold_up_the_end(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "GRACE_SECONDS", 0.05)
+    gate = Gate()
+    far.answer = gate.wait_blocking
+    async with opened(tmp_path, plain_output("sink", far), timeout=Duration("20ms")) as rooms:
+        await rooms.push()
+        await until(lambda: rooms.report().state == "waiting")
+        began = time.monotonic()
+        await rooms.dispatcher.stop()
+        assert time.monotonic() - began < 2
+        assert far.calls == ["open", "close"]
+    gate.open()
+
+
+@BOTH
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, GeneratorExit, BaseException])
+async def test_what_would_end_more_than_a_delivery_is_a_retry_of_its_event(
+    tmp_path: Path, far: Far, make: Make, raised: type[BaseException], impatient: None
+) -> None:
+    def leave(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            raise raised
+
+    far.answer = leave
+    async with opened(tmp_path, make("sink", far)) as rooms:
+        ids = await rooms.push_some(2)
+        await until(rooms.is_settled)
+    assert sorted(far.ids()) == sorted(ids)
+
+
+@BOTH
+async def test_sys_exit_in_a_delivery_harms_only_that_event(
+    tmp_path: Path, far: Far, make: Make, impatient: None
+) -> None:
+    def leave(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            sys.exit("enough")
+
+    other = Far()
+    far.answer = leave
+    async with opened(tmp_path, make("sink", far), async_output("other", other)) as rooms:
+        ids = await rooms.push_some(2)
+        await until(rooms.is_settled)
+        await until(lambda: rooms.is_settled("other"))
+    assert sorted(far.ids()) == sorted(ids)
+    assert other.ids() == ids
+
+
+async def test_something_cancelled_inside_an_output_is_a_retry_and_no_hot_loop(
+    tmp_path: Path, far: Far, impatient: None
+) -> None:
+    async def on_something_gone(delivery: Delivery) -> None:
+        if delivery.attempt <= 3:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+
+    far.answer = on_something_gone
+    began = time.monotonic()
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push()
+        await until(rooms.is_settled)
+    assert time.monotonic() - began >= 3 * policy.EVENT_CAP / 2
+
+
+async def test_an_output_that_holds_the_loop_is_named_in_the_log(tmp_path: Path, far: Far) -> None:
+    def hold(_: Delivery) -> None:
+        time.sleep(0.15)
+
+    far.answer = hold
+    with structlog.testing.capture_logs() as log:
+        async with opened(tmp_path, async_output("sink", far)) as rooms:
+            await rooms.push()
+            await until(rooms.is_settled)
+    (line,) = [line for line in log if "held the event loop" in line["event"]]
+    assert line["output"] == "sink"
+    assert line["seconds"] >= 0.15

@@ -13,6 +13,7 @@ import pytest
 from bridge import Delivery, Output, Unavailable
 from bridge.config.settings import Settings
 from bridge.options import Duration
+from bridge.output import OutputContext
 from tests.rooms import Far, async_output, opened, plain_output, until
 
 pytestmark = pytest.mark.anyio
@@ -179,3 +180,17 @@ async def test_two_outputs_of_one_type_stand_apart(tmp_path: Path, far: Far) -> 
         (event,) = await rooms.push_some(1)
         await until(lambda: far.ids() == [event, event])
         assert sorted(rooms.heard.delivered) == [("again", event), ("sink", event)]
+
+
+async def test_an_output_whose_constructor_fails_is_paused_and_the_others_go_on(tmp_path: Path, far: Far) -> None:
+    class Unmade(async_output("unmade", Far())):  # type: ignore[misc]
+        def __init__(self, context: OutputContext) -> None:
+            super().__init__(context)
+            raise KeyError("a bug")
+
+    async with opened(tmp_path, Unmade, async_output("sink", far)) as rooms:
+        ids = await rooms.push_some(1)
+        await until(lambda: far.ids() == ids)
+        await until(lambda: rooms.report("unmade").state == "paused")
+        assert rooms.report("unmade").reason == "it could not be made: KeyError: 'a bug'"
+        assert rooms.report("unmade").waiting == 1
