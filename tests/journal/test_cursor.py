@@ -336,11 +336,12 @@ def switching(method: str, step: int, loop: Callable[[], None]) -> Iterator[None
                 other.join(0.005)  # it may have to wait for a lock
         return trace
 
+    before = sys.gettrace()
     sys.settrace(trace)
     try:
         yield
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
         if other.ident is not None:
             other.join()
         else:
