@@ -74,6 +74,8 @@ class Replays:
                 await self.cancel(replay)
 
     def _begin(self, replay: Replay) -> None:
+        if replay.number in self._tasks:  # cancelled while it was being brought to disk
+            return
         task = self._tasks[replay.number] = asyncio.create_task(self._run(replay), name=f"replay {replay.number}")
         task.add_done_callback(lambda _: self._tasks.pop(replay.number, None))
 

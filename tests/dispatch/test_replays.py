@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from bridge import Rejected, Unavailable
 from bridge.dispatch import replays as replays_module
 from bridge.dispatch.replays import Replays
-from bridge.journal.journal import Keep
-from bridge.journal.record import ReplayEntry
+from bridge.journal.journal import Cursor, JournalUnavailable, Keep
+from bridge.journal.record import OutputEntry, ReplayEntry
 from bridge.journal.replay import Replay
+from tests.journal.journals import damage
 from tests.rooms import Disk, Far, Rooms, async_output, opened, until
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +74,20 @@ async def test_all_that_was_asked_for_is_delivered_again_in_order_and_then_the_r
         assert [delivery.replayed for delivery in far.taken] == [False] * 50 + [True] * 30
         await until(lambda: not room_.rooms.journal.places.replays)
         assert (replay.opened, replay.over) == (30, True)
+
+
+async def test_a_long_stretch_that_nobody_asked_for_does_not_hold_the_loop(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays_module, "_STEPS", 2)
+    async with room(tmp_path, far) as room_:
+        await room_.fill(10)
+        replay = await room_.ask(device="nobody")
+        seen = set()
+        while not replay.over:
+            seen.add(replay.next)
+            await asyncio.sleep(0)
+        assert {3, 5, 7, 9} <= seen
 
 
 async def test_what_was_not_asked_for_is_passed_by(tmp_path: Path, far: Far) -> None:
@@ -196,3 +213,68 @@ async def test_one_that_was_interrupted_goes_on(tmp_path: Path, far: Far) -> Non
         room_.replays.open()
         await until(lambda: not room_.rooms.journal.places.replays)
         await until(lambda: set(far.ids()[20:]) == set(ids))
+
+
+async def test_what_can_not_be_read_for_a_moment_is_read_then_and_what_is_gone_is_passed_by(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
+    monkeypatch.setattr(replays_module, "_DISK_SECONDS", 0.01)
+    async with room(tmp_path, far) as room_:
+        ids = await room_.fill(3)
+        (segment,) = (tmp_path / "journal").glob("*.seg")
+        place = segment.read_bytes().index(ids[1].encode())
+        damage(segment, place)
+        read, faults = room_.rooms.journal.read, iter([OSError(errno.EMFILE, "Too many open files")])
+
+        async def failing_once(sequence: int) -> Any:
+            for fault in faults:
+                raise fault
+            return await read(sequence)
+
+        monkeypatch.setattr(room_.rooms.journal, "read", failing_once)
+        with structlog.testing.capture_logs() as log:
+            replay = await room_.ask()
+            await until(lambda: far.ids() == [*ids, ids[0], ids[2]])
+            await until(lambda: replay.over)
+        assert replay.opened == 2
+        (line,) = [line for line in log if "can't be read for a replay" in line["event"]]
+        assert (line["output"], "Too many open files" in line["error"]) == ("sink", True)
+
+
+async def test_one_that_can_not_be_brought_to_disk_is_refused_and_does_nothing(
+    tmp_path: Path, far: Far, disk: Disk
+) -> None:
+    async with room(tmp_path, far) as room_:
+        ids = await room_.fill(2)
+        disk.fail()
+        with pytest.raises(JournalUnavailable, match="No space left"):
+            await room_.ask()
+        assert room_.rooms.journal.places.replays == []
+        disk.mend()
+        await room_.rooms.journal._in_writer(room_.rooms.journal._writer.open_intake)
+        ids += await room_.fill(1)
+        assert far.ids() == ids
+
+
+async def test_one_that_is_cancelled_while_it_is_being_brought_to_disk_opens_nothing(tmp_path: Path, far: Far) -> None:
+    async with room(tmp_path, far) as room_:
+        await room_.fill(3)
+        asking = asyncio.create_task(room_.ask())
+        await asyncio.sleep(0)
+        assert room_.rooms.journal.places.replays
+        assert not asking.done()
+        await room_.replays.cancel_of(room_.cursor)
+        replay = await asking
+        assert (replay.opened, replay.over) == (0, True)
+        assert len([task for task in asyncio.all_tasks() if task.get_name().startswith("replay ")]) <= 1
+        await until(lambda: not room_.rooms.journal.places.replays)
+    assert len(far.taken) == 3
+
+
+async def test_those_of_other_outputs_go_on_when_one_output_is_given_up(tmp_path: Path, far: Far) -> None:
+    async with room(tmp_path, far) as room_:
+        ids = await room_.fill(2)
+        await room_.ask(rate=20.0)
+        await room_.replays.cancel_of(Cursor(OutputEntry(number=99, name="other", began=1, next=1)))
+        await until(lambda: far.ids() == ids * 2)
