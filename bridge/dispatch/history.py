@@ -15,7 +15,6 @@ class OutputHistory:
     @hookimpl
     def output_state_changed(self, output: str, state: str, reason: str) -> None:
         """Note the change; what was found at the far side is no reason."""
-        cursor = self._journal.cursors.get(output)
-        if cursor is not None:
-            self._journal.places.notes.output(cursor.number, state, "" if state == "open" else reason)
-            self._journal.moved()
+        number = self._journal.cursors[output].number
+        self._journal.places.notes.output(number, state, "" if state == "open" else reason)
+        self._journal.moved()

@@ -194,6 +194,29 @@ async def test_an_awaitable_from_a_plain_function_is_awaited_no_longer_than_any(
         await call(caller, lambda: inner(60), held, 0.02)
 
 
+async def test_an_answer_that_is_there_at_once_or_is_no_coroutine_will_do(caller: Caller, held: Held) -> None:
+    """As of a plugin's hook that stands in for an output's `async def`."""
+    promised = asyncio.get_running_loop().create_future()
+    promised.set_result("promised")
+    assert await caller.call(lambda: promised, 5, held.note_overdue, plain=False) == "promised"
+    assert await caller.call(lambda: "at once", 5, held.note_overdue, plain=False) == "at once"
+
+
+async def test_what_is_under_way_when_the_loop_ends_may_clean_up_and_no_more(caller: Caller, held: Held) -> None:
+    cleaned = []
+
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cleaned.append("up")
+
+    calling = call(caller, hangs, held)
+    calling.send(None)
+    calling.close()
+    assert cleaned == ["up"]
+
+
 async def test_as_many_plain_calls_run_at_once_as_there_are_threads(caller: Caller, held: Held) -> None:
     release = threading.Event()
     begun: list[str] = []

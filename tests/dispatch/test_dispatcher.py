@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bridge import Delivery, Output, Unavailable
+from bridge import Delivery, Output, Rejected, Unavailable
 from bridge.config.settings import Settings
 from bridge.options import Duration
 from bridge.output import OutputContext
@@ -194,3 +194,60 @@ async def test_an_output_whose_constructor_fails_is_paused_and_the_others_go_on(
         await until(lambda: rooms.report("unmade").state == "paused")
         assert rooms.report("unmade").reason == "it could not be made: KeyError: 'a bug'"
         assert rooms.report("unmade").waiting == 1
+
+
+async def test_while_its_place_is_changed_an_output_is_stopped_and_then_goes_on(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.settle(5)
+        async with rooms.dispatcher.apart("sink", rooms.settings):
+            assert far.calls == ["open", "close"]
+            ids = await rooms.push_some(1)
+        await until(lambda: far.ids() == ids)
+
+
+async def test_one_that_is_no_longer_configured_is_not_started_when_its_place_was_changed(
+    tmp_path: Path, far: Far
+) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.settle(5)
+        without = msgspec.structs.replace(rooms.settings, output={})
+        await rooms.dispatcher.apply(without)
+        async with rooms.dispatcher.apart("sink", without):
+            pass
+        assert rooms.dispatcher.reports() == []
+    assert far.calls == ["open", "close"]
+
+
+async def test_what_is_no_dead_letter_is_not_delivered_again(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        ids = await rooms.push_some(1)
+        await until(rooms.is_settled)
+        assert not rooms.dispatcher.again("sink", 1)
+        ids += await rooms.push_some(1)
+        await until(lambda: far.ids() == ids)
+
+
+async def test_a_dead_letter_that_is_to_be_tried_again_while_its_output_is_stopped_waits_for_it(
+    tmp_path: Path, far: Far
+) -> None:
+    def reject(_: Delivery) -> None:
+        raise Rejected("no")
+
+    far.answer = reject
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        ids = await rooms.push_some(1)
+        await until(lambda: rooms.report().dead)
+        await rooms.dispatcher.stop()
+        assert rooms.dispatcher.again("sink", 1)
+        far.answer = lambda _: None
+        await rooms.dispatcher.apply(rooms.settings)
+        await until(lambda: far.ids() == ids)
+
+
+async def test_it_settles_at_once_without_outputs_and_in_time_with_one_that_hangs(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path) as rooms:
+        await rooms.dispatcher.settle(60)
+    far.opening = lambda: asyncio.sleep(60)
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.settle(0.01)
+        assert rooms.report().state == "opening"

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bridge import Delivery, Rejected, Retry, Stopped, Unavailable
+from bridge.dispatch import lane as lane_module
 from bridge.options import Duration
 from tests.dispatch.outputs import BOTH, Gate, Make, away
 from tests.rooms import Far, async_output, opened, plain_output, until
@@ -237,3 +239,59 @@ async def test_an_output_that_lost_the_far_side_for_good_is_paused(tmp_path: Pat
         await until(lambda: rooms.report().state == "open")
         far.output.lost(Stopped("taken over by another"))
         await until(lambda: rooms.report().state == "paused")
+
+
+async def test_an_opening_that_came_too_late_is_no_opening(tmp_path: Path, far: Far, impatient: None) -> None:
+    """Given a plain `open`, which can't be cancelled: once it is done the output is closed, and opened again."""
+    gate = Gate()
+
+    class Slow(async_output("sink", far)):  # type: ignore[misc]
+        def open(self) -> None:
+            far.note("open")
+            gate.wait_blocking(None)
+
+        def close(self) -> None:
+            far.note("close")
+
+    async with opened(tmp_path, Slow, timeout=Duration("20ms")) as rooms:
+        ids = await rooms.push_some(1)
+        await until(lambda: rooms.lane().door.trouble)
+        gate.open()
+        await until(lambda: far.ids() == ids)
+    assert far.calls == ["open", "close"] * (len(far.calls) // 2)
+    assert len(far.calls) >= 4
+    assert rooms.heard.states[:2] == [("sink", "waiting"), ("sink", "open")]
+
+
+async def test_a_lane_that_is_cancelled_while_it_opens_ends_as_cancelled(tmp_path: Path, far: Far) -> None:
+    """As at the end of a loop that nobody stopped the lanes of."""
+    far.opening = lambda: asyncio.sleep(60)
+    async with opened(tmp_path, async_output("sink", far)):
+        await until(lambda: far.calls)
+        (lane,) = (task for task in asyncio.all_tasks() if task.get_name() == "lane sink")
+        lane.cancel()
+        await asyncio.wait({lane}, timeout=5)
+        assert lane.cancelled()
+
+
+async def test_closing_that_hangs_in_a_thread_does_not_hold_up_the_end(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "GRACE_SECONDS", 0.02)
+    gate = Gate()
+
+    class Hanging(async_output("sink", far)):  # type: ignore[misc]
+        def close(self) -> None:
+            far.note("close")
+            gate.wait_blocking(None)
+
+    with structlog.testing.capture_logs() as log:
+        async with opened(tmp_path, Hanging) as rooms:
+            await rooms.dispatcher.settle(5)
+            began = time.monotonic()
+            await rooms.dispatcher.stop()
+            assert time.monotonic() - began < 2
+    assert far.calls == ["open", "close"]
+    (line,) = [line for line in log if "did not stop in time" in line["event"]]
+    assert line["output"] == "sink"
+    gate.open()

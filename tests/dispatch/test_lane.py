@@ -247,6 +247,25 @@ async def test_a_damaged_record_is_a_dead_letter_and_its_neighbours_are_delivere
     assert far.ids() == [ids[0], ids[2]]
 
 
+async def test_an_event_that_can_not_be_understood_is_a_dead_letter(
+    tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a sound record whose document is of no version that we know."""
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)  # what was just written is read from disk
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.dispatcher.stop()
+        with monkeypatch.context() as strange:
+            strange.setattr("bridge.journal.blob.encode_document", lambda _: b'{"specversion": 2}')
+            await rooms.push()
+        ids = await rooms.push_some(1)
+        await rooms.dispatcher.apply(rooms.settings)
+        await until(rooms.is_settled)
+        (letter,) = rooms.lane().cursor.dead_letters()
+        assert (letter.sequence, letter.attempts) == (1, 0)
+        assert letter.reason.startswith("its record can't be read: ")
+    assert far.ids() == ids
+
+
 async def test_what_was_let_go_is_passed_by_and_no_dead_letter(tmp_path: Path, far: Far) -> None:
     def answer(delivery: Delivery) -> None:
         if delivery.event.id == rooms.heard.ids()[1]:
