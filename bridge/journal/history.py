@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -19,14 +20,14 @@ def deliveries(log: Log, sequence: int, outputs: Iterable[OutputEntry], replayed
     one has it settled, there its end is written, or right behind that next state, which tells what is in memory: only
     these segments are read through.
     """
-    now = {entry.number: not _is_unsettled(entry, sequence) for entry in outputs}
+    now: dict[int, bool | None] = {entry.number: not _is_unsettled(entry, sequence) for entry in outputs}
     first = log.segment_of(sequence)
     segments = [segment for segment in log.segments if first is not None and segment.number >= first.number]
     heads = [_settled_at_head(segment, sequence, now) for segment in segments]
     found: list[Change] = []
     follows = False
     for segment, (before, after) in zip(segments, pairwise([*heads, now]), strict=True):
-        ended = any(after[number] and not before[number] for number in now)
+        ended = any(after[number] is not False and before[number] is not True for number in now)
         ended = ended or any(_was_open(segment, segments, when) for when in replayed)
         if ended or follows:
             found += (change for change in _changes(segment) if change.sequence == sequence and change.output in now)
@@ -38,18 +39,15 @@ def _is_unsettled(entry: OutputEntry, sequence: int) -> bool:
     return sequence >= entry.next or any(open_.sequence == sequence for open_ in entry.open)
 
 
-def _settled_at_head(segment: Segment, sequence: int, outputs: Iterable[int]) -> dict[int, bool]:
-    """Whether each output was done with an event when the segment was begun; where that is not known, no."""
-    settled = dict.fromkeys(outputs, False)
+def _settled_at_head(segment: Segment, sequence: int, outputs: Iterable[int]) -> dict[int, bool | None]:
+    """Whether each output was done with an event when the segment was begun; None where its state is damaged."""
     head = segment.record_at(FIRST_RECORD, wait=True)
     _leave(segment)
     if isinstance(head, Found) and head.prefix.kind == Kind.STATE:
-        try:
-            entries = decode_state(head.blob).outputs
-        except DecodeError:
-            return settled
-        settled |= {entry.number: not _is_unsettled(entry, sequence) for entry in entries if entry.number in settled}
-    return settled
+        with contextlib.suppress(DecodeError):
+            entries = {entry.number: entry for entry in decode_state(head.blob).outputs}
+            return {n: n in entries and not _is_unsettled(entries[n], sequence) for n in outputs}
+    return dict.fromkeys(outputs)
 
 
 def _was_open(segment: Segment, segments: list[Segment], when: int) -> bool:

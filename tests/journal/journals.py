@@ -14,7 +14,7 @@ import pybase64
 
 from bridge.event import Event, Picture, new_id, utc_now
 from bridge.journal.journal import From, Journal, Keep, Limits, Record, Stored
-from bridge.journal.record import Kind
+from bridge.journal.record import Kind, fixed_part, seed
 from bridge.journal.segment import Damage, Found, Segment, read_header
 from bridge.normalizer import Cutout, Key, Parsed, Push
 from bridge.testing.sample import sample_event
@@ -144,6 +144,14 @@ def damage(path: Path, offset: int, data: bytes | None = None) -> None:
         old = file.read(1)
         file.seek(offset)
         file.write(bytes([old[0] ^ 1]) if data is None else data)
+
+
+def garble(path: Path, found: Found) -> None:
+    """Put a sound record in the place of one, which says nothing that this version understands."""
+    header, prefix = read_header(path), found.prefix
+    blob = b"\xc1" * prefix.blob_size  # msgpack never begins with it
+    own = seed(header.uuid, header.number)
+    damage(path, found.offset, fixed_part(prefix.kind, prefix.sequence, prefix.count, blob, prefix.tail_size, own))
 
 
 def cut(path: Path, size: int) -> None:
