@@ -80,8 +80,8 @@ class Export:
     def _lost(self, lost: Lost) -> Iterator[str]:
         if lost.let_go:
             return
-        segment = self._log.segment_of(lost.sequence)
-        if segment is not None and segment.path.exists():  # else every output was done with it meanwhile
+        segment = next(one for one in reversed(self._log.segments) if one.base <= lost.sequence)
+        if segment.path.exists():  # else every output was done with it meanwhile
             many = (
                 f"s {lost.sequence} to {lost.until - 1} are"
                 if lost.until - lost.sequence > 1

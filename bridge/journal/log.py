@@ -288,8 +288,7 @@ class Log:
 
     def written(self, record: Record) -> None:
         """A record that was just brought to disk: lanes that keep up need not read it back."""
-        if record.sequence not in self._records:
-            self._remember(record)
+        self._remember(record)
 
     def read_blocking(self, sequence: int) -> Record | Lost:
         """`read` for threads, past the cache."""

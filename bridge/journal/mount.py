@@ -39,7 +39,9 @@ class Mount(Struct, frozen=True):
         return "nobarrier" in self.options or "barrier=0" in self.options
 
 
-def mount_of(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> Mount:
+def mount_of(
+    folder: Path, mountinfo: Path = Path("/proc/self/mountinfo"), disks: Path = Path("/sys/dev/block")
+) -> Mount:
     """The mount that a folder lies on; raises OSError."""
     place = folder.resolve(strict=True)
     found, depth = Mount("unknown", "unknown", (), turns=False), 0
@@ -51,7 +53,8 @@ def mount_of(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> Mo
         if place.is_relative_to(mounted) and len(mounted.parts) >= depth:
             file_system, device, more = what.split()[:3]
             both = (*options.split(","), *more.split(","))
-            found, depth = Mount(_unescaped(device), file_system, both, _turns(device, number)), len(mounted.parts)
+            turns = _turns(device, disks / number)
+            found, depth = Mount(_unescaped(device), file_system, both, turns), len(mounted.parts)
     return found
 
 
@@ -59,10 +62,9 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text)
 
 
-def _turns(device: str, number: str) -> bool:
+def _turns(device: str, block: Path) -> bool:
     if not Path(device).name.startswith(("sd", "hd")):
         return False
-    block = Path("/sys/dev/block", number)
     for place in (block / "queue", block / ".." / "queue"):  # a partition has none of its own
         if (place / "rotational").exists():
             return (place / "rotational").read_text().strip() == "1"

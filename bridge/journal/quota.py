@@ -107,8 +107,7 @@ class Room:
         quota = int(total * self.quota) if isinstance(self.quota, Share) else int(self.quota)
         self.limit = max(1, min(quota, self.taken + free - int(min(_RESERVE_BYTES, total * _RESERVE_SHARE))))
         self.segment_bytes = min(self._largest_segment, max(self._spare.size, int(self.limit * _SEGMENT_SHARE)))
-        if not self._spare.is_there:
-            self._spare.make()
+        self._spare.make()
         if self.full_because and self._spare.is_there and self.left >= max(self._margin, self._wanted):
             log.info("there is room again: the journal takes pushes", left=self.left)
             self.full_because = None

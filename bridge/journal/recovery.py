@@ -98,9 +98,11 @@ def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
     """
     synced = _sync_and_drop_cache(newest)
     failpoint("newest segment synced")
-    for seconds in (*_AGAIN_SECONDS, None):
+    waits = iter(_AGAIN_SECONDS)
+    while True:
         failed = newest.failed_reads
         reading = _prove(newest, keep=not synced)
+        seconds = next(waits, None)
         if newest.failed_reads == failed or seconds is None:
             break
         log.warning("the newest segment can't be read, trying again", file=str(newest.path), seconds=seconds)

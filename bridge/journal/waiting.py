@@ -42,17 +42,17 @@ class Waiting:
     """The queue before the writer. Any thread puts, the writer's alone gathers."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Entry | Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Entry | Job] = queue.SimpleQueue()
         self._crowd = (1, 1)
         """How many pushes the last two groups had."""
         self._patient_until = 0.0
 
-    def put(self, *items: Entry | Job | None) -> None:
-        """Let these wait, in their order; None ends the writer."""
+    def put(self, *items: Entry | Job) -> None:
+        """Let these wait, in their order."""
         for item in items:
             self._queue.put(item)
 
-    def rest(self) -> Iterator[Entry | Job | None]:
+    def rest(self) -> Iterator[Entry | Job]:
         """Take all that waits now."""
         while True:
             try:
@@ -60,14 +60,14 @@ class Waiting:
             except queue.Empty:
                 return
 
-    def gather(self, until: float, sync_seconds: float) -> tuple[list[Entry], Entry | Job | None]:
-        """What waits, up to the bounds of a group, and the item that ended it; None: the last of all.
+    def gather(self, until: float, sync_seconds: float) -> tuple[list[Entry], Entry | Job]:
+        """What waits, up to the bounds of a group, and the item that ended it.
 
         Waits for the first of it until that time (monotonic). `sync_seconds`: what a sync takes at present.
         """
         group: list[Entry] = []
         buffers = size = 0
-        item: Entry | Job | None = WAKE
+        item: Entry | Job = WAKE
         try:
             item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
             self._patient_until = time.monotonic() + _PATIENCE * sync_seconds
@@ -84,7 +84,7 @@ class Waiting:
             self._crowd = self._crowd[1], len(group)
         return group, item
 
-    def _next_of(self, group: list[Entry]) -> Entry | Job | None:
+    def _next_of(self, group: list[Entry]) -> Entry | Job:
         """What else waits; raises queue.Empty.
 
         Senders that were answered together push again together. Where a sync takes long it pays to wait a part of it
@@ -97,3 +97,5 @@ class Waiting:
 
 WAKE: Final = Job(lambda: None, lambda _: None)
 """Makes the writer look at what is due."""
+END: Final = Job(lambda: None, lambda _: None)
+"""The last of all: ends the writer."""

@@ -17,7 +17,7 @@ from bridge.journal.places import Places
 from bridge.journal.quota import Room
 from bridge.journal.record import Kind, fixed_part, pack
 from bridge.journal.tail import FailedWrite, Tail
-from bridge.journal.waiting import WAKE, Entry, Job, Waiting
+from bridge.journal.waiting import END, WAKE, Entry, Job, Waiting
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -91,7 +91,7 @@ class Writer:
 
     def stop(self) -> None:
         """Write what waits, log the cursors, and end the thread; what is submitted later is refused."""
-        self._waiting.put(None)
+        self._waiting.put(END)
         self._thread.join()
         self._refuse_rest()
         self.tail.close()
@@ -103,7 +103,7 @@ class Writer:
         for item in self._waiting.rest():
             if isinstance(item, Entry):
                 self.answer([(item, stopped)])
-            elif item is not None:
+            else:
                 item.done(stopped)
 
     # --- The thread
@@ -119,7 +119,7 @@ class Writer:
         """One group, one job, and what is due then; all that can be at the end."""
         due = min(self.known.due, self._cursors_due, self._reopen_due, self._retention_due)
         group, item = self._waiting.gather(due, self.tail.last_sync_seconds)
-        self._ended = item is None
+        self._ended = item is END
         if group:
             self._commit(group)
         if isinstance(item, Job):

@@ -16,7 +16,7 @@ import pytest
 
 from bench.disk import slow_card
 from bridge.cli.doctor import suspicions
-from bridge.journal.mount import Mount, mount_of
+from bridge.journal.mount import Mount
 from tests.end_to_end.installation import COMMAND
 
 
@@ -98,18 +98,3 @@ def test_what_can_not_be_trusted_is_said(changes: dict[str, Any], sync_ms: float
     found = list(suspicions(msgspec.structs.replace(DISK, **changes), sync_ms))
     assert len(found) == bool(warned)
     assert warned in "".join(found)
-
-
-def test_the_mount_is_the_one_that_the_folder_lies_on(tmp_path: Path) -> None:
-    (tmp_path / "a card").mkdir()
-    mountinfo = tmp_path / "mountinfo"
-    point = str(tmp_path / "a card").replace(" ", "\\040")
-    mountinfo.write_text(
-        f"21 1 8:2 / / rw,relatime shared:1 - xfs /dev/sda2 rw,noquota\n"
-        f"22 21 179:2 / {point} rw,relatime shared:2 master:1 - ext4 /dev/mmcblk0p2 rw,barrier=0\n"
-        f"23 21 0:5 / /proc rw - proc proc rw\n"
-    )
-    found = mount_of(tmp_path / "a card", mountinfo)
-    assert (found.device, found.file_system, found.is_card, found.no_barriers) == ("/dev/mmcblk0p2", "ext4", True, True)
-    found = mount_of(tmp_path, mountinfo)
-    assert (found.device, found.file_system, found.is_card, found.no_barriers) == ("/dev/sda2", "xfs", False, False)

@@ -171,3 +171,9 @@ def test_of_very_many_ranges_no_event_is_uncounted() -> None:
     assert len(ranges) == 16
     assert sum(one.count for one in ranges) == 300
     assert (ranges[0].sequence, ranges[-1].until) == (0, 993)
+
+
+async def test_a_log_that_is_smaller_than_it_is_kept_whole(tmp_path: Path) -> None:
+    async with running(tmp_path, OUTPUTS, limits=TINY) as journal:
+        await filled(journal)
+        assert apply(journal, "1GB").next == 1

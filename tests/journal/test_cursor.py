@@ -346,3 +346,15 @@ def switching(method: str, step: int, loop: Callable[[], None]) -> Iterator[None
             other.join()
         else:
             loop()
+
+
+def test_it_says_what_waits_longest_and_how_much_was_passed_by() -> None:
+    cursor = a_cursor()
+    assert (cursor.oldest_waiting(1), cursor.oldest_waiting(5)) == (None, 1)
+    cursor.take(4)
+    cursor.settle(1, "delivered")
+    cursor.bury(2, 1, "no")
+    assert cursor.oldest_waiting(5) == 3
+    cursor.settle(3, "delivered")
+    assert (cursor.oldest_waiting(4), cursor.oldest_waiting(5)) == (None, 4)
+    assert cursor.skip_to(9, "too much") == cursor.skipped_events == 5

@@ -171,3 +171,25 @@ def test_set_aside_leaves_no_file(index: Index) -> None:
     assert list(index.path.parent.iterdir()) == []
     index.open()
     assert index.through == 1
+
+
+def test_one_that_is_not_open_says_so(index: Index) -> None:
+    index.close()
+    with pytest.raises(Foreign, match="it is not open"):
+        add(index, blob("m", "E1"))
+
+
+def test_a_write_ahead_log_that_a_reader_keeps_from_ending_is_a_reason_to_begin_anew(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.index._CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr("bridge.journal.index._TOO_LARGE_BYTES", 1)
+    add(index, blob("m", "E1"))
+    index.checkpoint_when_large()
+    index._opened().execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(index.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM push").fetchall()
+        add(index, blob("n", "E2"))
+        with pytest.raises(Foreign, match="grows and grows"):
+            index.checkpoint_when_large()

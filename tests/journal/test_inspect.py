@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,14 +13,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bridge.journal.folder import Survey, survey
 from bridge.journal.inspect import Finding, Inspection
 from bridge.journal.record import Kind
 from bridge.journal.segment import FIRST_RECORD, encode_header, read_header
+from tests.journal.faults import Fault
 from tests.journal.journals import (
     TINY,
     crash_image,
     cut,
     damage,
+    garble,
     newest_segment,
     records,
     running,
@@ -274,3 +278,73 @@ def test_an_empty_folder_is_sound(tmp_path: Path) -> None:
     inspection = Inspection(tmp_path)
     assert [finding.harm for finding in inspection.findings()] == [False]
     assert inspection.next == 1
+
+
+async def test_a_record_that_was_never_answered_and_written_again_elsewhere_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        Fault(monkeypatch, "fdatasync", errno.EIO)
+        await store(journal, "b")
+    (first, second) = segment_files(tmp_path)
+    assert [found.prefix.sequence for path in (first, second) for found in records(path, Kind.PUSH)] == [1, 2, 2]
+    inspection = Inspection(tmp_path)
+    assert [finding for finding in inspection.findings() if finding.harm] == []
+    assert (inspection.pushes, inspection.events) == (2, 2)
+
+
+async def test_a_segment_that_is_deleted_between_two_looks_is_passed_by(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def survey_and_delete(folder: Path) -> Survey:
+        found = survey(folder)
+        found.segments[0][0].unlink()
+        return found
+
+    monkeypatch.setattr("bridge.journal.inspect.survey", survey_and_delete)
+    gone, following = (read_header(path).base for path in segment_files(journal)[:2])
+    inspection = Inspection(journal)
+    assert [finding for finding in inspection.findings() if finding.harm] == []
+    assert (gone, inspection.first) == (1, following)
+
+
+@pytest.mark.parametrize(("kind", "what"), [(Kind.PUSH, "event"), (Kind.STATE, "state"), (Kind.CHANGES, "state")])
+async def test_a_sound_record_that_says_nothing_is_named_as_damaged(tmp_path: Path, kind: Kind, what: str) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        journal.cursors["out"].take(2)
+        await store(journal, "b")
+    path = newest_segment(tmp_path)
+    found = records(path, kind)[0]
+    garble(path, found)
+    finding = the_harm(tmp_path)
+    assert (finding.what, finding.offset, finding.end) == (what, found.offset, found.end)
+
+
+async def test_bytes_between_two_groups_are_named_and_cost_nothing(journal: Path) -> None:
+    path, offset, _ = a_push_in(journal)
+    damage(path, offset - 40, b"stray")
+    finding = the_harm(journal)
+    assert (finding.what, finding.sequence) == ("bytes", 0)
+    assert finding.offset <= offset - 40 < finding.end <= offset
+    assert finding.sentence.endswith("are no record; no event is missing, some may come again")
+
+
+@pytest.mark.parametrize("ends", ["gets its header", "is deleted"])
+async def test_a_file_that_a_daemon_was_just_beginning_is_not_foreign(journal: Path, ends: str) -> None:
+    header = msgspec.structs.replace(read_header(newest_segment(journal)), number=99)
+    path = journal / "00000099.seg"
+    path.write_bytes(b"")
+    inspection = Inspection(journal)
+    if ends == "is deleted":
+        path.unlink()
+    else:
+        path.write_bytes(encode_header(header))
+    assert [finding for finding in inspection.findings() if finding.harm] == []
+
+
+async def test_a_file_that_stays_without_a_header_is_foreign(journal: Path) -> None:
+    (journal / "00000099.seg").write_bytes(b"")
+    finding = the_harm(journal)
+    assert (finding.what, finding.file) == ("foreign", "00000099.seg")

@@ -332,3 +332,54 @@ async def test_an_output_that_is_renamed_to_what_is_not_configured_stays_parked(
         assert [cursor.name for cursor in journal.parked] == ["c"]
         await journal.rename_output("c", "a")
         assert journal.parked == []
+
+
+async def test_a_folder_that_the_disk_does_not_give_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "m")
+    disk = Fault(monkeypatch, "pread", errno.EIO, times=10)
+    with pytest.raises(FileTrouble, match=rf"the journal in {tmp_path} can't be read: .*Input/output error"):
+        async with running(tmp_path):
+            pass
+    disk.end()
+    assert await contents_of(tmp_path) == {"m"}
+
+
+async def test_what_people_decide_is_refused_while_it_can_not_be_brought_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.writer._REOPEN_SECONDS", (0.05,))
+    async with running(tmp_path, {"old": "oldest"}) as journal:
+        disk = Fault(monkeypatch, "fdatasync", errno.ENOSPC, times=10**6)
+        with pytest.raises(JournalUnavailable, match="No space left"):
+            await journal.rename_output("old", "new")
+        disk.end()
+        await until(lambda: journal.failed_because is None)
+    async with running(tmp_path, {}) as journal:
+        assert list(journal.cursors) == ["new"], "it is in force all the same"
+
+
+async def test_who_no_longer_waits_for_the_writer_disturbs_nobody(tmp_path: Path) -> None:
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
+    async with running(tmp_path) as journal:
+        asking = asyncio.create_task(journal.write_state())
+        await asyncio.sleep(0)
+        asking.cancel()
+        await journal.write_all()
+        await store(journal, "m")
+        assert asking.cancelled()
+    assert troubles == []
+
+
+async def test_it_tells_how_much_it_wrote_and_how_much_room_there_is(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        before, outlook = journal.written, journal.outlook()
+        await store(journal, "m", pictures=(PICTURE,))
+        await journal.write_all()
+        assert journal.written["log"] >= before["log"] + len(PICTURE)
+        assert journal.written["index"] > before["index"]
+        assert journal.outlook().taken > outlook.taken
+        assert journal.outlook().limit > outlook.taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from bridge.journal.index import Index, Rows
 from bridge.journal.journal import Journal, JournalUnavailable
 from bridge.journal.record import ChangesBlob
+from tests.journal.faults import Fault
 from tests.journal.journals import (
     TINY,
     contents,
@@ -335,3 +337,57 @@ async def test_a_rebuild_holds_no_more_of_the_history_than_of_pushes(
     async with running(tmp_path):
         assert max(held) < 50 + 60
         assert len(held) >= 20
+
+
+async def test_an_index_that_is_at_fault_again_and_again_stops_no_push(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bridge.journal.known._LAZY_SECONDS", 0.02)
+    async with running(tmp_path) as journal:
+        with monkeypatch.context() as faulty:
+            faulty.setattr("bridge.journal.index._CHECKPOINT_BYTES", 0)
+            faulty.setattr("bridge.journal.index._TOO_LARGE_BYTES", -1)
+            for n in range(10):
+                await store(journal, f"m{n}")
+                await journal.write_all()
+            assert (await store(journal, "m7")).duplicate
+        await until(lambda: row_count_of(tmp_path) == 10)
+        assert (await store(journal, "m7")).duplicate
+    assert capsys.readouterr().out.count("the index is made again from the log") <= 2
+
+
+def row_count_of(folder: Path) -> int:
+    """How many pushes an index has that may just be being made."""
+    try:
+        return row_count(folder)[0]
+    except sqlite3.Error:
+        return -1
+
+
+async def test_an_index_that_will_not_forget_is_made_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(4):
+            await store(journal, f"m{n}")
+        await journal.write_all()
+        forbid = "CREATE TRIGGER no BEFORE DELETE ON push BEGIN SELECT RAISE(ABORT, 'no'); END"
+        spoil(tmp_path, forbid)
+        await journal._in_writer(lambda: journal._writer.known.forget(3))
+        await journal.write_all()
+        assert row_count(tmp_path) == (4, 4)
+        await journal._in_writer(lambda: journal._writer.known.forget(3))
+        assert row_count(tmp_path) == (2, 2)
+
+
+async def test_a_damaged_index_that_can_not_be_removed_yet_is_made_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bridge.journal.known._LAZY_SECONDS", 0.02)
+    await filled(tmp_path)
+    (tmp_path / "index.sqlite").write_bytes(b"garbage" * 9000)
+    disk = Fault(monkeypatch, "unlink", errno.EROFS, times=10**6)
+    async with running(tmp_path) as journal:
+        await store(journal, "new")
+        assert "the old index can't be removed, trying again" in capsys.readouterr().out
+        disk.end()
+        await until(lambda: row_count_of(tmp_path) == 22)
+        assert (await store(journal, "m7")).duplicate

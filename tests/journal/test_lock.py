@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import FileTrouble
-from bridge.journal.lock import lock_folder
+from bridge.journal.lock import lock_folder, locked
+from tests.journal.faults import Fault
 
 
 def test_a_second_one_is_told_who_has_it(tmp_path: Path) -> None:
@@ -50,3 +52,31 @@ def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(FileTrouble, match=r"data.*Not a directory; make it, or give the user"):
         lock_folder(tmp_path / "data" / "journal")
+
+
+def test_it_is_free_again_after_a_while_that_ended_with_an_error(tmp_path: Path) -> None:
+    def hold_and_fail() -> None:
+        with locked(tmp_path):
+            with pytest.raises(FileTrouble, match="is in use by process"):
+                lock_folder(tmp_path)
+            raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        hold_and_fail()
+    os.close(lock_folder(tmp_path))
+
+
+def test_on_a_disk_that_is_read_only_it_is_held_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.close(lock_folder(tmp_path))
+    for call in ("open", "pwrite"):
+        Fault(monkeypatch, call, errno.EROFS)
+    fd = lock_folder(tmp_path)
+    with pytest.raises(FileTrouble, match="is in use by process"):
+        lock_folder(tmp_path)
+    os.close(fd)
+
+
+def test_where_it_can_not_be_opened_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fault(monkeypatch, "open", errno.EMFILE)
+    with pytest.raises(FileTrouble, match="Too many open files"):
+        lock_folder(tmp_path)

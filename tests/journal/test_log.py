@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from bridge.event import PictureLost
 from bridge.journal.journal import Lost, Record
 from bridge.journal.log import Log
 from bridge.journal.record import Kind
 from bridge.journal.segment import Places
-from tests.journal.faults import Fault
-from tests.journal.journals import TINY, contents, damage, records, running, store, store_all
+from tests.journal.faults import Fault, noted
+from tests.journal.journals import TINY, contents, damage, garble, records, running, segment_files, store, store_all
 
 pytestmark = pytest.mark.anyio
 
@@ -209,3 +210,76 @@ async def test_what_is_stored_while_a_damaged_record_is_looked_for_is_not_lost(
         go_on.set()
         assert await reading == Lost(1, 2)
         assert msg_id(await journal.read(2)) == "b"
+
+
+async def test_a_picture_that_is_not_in_memory_is_read_without_holding_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a", pictures=(b"picture",))
+    async with running(tmp_path) as journal:
+        read = await journal.read(1)
+        assert isinstance(read, Record)
+        Fault(monkeypatch, "preadv", errno.EAGAIN)
+        calls = noted(monkeypatch, "pread")
+        (entry,) = read.blob.pictures
+        assert await read.pictures.read(entry.sha256) == b"picture"
+        assert calls == ["pread"]
+
+
+async def test_a_picture_that_a_push_never_had_is_lost(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a", pictures=(b"picture",))
+    async with running(tmp_path) as journal:
+        read = await journal.read(1)
+        assert isinstance(read, Record)
+        with pytest.raises(PictureLost, match="its push has no picture 0000"):
+            await read.pictures.read("0" * 64)
+
+
+async def test_a_record_that_says_nothing_is_lost_and_costs_no_neighbour(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(3):
+            await store(journal, f"m{n}", events=2)
+        await store(journal, "last")
+        (path,) = segment_files(tmp_path)
+        garble(path, records(path, Kind.PUSH)[1])
+        assert await contents(journal) == {1: "m0", 5: "m2", 7: "last"}
+        assert journal.log.read_blocking(3) == Lost(3, 5)
+        entries = list(journal.log.pushes(1))
+        assert [entry.sequence for entry in entries] == [1, 3, 5, 7]
+        assert entries[1] == Lost(3, 5)
+
+
+async def test_a_change_that_says_nothing_is_passed_by(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        journal.cursors["out"].take(2)
+        await store(journal, "b")
+        (changes,) = records(segment_files(tmp_path)[0], Kind.CHANGES)
+        garble(segment_files(tmp_path)[0], changes)
+        assert [type(entry) for entry in journal.log.entries(1)] == [Record, Record]
+
+
+async def test_one_that_walks_into_a_damaged_record_finds_the_next(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(3):
+            await store(journal, f"m{n}")
+        damage(segment_files(tmp_path)[0], records(segment_files(tmp_path)[0], Kind.PUSH)[1].offset)
+        assert [type(journal.log.read_blocking(sequence)) for sequence in (1, 2, 3)] == [Record, Lost, Record]
+
+
+async def test_a_record_that_the_disk_does_not_give_for_a_while_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a segment whose records' places are known: they stay so."""
+    async with running(tmp_path) as journal:
+        await store_all(journal, ["a", "b"])
+        (segment,) = journal.log.segments
+        places = segment.map()
+        disk = Fault(monkeypatch, "pread", errno.EIO, times=10**6)
+        with pytest.raises(OSError, match="Input/output error"):
+            journal.log.read_blocking(2)
+        disk.end()
+        assert msg_id(journal.log.read_blocking(2)) == "b"
+        assert segment.places is places

@@ -23,6 +23,7 @@ from tests.journal.journals import (
     crash_image,
     cut,
     damage,
+    garble,
     newest_segment,
     records,
     running,
@@ -334,3 +335,32 @@ def test_an_empty_folder_is_a_new_journal(tmp_path: Path) -> None:
     proven = recover(log)
     assert (log.next, proven.next_number, proven.outputs, proven.all_outputs) == (1, 1, [], True)
     assert len(proven.uuid) == 16
+
+
+async def test_a_push_of_the_newest_segment_that_says_nothing_is_lost_alone(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        for n in range(3):
+            await store(journal, f"m{n}", pictures=(b"picture",))
+    path = newest_segment(tmp_path)
+    garble(path, records(path, Kind.PUSH)[1])
+    async with running(tmp_path) as journal:
+        assert await contents(journal) == {1: "m0", 3: "m2"}
+        assert (await store(journal, "new")).sequence == 4
+
+
+@pytest.mark.parametrize("kind", [Kind.CHANGES, Kind.STATE])
+async def test_a_record_of_where_outputs_stood_that_says_nothing_costs_repetitions_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: Kind
+) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        cursor = journal.cursors["out"]
+        cursor.take(2)
+        cursor.settle(1, "delivered", 1)
+        await store(journal, "b")
+    path = newest_segment(tmp_path)
+    garble(path, records(path, kind)[0])
+    async with running(tmp_path) as journal:
+        assert journal.cursors["out"].next == 1
+        assert await contents(journal) == {1: "a", 2: "b"}
+    assert "a state record can't be read" in capsys.readouterr().out

@@ -339,3 +339,51 @@ async def test_damage_in_what_was_rewritten_is_named(tmp_path: Path) -> None:
     path, found = next((path, found) for path in segment_files(tmp_path) for found in records(path, Kind.PUSH))
     damage(path, found.offset + 1)
     assert [one.what for one in Inspection(tmp_path).findings() if one.harm] == ["event"]
+
+
+async def test_damage_in_what_is_rewritten_stays_behind_and_is_never_called_let_go(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal)
+        first = segment_files(tmp_path)[0]
+        damage(first, records(first, Kind.PUSH)[0].offset + 60)
+        thin(journal, HISTORY)
+        assert await journal.read(1) == Lost(1, 2)
+        assert [isinstance(await journal.read(n), Record) for n in range(2, journal.next)] == [True] * (PUSHES - 1)
+
+
+async def test_what_can_not_be_read_now_is_not_rewritten_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal)
+        before = await contents(journal)
+        files = {path: path.read_bytes() for path in segment_files(tmp_path)}
+        disk = Fault(monkeypatch, "pread", errno.EIO, times=10**6)
+        assert thin(journal, HISTORY) == 0
+        disk.end()
+        assert "can't be read" in capsys.readouterr().out
+        assert {path: path.read_bytes() for path in segment_files(tmp_path)} == files
+        assert await contents(journal) == before
+        assert thin(journal, HISTORY) > 0
+
+
+async def test_a_new_name_that_is_not_surely_on_disk_is_said_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal)
+        disk = Fault(monkeypatch, "fsync", errno.EIO)
+        assert thin(journal, HISTORY) == len(journal.log.segments) - 1
+        assert disk.hits == 1
+        assert capsys.readouterr().out.count("what was rewritten is not surely on disk yet") == 1
+        assert len(await contents_without_pictures(journal)) == PUSHES
+
+
+async def test_pictures_that_can_not_be_shed_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, limits=TINY) as journal:
+        await filled(journal, settled=0)
+        disk = Fault(monkeypatch, "writev", errno.ENOSPC, times=10**6)
+        assert thin(journal, SHED, short=10**9) == 0
+        assert await with_pictures(journal) == set(range(1, PUSHES + 1))
+        disk.end()
+        assert thin(journal, SHED, short=10**9) == len(journal.log.segments) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from bridge.journal.segment import (
     file_name,
     read_header,
 )
+from bridge.journal.segment import HEADER as PACKED
 from tests.journal.faults import Fault
 from tests.journal.journals import cut, damage, everything
 
@@ -218,3 +220,38 @@ def test_closing_leaves_a_reader_its_file(tmp_path: Path) -> None:
     segment.close()
     assert descriptor is not None
     assert os.pread(descriptor.number, 8, 0) == b"BOXBRDG\n"
+
+
+def test_another_programs_header_is_none(tmp_path: Path) -> None:
+    """Given one that is sound by its checksum."""
+    path = write(tmp_path)
+    for offset in HEADER_COPIES:
+        packed = b"ANOTHER\n" + path.read_bytes()[offset + 8 : offset + PACKED.size]
+        damage(path, offset, packed + zlib.crc32(packed).to_bytes(4, "little"))
+    with pytest.raises(NotASegment):
+        read_header(path)
+
+
+def test_what_is_only_half_in_memory_has_to_be_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = Segment(write(tmp_path, record(100, b"x" * 5000)), HEADER)
+    whole = os.preadv
+
+    def half(fd: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        return whole(fd, [memoryview(buffer)[: len(buffer) // 2] for buffer in buffers], offset, flags)
+
+    monkeypatch.setattr(os, "preadv", half)
+    with pytest.raises(WouldBlock):
+        segment.read(FIRST_RECORD, 5000, wait=False)
+    assert segment.read(FIRST_RECORD, 5000, wait=True)[:4] == MAGIC[:4]
+
+
+def test_who_opens_a_file_that_is_just_replaced_reads_the_old_one(tmp_path: Path) -> None:
+    """Given a reader that saw no descriptor, just before the writer kept one and put another file in the place."""
+    segment = Segment(write(tmp_path, record(100, b"old")), HEADER)
+    other = tmp_path / "other"
+    other.mkdir()
+    new = write(other, record(100, b"new"))
+    segment.retire()
+    new.rename(segment.path)
+    segment._open()
+    assert b"old" in segment.read(FIRST_RECORD, 100, wait=True)

@@ -9,6 +9,7 @@ import pytest
 from bridge.journal.history import deliveries
 from bridge.journal.journal import Journal
 from bridge.journal.questions import BEGINNING, Filter, troubles
+from bridge.journal.record import OpenEntry, OutputEntry
 from bridge.journal.standing import Listing, Standing
 from tests.journal.journals import TINY, running, store
 
@@ -142,3 +143,33 @@ async def test_looking_for_a_delivery_leaves_no_old_segment_open(tmp_path: Path)
         assert len(old) > 10
         assert [change.sequence for change in deliveries(journal.log, 1, [cursor.entry()], [])] == [1]
         assert [segment.path.name for segment in old if segment._descriptor is not None] == []
+
+
+def test_what_waits_in_a_range_is_counted() -> None:
+    entry = OutputEntry(1, "out", 1, 8, (OpenEntry(2), OpenEntry(4, dead_since=1), OpenEntry(6)))
+    standing = Standing(entry)
+    assert standing.waiting_between(1, 8) == 2
+    assert standing.waiting_between(3, 11) == 1 + 3
+    assert standing.waiting_between(9, 11) == 2
+    assert standing.waiting_between(3, 6) == 0
+
+
+async def test_a_page_that_looked_at_enough_is_short_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given very many events that wait and few that were delivered, long ago."""
+    monkeypatch.setattr("bridge.journal.standing._LOOKED_AT", 500)
+    async with running(tmp_path) as journal:
+        for n in range(51):
+            await store(journal, f"m{n}", events=10)
+        cursor = journal.cursors["out"]
+        cursor.take(2)
+        cursor.settle(1, "delivered", 1)
+        listing = Listing([Standing(cursor.entry())], journal.next, Filter(), "delivered")
+        first = await journal.ask(lambda index: listing.page(index, BEGINNING, 20))
+        assert first.events == []
+        after = first.after
+        assert after is not None
+        second = await journal.ask(lambda index: listing.page(index, after, 20))
+        assert [(one.row.sequence, one.outputs) for one in second.events] == [(1, {"out": "delivered"})]
+        assert second.after is None

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.journal import Journal, JournalUnavailable
+from bridge.journal.journal import Journal, JournalUnavailable, Keep, Limits
 from bridge.journal.record import Kind
+from bridge.options import Size
 from tests.journal.faults import FAULTS, Fault
 from tests.journal.journals import (
+    FOR_EVER,
     TINY,
     contents,
     contents_of,
@@ -301,3 +303,44 @@ async def test_nothing_dead_is_damage(tmp_path: Path, monkeypatch: pytest.Monkey
         (new,) = records(second.path, Kind.PUSH)
         assert old.prefix.sequence == new.prefix.sequence == second.base == first.end
         assert not first.is_live(2)
+
+
+async def test_progress_that_can_not_be_logged_is_said_and_logged_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bridge.journal.writer._CURSOR_SECONDS", 0.02)
+    async with running(tmp_path / "journal") as journal:
+        await store(journal, "a")
+        disk = Fault(monkeypatch, "fdatasync", errno.EIO, times=10**6)
+        cursor = journal.cursors["out"]
+        cursor.take(2)
+        cursor.settle(1, "delivered", 1)
+        journal.moved()
+        await until(lambda: journal.closed_because is not None)
+        await until(lambda: "the outputs' progress could not be logged" in capsys.readouterr().out)
+        disk.end()
+        await open_again(journal)
+        await until(lambda: not cursor.moved)
+        image = crash_image(journal, tmp_path / "image")
+    async with running(image) as journal:
+        assert journal.cursors["out"].next == 2
+
+
+async def test_a_disk_that_fails_while_room_is_made_on_it_refuses_the_push(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a limit that fell, as where others fill the disk, so that only a new segment could make room."""
+    limits = Limits(segment_bytes=400_000, spare_bytes=200_000)
+    async with running(tmp_path, limits=limits, keep=Keep(settled=1e9, dead=1e9, quota=Size("5MB"))) as journal:
+        for n in range(3):
+            await store(journal, f"m{n}", pictures=(bytes(100_000) + b"%d" % n,))
+        assert len(segment_files(tmp_path)) == 1
+        journal.keep = Keep(settled=1e9, dead=1e9, quota=Size("800KB"))
+        disk = Fault(monkeypatch, "fdatasync", errno.ENOSPC, times=10**6)
+        with pytest.raises(JournalUnavailable, match="no new segment can be begun: No space left"):
+            await store(journal, "large", pictures=(bytes(6_000_000),))
+        disk.end()
+        journal.keep = FOR_EVER
+        await open_again(journal)
+        await store(journal, "small")
+        assert set((await contents(journal)).values()) == {"m0", "m1", "m2", "small"}

@@ -1,0 +1,61 @@
+"""Questions to the index: events by whatever people know of them, the next one, and how many there are."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from bridge.journal.journal import Journal
+from bridge.journal.questions import FOR_EVER, Count, EventRow, Filter, count_events, find_events, next_event
+from tests.journal.journals import running, store
+
+pytestmark = pytest.mark.anyio
+PICTURE = b"a picture"
+
+
+async def filled(journal: Journal) -> list[EventRow]:
+    """Four events in three pushes; the last push has a picture."""
+    await store(journal, "one")
+    await store(journal, "two", events=2)
+    await store(journal, "three", pictures=(PICTURE,))
+    return [row for msg_id in ("one", "two", "three") for row in await journal.find(msg_id)]
+
+
+async def test_a_picture_leads_to_its_event_by_name_and_by_digest(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+        for name in (f"gate_{rows[1].id}_scene.jpg", f"gate_{rows[1].id}.jpg"):
+            assert await journal.find(name) == [rows[1]]
+        digest = sha256(PICTURE).hexdigest()
+        assert await journal.find(digest) == await journal.find(digest.upper()) == [rows[3]]
+        assert await journal.find(sha256(b"another").hexdigest()) == []
+
+
+async def test_no_more_are_found_than_asked_for(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+        assert await journal.ask(lambda index: find_events(index, "two", 1)) == [rows[1]]
+
+
+async def test_the_next_event_of_a_device_is_the_first_from_a_time_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+        device, last = rows[0].device, rows[-1].received
+        assert await journal.ask(lambda index: next_event(index, device, 0)) == rows[0]
+        assert await journal.ask(lambda index: next_event(index, device, last + 1)) is None
+        assert await journal.ask(lambda index: next_event(index, "another", 0)) is None
+
+
+async def test_events_are_counted_as_a_list_would_show_them(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+
+        async def count(below: int = FOR_EVER, **asked: str | int) -> Count:
+            return await journal.ask(lambda index: count_events(index, Filter(**asked), below))  # type: ignore[arg-type]
+
+        assert await count() == Count(4, 1, 4)
+        assert await count(below=4) == Count(3, 1, 3)
+        assert await count(device=rows[0].device, kind=rows[0].kind) == Count(4, 1, 4)
+        assert await count(device="another") == await count(before=rows[0].received) == Count(0, 0, 0)
