@@ -78,8 +78,6 @@ class Export:
             self._log.close()
 
     def _lost(self, lost: Lost) -> Iterator[str]:
-        if lost.let_go:
-            return
         segment = next(one for one in reversed(self._log.segments) if one.base <= lost.sequence)
         if segment.path.exists():  # else every output was done with it meanwhile
             many = (

@@ -283,3 +283,16 @@ async def test_a_record_that_the_disk_does_not_give_for_a_while_is_not_lost(
         disk.end()
         assert msg_id(journal.log.read_blocking(2)) == "b"
         assert segment.places is places
+
+
+async def test_one_that_walks_finds_the_next_push_however_much_the_outputs_did_meanwhile(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "a")
+        cursor = journal.cursors["out"]
+        cursor.take(2)
+        for _ in range(40):
+            cursor.settle(1, "delivered", 1)
+            cursor.reopen(1, replay=True)
+            await journal.write_all()
+        await store(journal, "b")
+        assert [msg_id(journal.log.read_blocking(sequence)) for sequence in (1, 2)] == ["a", "b"]
