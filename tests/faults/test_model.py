@@ -155,14 +155,19 @@ class JournalMachine(RuleBasedStateMachine):
             self.outputs[name] = Standing(self.next if from_ == "now" else self.journal.log.first)
             self.run(self.journal.place_output(name, from_))
             self.log()
-        self.journal.configure(self.configured)
+        self._configure()
 
     @precondition(lambda self: len(self.configured) > 1)
     @rule(data=st.data())
     def remove_output(self, data: st.DataObject) -> None:
         """Its cursor is kept."""
         self.configured.remove(data.draw(st.sampled_from(sorted(self.configured))))
+        self._configure()
+
+    def _configure(self) -> None:
+        """Until the writer has done what follows from it: else it changes files while they are copied."""
         self.journal.configure(self.configured)
+        self.write_cursors()
 
     @rule()
     def log_cursors(self) -> None:
