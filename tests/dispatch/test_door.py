@@ -253,7 +253,7 @@ async def test_an_opening_that_came_too_late_is_no_opening(tmp_path: Path, far: 
         def close(self) -> None:
             far.note("close")
 
-    async with opened(tmp_path, Slow, timeout=Duration("20ms")) as rooms:
+    async with opened(tmp_path, Slow, timeout=Duration("50ms")) as rooms:
         ids = await rooms.push_some(1)
         await until(lambda: rooms.lane().door.trouble)
         gate.open()
