@@ -21,6 +21,7 @@ from bridge.normalizer import Answer, Cutout, Key, Malformed, Normalizer, Outcom
 from bridge.options import Duration, Secret, Share, Size
 from bridge.output import (
     Delivery,
+    Installation,
     NoOptions,
     Original,
     Output,

@@ -6,7 +6,7 @@ import builtins
 import email.utils
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar
@@ -93,6 +93,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that this delivery may bring into memory: document and pictures."""
 
 
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around an output at a moment: the other outputs, and the devices."""
+
+    outputs: Mapping[str, str] = {}
+    """The type of each output of the configuration that is enabled, by name; the asking one is among them."""
+    devices: Mapping[str, datetime] = {}
+    """When each device last sent anything, a heartbeat included; those that did since boxbridge was started."""
+
+
 class NoOptions(msgspec.Struct):
     """The options of an output that has none."""
 
@@ -112,6 +121,7 @@ class OutputContext(msgspec.Struct, kw_only=True):
     timezone: tzinfo
     """For dates and times that people read."""
     version: str = ""
+    installation: Callable[[], Installation] = Installation
     lost: Callable[[BaseException], None] = _nobody
 
 
@@ -149,6 +159,8 @@ class Output:
         self.timezone = context.timezone
         self.version = context.version
         self.log: Any = structlog.get_logger("boxbridge.output").bind(output=context.name)
+        self.installation = context.installation
+        """Tells what stands around it now; for the event loop, cheap enough for every second."""
         self._lost = context.lost
 
     async def open(self) -> str | None:
@@ -159,8 +171,11 @@ class Output:
         """
         return None
 
-    def deliver(self, delivery: Delivery) -> Awaitable[None] | None:
+    def deliver(self, delivery: Delivery) -> Awaitable[str | None] | str | None:
         """Bring one event out; returning means the far side has it for good.
+
+        Text that it returns says what the far side did not get as it is, as in "scene left out: 3 MB is more than it
+        takes": it is kept with the delivery, and `boxbridge why` shows it. None, or nothing, where all went out whole.
 
         `async def`: runs on the event loop, for up to `in_flight` events at once (64), in journal order except for
         retries; it must not block. Plain `def`: runs in a thread of its own, one at a time unless `in_flight` says
@@ -179,6 +194,14 @@ class Output:
 
     async def close(self) -> None:
         """Let go of everything; called after each successful `open`, when no delivery is under way."""
+
+    async def forget(self) -> str:
+        """Take away what the output keeps at the far side about itself, such as retained messages; never events.
+
+        Called once, after `close`, where a person asks for `boxbridge outputs forget`. Returns what was taken away, for
+        people; "" where there was nothing. Raises as `open` does: the person is told, and it is forgotten all the same.
+        """
+        return ""
 
     async def check(self) -> str:
         """Try the far side without an event and say in one line what was found; raises as `open` does."""

@@ -104,7 +104,8 @@ class Teller:
             if "count" in step:
                 yield self._indented(self._say("left out", **step))
             else:
-                yield self._at(step["at"], step["what"], **step)
+                less = step["what"] == "delivered" and step["reason"]
+                yield self._at(step["at"], "delivered with less" if less else step["what"], **step)
         for place in output["where"].splitlines():
             yield self._indented(place)
         if output["state"] == "waiting":

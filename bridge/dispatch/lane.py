@@ -15,7 +15,7 @@ from bridge.dispatch.call import Caller, is_plain
 from bridge.dispatch.door import Door, LaneState, overdue
 from bridge.dispatch.ledger import Ledger
 from bridge.dispatch.order import Order
-from bridge.dispatch.policy import DELIVERED, Verdict, judge
+from bridge.dispatch.policy import Verdict, delivered, judge
 from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
 from bridge.output import Delivery, Output
@@ -210,13 +210,13 @@ class Lane:
         delivery = under_way.delivery
         try:
             deliver = self._plugins.hook.deliver
-            await self._caller.call(
+            answer = await self._caller.call(
                 lambda: deliver(output=self.output, delivery=delivery),
                 self.settings.timeout,
                 self._note_overdue,
                 plain=self._plain,
             )
-            verdict = DELIVERED
+            verdict = delivered(answer)
         except asyncio.CancelledError:
             self._end(under_way)
             self._order.again(under_way.sequence)
@@ -227,7 +227,7 @@ class Lane:
                 self._log.warning("output failed", event_id=delivery.event.id, exc_info=error)
         self._end(under_way)
         try:
-            if verdict is DELIVERED:
+            if verdict.kind == "delivered":
                 self.door.passed()
             trouble = self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began)
             self._note_trouble(trouble, under_way.sequence)

@@ -46,7 +46,7 @@ class Ledger:
         self.outcomes.count(verdict.kind)
         match verdict.kind:
             case "delivered":
-                self._delivered(sequence, delivery, seconds)
+                self._delivered(sequence, delivery, seconds, verdict.reason)
             case "retry":
                 return self.retry(sequence, delivery, verdict)
             case "rejected":
@@ -60,11 +60,11 @@ class Ledger:
                 return verdict
         return None
 
-    def _delivered(self, sequence: int, delivery: Delivery, seconds: float) -> None:
+    def _delivered(self, sequence: int, delivery: Delivery, seconds: float, note: str) -> None:
         self.seconds.observe(seconds)
         self._failing.clear()
         self._order.passed(sequence)
-        self.settle(sequence, "delivered")
+        self.settle(sequence, "delivered", note)
         self._plugins.tell("event_delivered", self._log, output=self._name, delivery=delivery, seconds=seconds)
 
     def retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> Verdict | None:
@@ -104,9 +104,9 @@ class Ledger:
         if delivery is not None:
             self._plugins.tell("event_dead", self._log, output=self._name, delivery=delivery, reason=reason)
 
-    def settle(self, sequence: int, outcome: str) -> None:
-        """Close it for good."""
-        self._cursor.settle(sequence, outcome, self._forget(sequence))
+    def settle(self, sequence: int, outcome: str, note: str = "") -> None:
+        """Close it for good. `note`: what the far side did not get as it is."""
+        self._cursor.settle(sequence, outcome, self._forget(sequence), note)
         self._journal.moved()
 
     def _forget(self, sequence: int) -> int:

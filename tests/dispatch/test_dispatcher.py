@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -179,3 +180,24 @@ async def test_two_outputs_of_one_type_stand_apart(tmp_path: Path, far: Far) -> 
         (event,) = await rooms.push_some(1)
         await until(lambda: far.ids() == [event, event])
         assert sorted(rooms.heard.delivered) == [("again", event), ("sink", event)]
+
+
+async def test_an_output_is_told_what_stands_around_it(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("one", far), plain_output("two", Far())) as rooms:
+        await rooms.push()
+        await until(lambda: far.taken)
+        around = far.output.installation()
+        assert dict(around.outputs) == {"one": "one", "two": "two"}
+        assert list(around.devices) == [far.taken[0].event.device.id]
+
+
+@pytest.mark.parametrize("make", [async_output, plain_output], ids=["async", "plain"])
+async def test_what_an_output_says_of_a_delivery_is_kept_with_it(
+    tmp_path: Path, far: Far, make: Callable[[str, Far], type[Output]]
+) -> None:
+    far.answer = lambda _: "scene left out"
+    async with opened(tmp_path, make("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: rooms.report("sink").delivered)
+        change = rooms.journal.cursors["sink"]._changes[-1]
+        assert (change.outcome, change.reason) == ("delivered", "scene left out")

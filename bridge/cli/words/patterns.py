@@ -191,6 +191,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     "output {old} is called {new} now, and goes on where {old_} stood: {n} events wait, {dead} dead": (
         "输出 {old} 已改名为 {new}，从原位置继续：等待 {n}，死信 {dead}"
     ),
+    "what it keeps at its far side stays there: {reason}": "它留在对方的内容未能清除：{reason}",
+    "what it may keep at its far side stays there: it was not configured since boxbridge was started": (
+        "它可能留在对方的内容未清除：本次启动以来该输出未在配置中"
+    ),
+    "{n} retained messages were taken from the broker": "已从 broker 清除 {n} 条保留消息",
     "output {name} is forgotten, with {n} events that waited and {dead} dead letters": (
         "输出 {name} 已移除，连同 {n} 个等待中的事件和 {dead} 条死信"
     ),
