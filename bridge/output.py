@@ -17,6 +17,9 @@ import structlog
 
 from bridge.event import Event, Picture
 
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+
 
 class Unavailable(Exception):
     """The far side is down or asks for patience: the whole output waits, nothing is counted against the event.
@@ -91,6 +94,20 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Delivered again because a person asked for it."""
     size: int = 0
     """Bytes that this delivery may bring into memory: document and pictures."""
+
+    def with_pictures(self, pictures: Mapping[int, bytes]) -> bytes:
+        """The document with `data_base64` in each picture's entry, every other byte as it was.
+
+        `pictures`: the bytes by the picture's place in the event; one that is not there is left out.
+        """
+        envelope = _object.decode(self.document)
+        data = _object.decode(envelope["data"])
+        entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
+        for place, picture in pictures.items():
+            entries[place]["data_base64"] = msgspec.Raw(b'"' + pybase64.b64encode(picture) + b'"')
+        data["pictures"] = msgspec.Raw(msgspec.json.encode(entries))
+        envelope["data"] = msgspec.Raw(msgspec.json.encode(data))
+        return msgspec.json.encode(envelope)
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
