@@ -1,4 +1,4 @@
-"""What an output has seen of devices, kept in a file: a broker that was replaced gets it again, also after a restart."""
+"""What an output has seen of devices, kept in a file: a replaced broker gets it again, also after a restart."""
 
 from __future__ import annotations
 

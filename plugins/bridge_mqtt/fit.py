@@ -63,9 +63,8 @@ class Planner:
                     user_properties=identity,
                     expiry=self._expiry,
                 )
-                fitted, reduced = await self._picture(
-                    picture, limits.packet, message.size if limits.packet else 0, less
-                )
+                around = message.size if limits.packet else 0
+                fitted, reduced = await self._picture(picture, limits.packet, around, less)
                 if fitted is not None:
                     media_type = _REDUCED if reduced else picture.media_type
                     messages.append(replace(message, payload=fitted, content_type=media_type))
@@ -87,7 +86,7 @@ class Planner:
         return Plan([*messages, document], less)
 
     async def _inline(self, delivery: Delivery, limit: int | None, size: int, less: list[str]) -> bytes:
-        """The document with as many of its pictures inside as there is room for, those that stand first before others."""
+        """The document with as many of its pictures inside as there is room for, the first ones first."""
         inside: dict[int, bytes] = {}
         for place, picture in enumerate(delivery.event.pictures):
             told = 256 * (len(less) + 1)  # room for saying why one was left out

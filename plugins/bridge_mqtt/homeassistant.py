@@ -20,6 +20,8 @@ _EVENT: Final = (
     "{{ {'event_type': value_json.data.kind, 'id': value_json.id, 'time': value_json.time, "
     "'name': value_json.data.name, 'counts': value_json.data.counts} | tojson }}"
 )
+_COUNT: Final = "{{ value_json.data.counts[NAME] | default('') }}"
+"""An event of another kind has no such count; at nothing Home Assistant leaves the value as it was."""
 _LAST_SEEN: Final = "{{ value_json.data.received }}"
 
 
@@ -104,8 +106,7 @@ def _channel(
             "name": f"{called} {count}",
             "state_class": "measurement",
             "state_topic": event_topic,
-            # An event of another kind has no such count: nothing is what Home Assistant leaves the value at.
-            "value_template": f"{{{{ value_json.data.counts[{json.dumps(count, ensure_ascii=False)}] | default('') }}}}",
+            "value_template": _COUNT.replace("NAME", json.dumps(count, ensure_ascii=False)),
         }
     return components
 

@@ -139,7 +139,8 @@ class Mqtt(Output):
                 await self._retain(message, connection)
             await self._write_book()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):  # wait_for may swallow that it is cancelled
+                    await self._changed.wait()
 
     def _kept(self, keeping: asyncio.Task[None]) -> None:
         if not keeping.cancelled() and (error := keeping.exception()):
