@@ -18,7 +18,7 @@ _NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _AVAILABLE: Final = "{{ 'offline' if value == 'stopped' else value }}"
 _EVENT: Final = (
     "{{ {'event_type': value_json.data.kind, 'id': value_json.id, 'time': value_json.time, "
-    "'name': value_json.data.name, 'counts': value_json.data.counts} | tojson }}"
+    "'name': value_json.data.name, 'counts': value_json.data.counts} | to_json }}"
 )
 _COUNT: Final = "{{ value_json.data.counts[NAME] | default('') }}"
 """An event of another kind has no such count; at nothing Home Assistant leaves the value as it was."""

@@ -128,6 +128,8 @@ class Options(Struct, frozen=True, kw_only=True):
             raise ValueError("key: needs cert beside it")
         if self.will_delay > self.session_expiry:
             raise ValueError("will_delay: is longer than session_expiry, at whose end the broker says offline anyway")
+        if self.homeassistant and any("{kind}" in each for each in (self.topics.event, self.topics.picture)):
+            raise ValueError("homeassistant: needs one topic a channel, so topics may not hold {kind}")
         if self.fit == "reduce" and not find_spec("PIL"):
             raise ValueError('fit: "reduce" needs Pillow: pip install "boxbridge[annotate]"')
         if not 1 <= self.keepalive <= 65535:

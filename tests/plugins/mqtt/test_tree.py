@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge import Duration, Installation
-from bridge_mqtt.options import Options
+from bridge.cli.words.patterns import chinese
 from bridge_mqtt.output import Mqtt
 from bridge_mqtt.topics import Templates
 from tests.brokers import Broker, Mosquitto, Subscriber
@@ -144,4 +144,4 @@ def test_a_wrong_template_is_told_at_start(templates: dict[str, str], wrong: str
     with pytest.raises(ValueError) as told:  # noqa: PT011 - the whole sentence is compared below
         Templates(**templates)
     assert str(told.value) == wrong
-    Options(url="mqtt://broker", topics=Templates())
+    assert chinese(wrong)
