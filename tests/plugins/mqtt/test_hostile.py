@@ -47,8 +47,8 @@ async def test_an_event_at_which_the_broker_closes_each_time_holds_no_other(tmp_
         await until(lambda: running.daemon.journal.cursors["broker"].dead == 1, within=60)
         (dead,) = (await running.socket.get("/api/v1/dead")).json()["letters"]
         story = (await running.socket.get(f"/api/v1/why/{dead['id']}")).json()
-        reason = story["outputs"][0]["steps"][-1]["reason"]
-    assert "the far side fell each time it was given this event: connection lost" in reason
+        (died,) = (step for step in story["outputs"][0]["steps"] if step["what"] == "dead")
+    assert "the far side fell each time it was given this event: connection lost" in died["reason"]
 
 
 @pytest.mark.parametrize(
