@@ -21,7 +21,6 @@ from bridge.normalizer import Answer, Cutout, Key, Malformed, Normalizer, Outcom
 from bridge.options import Duration, Secret, Share, Size
 from bridge.output import (
     Delivery,
-    Installation,
     NoOptions,
     Original,
     Output,
@@ -29,6 +28,7 @@ from bridge.output import (
     Rejected,
     Retry,
     Stopped,
+    Surroundings,
     Unavailable,
     outcome,
     retry_after,
@@ -71,6 +71,7 @@ __all__ = [
     "Size",
     "Skill",
     "Stopped",
+    "Surroundings",
     "Target",
     "Threads",
     "Unavailable",

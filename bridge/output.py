@@ -110,13 +110,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(envelope)
 
 
-class Installation(msgspec.Struct, frozen=True, kw_only=True):
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What stands around an output at a moment: the other outputs, and the devices."""
 
     outputs: Mapping[str, str] = {}
     """The type of each output of the configuration that is enabled, by name; the asking one is among them."""
     devices: Mapping[str, datetime] = {}
-    """When each device last sent anything, a heartbeat included; those that did since boxbridge was started."""
+    """When each device last sent anything, a heartbeat included; over restarts."""
 
 
 class NoOptions(msgspec.Struct):
@@ -138,7 +138,7 @@ class OutputContext(msgspec.Struct, kw_only=True):
     timezone: tzinfo
     """For dates and times that people read."""
     version: str = ""
-    installation: Callable[[], Installation] = Installation
+    surroundings: Callable[[], Surroundings] = Surroundings
     lost: Callable[[BaseException], None] = _nobody
 
 
@@ -176,7 +176,7 @@ class Output:
         self.timezone = context.timezone
         self.version = context.version
         self.log: Any = structlog.get_logger("boxbridge.output").bind(output=context.name)
-        self.installation = context.installation
+        self.surroundings = context.surroundings
         """Tells what stands around it now; for the event loop, cheap enough for every second."""
         self._lost = context.lost
 

@@ -189,7 +189,7 @@ class Rooms:
         keep = Keep(settled=self.settings.journal.keep, dead=self.settings.journal.keep_dead)
         self.journal = Journal(folder / "journal", keep)
         self.intake = Intake(self.journal, self.plugins, self.settings)
-        self.dispatcher = Dispatcher(self.journal, self.plugins, lambda: self.intake.last_seen)
+        self.dispatcher = Dispatcher(self.journal, self.plugins, lambda: self.intake.devices.last_seen)
 
     async def push(self, body: bytes | None = None, **changes: Any) -> Answer:
         """Push a body, a small sample if left out."""

@@ -14,7 +14,7 @@ import structlog
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Cursor, Journal
-from bridge.output import Installation, Output, OutputContext, Stopped
+from bridge.output import Output, OutputContext, Stopped, Surroundings
 from bridge.plugins import Plugins
 
 log = structlog.get_logger("boxbridge.dispatch")
@@ -64,7 +64,7 @@ class Dispatcher:
     def _start(self, name: str, output: OutputSettings, cursor: Cursor, settings: Settings) -> None:
         context = settings.context(name)
         self._gone.pop(name, None)
-        context.installation = self._installation
+        context.surroundings = self._surroundings
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
@@ -72,8 +72,8 @@ class Dispatcher:
         self._terms[name] = _terms(name, settings)
         lane.start()
 
-    def _installation(self) -> Installation:
-        return Installation(outputs=MappingProxyType(self._types), devices=MappingProxyType(dict(self._seen())))
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(outputs=MappingProxyType(self._types), devices=MappingProxyType(self._seen()))
 
     async def forget(self, name: str) -> str | None:
         """Let an output that is no longer configured clear away what it keeps at its far side; raises what it raises.

@@ -116,7 +116,7 @@ class Mqtt(Output):
     async def forget(self) -> str:
         """Take all that is retained from the broker, so that it looks as if boxbridge had never been there."""
         await self._read_book()
-        topics = self._tree.topics(self.installation())
+        topics = self._tree.topics(self.surroundings())
         connection = await self._connect(self._client_id(), None, lambda _reason: None)
         try:
             await asyncio.gather(
@@ -135,7 +135,7 @@ class Mqtt(Output):
             connection.subscribe(f"{self.options.homeassistant_prefix}/status", self._on_homeassistant)
         while not connection.ended:
             self._changed.clear()
-            for message in self._tree.news(self.installation(), datetime.now(UTC)):
+            for message in self._tree.news(self.surroundings(), datetime.now(UTC)):
                 await self._retain(message, connection)
             await self._write_book()
             with suppress(TimeoutError):

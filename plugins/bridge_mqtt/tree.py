@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from bridge import Installation
+from bridge import Surroundings
 from bridge_mqtt import homeassistant
 from bridge_mqtt.book import Book
 from bridge_mqtt.message import Message
@@ -36,14 +36,14 @@ class Tree:
         """Take nothing for published: the broker, or who listens there, is another one."""
         self._there.clear()
 
-    def news(self, around: Installation, now: datetime) -> list[Message]:
+    def news(self, around: Surroundings, now: datetime) -> list[Message]:
         """What the broker does not have yet; taken for published from now on."""
         wanted = self._wanted(around, now)
         changed = {topic: payload for topic, payload in wanted.items() if self._there.get(topic) != payload}
         self._there |= changed
         return [Message(topic=topic, payload=payload, retain=True) for topic, payload in changed.items()]
 
-    def topics(self, around: Installation) -> list[str]:
+    def topics(self, around: Surroundings) -> list[str]:
         """All that is retained, the pictures of known channels included."""
         devices = {*self._book.devices, *around.devices}
         told = [self._topics.state, self._topics.info, *(self._topics.device(device) for device in devices if device)]
@@ -55,7 +55,7 @@ class Tree:
         ]
         return list(dict.fromkeys([*self._documents(self._book.devices), *told, *pictures]))
 
-    def _wanted(self, around: Installation, now: datetime) -> dict[str, bytes]:
+    def _wanted(self, around: Surroundings, now: datetime) -> dict[str, bytes]:
         devices = sorted({*self._book.devices, *around.devices} - {""})
         info = {"version": self._version, "outputs": dict(around.outputs), "devices": devices}
         wanted = {self._topics.info: msgspec.json.encode(info)}
@@ -67,11 +67,11 @@ class Tree:
         return wanted
 
     def _state(self, heard: datetime | None, now: datetime) -> bytes:
-        """How a device is; nothing while it is not known: just after the start it had no time to be heard."""
+        """How a device is; nothing while that is not known: after the start it has as long to be heard."""
         span = timedelta(seconds=self._options.offline_after)
         if heard is not None and now - heard < span:
             return b"online"
-        return b"offline" if heard is not None or now - self._began >= span else b""
+        return b"offline" if now - self._began >= span else b""
 
     def _documents(self, devices: Iterable[str]) -> dict[str, bytes]:
         return dict(

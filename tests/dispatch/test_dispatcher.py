@@ -186,7 +186,7 @@ async def test_an_output_is_told_what_stands_around_it(tmp_path: Path, far: Far)
     async with opened(tmp_path, async_output("one", far), plain_output("two", Far())) as rooms:
         await rooms.push()
         await until(lambda: far.taken)
-        around = far.output.installation()
+        around = far.output.surroundings()
         assert dict(around.outputs) == {"one": "one", "two": "two"}
         assert list(around.devices) == [far.taken[0].event.device.id]
 

@@ -83,6 +83,7 @@ class HostileBroker:
                     elif kind == PUBLISH:
                         answer = self._answer(body)
                         if answer is None:
+                            writer.writelines(held)
                             return
                         held += answer
                         self.unanswered = max(self.unanswered, len(held))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge import Duration, Installation
+from bridge import Duration, Surroundings
 from bridge.cli.words.patterns import chinese
 from bridge_mqtt.output import Mqtt
 from bridge_mqtt.topics import Templates
@@ -26,12 +26,14 @@ CONFIG = "homeassistant/device/boxbridge_plant-a_gate-3/config"
 def among(output: Mqtt, **seconds_ago: float) -> Mqtt:
     """The output, told of these devices."""
     heard = {name: datetime.now(UTC) - timedelta(seconds=seconds) for name, seconds in seconds_ago.items()}
-    output.installation = lambda: Installation(outputs={"broker": "mqtt"}, devices=heard)
+    output.surroundings = lambda: Surroundings(outputs={"broker": "mqtt"}, devices=heard)
     return output
 
 
 async def test_info_and_device_states_are_retained(broker: Broker, tmp_path: Path) -> None:
-    async with opened(among(output_to(broker.url, tmp_path), here=1, gone=3600)):
+    output = among(output_to(broker.url, tmp_path), here=1, gone=3600)
+    output._tree._began -= timedelta(hours=1)
+    async with opened(output):
         with Subscriber(broker, f"{SITE}/#") as subscriber:
             await subscriber.until(lambda got: {f"{SITE}/here/state", f"{SITE}/gone/state"} <= {*got.topics})
             await subscriber.until(lambda got: got.on(f"{SITE}/info"))
@@ -39,6 +41,14 @@ async def test_info_and_device_states_are_retained(broker: Broker, tmp_path: Pat
     assert subscriber.on(f"{SITE}/gone/state")[-1].payload == b"offline"
     info = json.loads(subscriber.on(f"{SITE}/info")[-1].payload)
     assert info == {"version": "", "outputs": {"broker": "mqtt"}, "devices": ["gone", "here"]}
+
+
+async def test_a_device_gets_its_time_to_be_heard_after_a_start(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    async with opened(among(output_to(mosquitto.url, tmp_path), here=1, gone=3600)):
+        with Subscriber(mosquitto, f"{SITE}/#") as subscriber:
+            await subscriber.until(lambda got: got.on(f"{SITE}/here/state"))
+            await subscriber.until(lambda got: got.on(f"{SITE}/info"))
+    assert subscriber.on(f"{SITE}/gone/state") == []
 
 
 async def test_a_device_that_falls_silent_goes_offline(
