@@ -47,7 +47,7 @@ class Daemon:
         self.started = time.time()
         self.journal = Journal(settings.data / "journal", _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
-        self.dispatcher = Dispatcher(self.journal, plugins)
+        self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen)
         self.replays = Replays(self.journal, self.dispatcher)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")

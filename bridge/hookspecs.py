@@ -48,7 +48,7 @@ def prepare_event(event: Event) -> Event | _Drop | None:
 
 
 @hookspec(firstresult=True)
-def deliver(output: Output, delivery: Delivery) -> Awaitable[None] | None:
+def deliver(output: Output, delivery: Delivery) -> Awaitable[str | None] | str | None:
     """Carry out one delivery; the core's own implementation calls `output.deliver(delivery)`.
 
     A plugin may wrap it (`@hookimpl(wrapper=True)`) to measure or change what an output is given, or replace it. For

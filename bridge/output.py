@@ -7,7 +7,7 @@ import builtins
 import email.utils
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,9 @@ import structlog
 
 from bridge.annotator import Annotator
 from bridge.event import Event, Picture
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Unavailable(Exception):
@@ -98,6 +101,29 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     """Bytes that this delivery may bring into memory: document and pictures."""
 
+    def with_pictures(self, pictures: Mapping[int, bytes]) -> bytes:
+        """The document with `data_base64` in each picture's entry, every other byte as it was.
+
+        `pictures`: the bytes by the picture's place in the event; one that is not there is left out.
+        """
+        envelope = _object.decode(self.document)
+        data = _object.decode(envelope["data"])
+        entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
+        for place, picture in pictures.items():
+            entries[place]["data_base64"] = msgspec.Raw(b'"' + pybase64.b64encode(picture) + b'"')
+        data["pictures"] = msgspec.Raw(msgspec.json.encode(entries))
+        envelope["data"] = msgspec.Raw(msgspec.json.encode(data))
+        return msgspec.json.encode(envelope)
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around an output at a moment: the other outputs, and the devices."""
+
+    outputs: Mapping[str, str] = {}
+    """The type of each output of the configuration that is enabled, by name; the asking one is among them."""
+    devices: Mapping[str, datetime] = {}
+    """When each device last sent anything, a heartbeat included; over restarts."""
+
 
 class NoOptions(msgspec.Struct):
     """The options of an output that has none."""
@@ -118,6 +144,7 @@ class OutputContext(msgspec.Struct, kw_only=True):
     timezone: tzinfo
     """For dates and times that people read."""
     version: str = ""
+    surroundings: Callable[[], Surroundings] = Surroundings
     lost: Callable[[BaseException], None] = _nobody
     annotator: Annotator | None = None
     """The one of all outputs; None: one of its own."""
@@ -157,6 +184,8 @@ class Output:
         self.timezone = context.timezone
         self.version = context.version
         self.log: Any = structlog.get_logger("boxbridge.output").bind(output=context.name)
+        self.surroundings = context.surroundings
+        """Tells what stands around it now; for the event loop, cheap enough for every second."""
         self._lost = context.lost
         self._annotator = context.annotator or Annotator()
 
@@ -168,8 +197,11 @@ class Output:
         """
         return None
 
-    def deliver(self, delivery: Delivery) -> Awaitable[None] | None:
+    def deliver(self, delivery: Delivery) -> Awaitable[str | None] | str | None:
         """Bring one event out; returning means the far side has it for good.
+
+        Text that it returns says what the far side did not get as it is, as in "scene left out: 3 MB is more than it
+        takes": it is kept with the delivery, and `boxbridge why` shows it. None, or nothing, where all went out whole.
 
         `async def`: runs on the event loop, for up to `in_flight` events at once (64), in journal order except for
         retries; it must not block. Plain `def`: runs in a thread of its own, one at a time unless `in_flight` says
@@ -188,6 +220,14 @@ class Output:
 
     async def close(self) -> None:
         """Let go of everything; called after each successful `open`, when no delivery is under way."""
+
+    async def forget(self) -> str:
+        """Take away what the output keeps at the far side about itself, such as retained messages; never events.
+
+        Called once, after `close`, where a person asks for `boxbridge outputs forget`. Returns what was taken away, for
+        people; "" where there was nothing. Raises as `open` does: the person is told, and it is forgotten all the same.
+        """
+        return ""
 
     async def check(self) -> str:
         """Try the far side without an event and say in one line what was found; raises as `open` does."""

@@ -92,12 +92,13 @@ def async_output(name: str, far: Far) -> type[Output]:
     class AsyncOutput(TestOutput):
         type = name
 
-        async def deliver(self, delivery: Delivery) -> None:
+        async def deliver(self, delivery: Delivery) -> str | None:
             far.given.append(delivery)
             answered = far.answer(delivery)
             if isinstance(answered, Awaitable):
                 await answered
             far.taken.append(delivery)
+            return answered if isinstance(answered, str) else None
 
     AsyncOutput.far = far
     return AsyncOutput
@@ -109,11 +110,12 @@ def plain_output(name: str, far: Far) -> type[Output]:
     class PlainOutput(TestOutput):
         type = name
 
-        def deliver(self, delivery: Delivery) -> None:
+        def deliver(self, delivery: Delivery) -> str | None:
             far.given.append(delivery)
             far.threads.add(threading.current_thread().name)
-            far.answer(delivery)
+            answered = far.answer(delivery)
             far.taken.append(delivery)
+            return answered if isinstance(answered, str) else None
 
     PlainOutput.far = far
     return PlainOutput
@@ -187,7 +189,7 @@ class Rooms:
         keep = Keep(settled=self.settings.journal.keep, dead=self.settings.journal.keep_dead)
         self.journal = Journal(folder / "journal", keep)
         self.intake = Intake(self.journal, self.plugins, self.settings)
-        self.dispatcher = Dispatcher(self.journal, self.plugins)
+        self.dispatcher = Dispatcher(self.journal, self.plugins, lambda: self.intake.devices.last_seen)
 
     async def push(self, body: bytes | None = None, **changes: Any) -> Answer:
         """Push a body, a small sample if left out."""

@@ -105,7 +105,9 @@ class Teller:
             if "count" in step:
                 yield self._indented(self._say("left out", **step))
             else:
-                yield self._at(step["at"], step["what"], **step | {"reason": self._translated(step["reason"])})
+                less = step["what"] == "delivered" and step["reason"]
+                what = "delivered with less" if less else step["what"]
+                yield self._at(step["at"], what, **step | {"reason": self._translated(step["reason"])})
         for place in output["where"].splitlines():
             yield self._indented(place)
         if output["state"] == "waiting":

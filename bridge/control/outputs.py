@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import asdict
 from starlette.requests import Request
@@ -10,6 +11,8 @@ from starlette.routing import Route
 from bridge.control.answers import Missing, Refusal, Wrong, answering, body, kept, writable
 from bridge.control.house import House
 from bridge.journal.cursor import Cursor, now_ms
+
+log = structlog.get_logger("boxbridge.control")
 
 
 class OutputReport(Struct, frozen=True, kw_only=True):
@@ -136,7 +139,21 @@ async def _forget(house: House, cursor: Cursor) -> str:
         await house.replays.cancel_of(cursor)
         await house.journal.forget_output(cursor.name)
     waiting = cursor.waiting(house.journal.next)
-    return f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
+    done = f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
+    return "\n".join(line for line in (done, await _cleared(house, cursor.name)) if line)
+
+
+async def _cleared(house: House, name: str) -> str:
+    """What became of what it keeps at its far side."""
+    try:
+        cleared = await house.dispatcher.forget(name)
+    except Exception as error:  # noqa: BLE001 - an output may raise anything, and it is forgotten all the same
+        reason = str(error) or type(error).__name__
+        log.warning("what a forgotten output keeps at its far side stays there", output=name, reason=reason)
+        return f"what it keeps at its far side stays there: {reason}"
+    if cleared is None:
+        return "what it may keep at its far side stays there: it was not configured since boxbridge was started"
+    return cleared
 
 
 def _cursor(house: House, name: str) -> Cursor:

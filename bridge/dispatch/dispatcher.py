@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
 
 import structlog
 
@@ -13,21 +15,29 @@ from bridge.annotator import Annotator
 from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Cursor, Journal
-from bridge.output import Output, OutputContext, Stopped
+from bridge.output import Output, OutputContext, Stopped, Surroundings
 from bridge.plugins import Plugins
 
 log = structlog.get_logger("boxbridge.dispatch")
 
+_FORGET_SECONDS: Final = 15.0
+"""How long an output may take to clear away what it keeps at its far side."""
+
 
 class Dispatcher:
-    """One lane for each enabled output of the configuration."""
+    """One lane for each enabled output of the configuration. `seen`: when each device was last heard."""
 
-    def __init__(self, journal: Journal, plugins: Plugins) -> None:
+    def __init__(self, journal: Journal, plugins: Plugins, seen: Callable[[], Mapping[str, datetime]] = dict) -> None:
         self.lanes: dict[str, Lane] = {}
         self._journal = journal
         self._plugins = plugins
         self._terms: dict[str, tuple[object, ...]] = {}
         """What each lane was made from."""
+        self._seen = seen
+        self._types: dict[str, str] = {}
+        """Of the outputs that are enabled, by name."""
+        self._gone: dict[str, Output] = {}
+        """Outputs that are no longer configured: only they know their far side."""
         self._changing = asyncio.Lock()
         self._annotator = Annotator()
 
@@ -42,6 +52,8 @@ class Dispatcher:
                 for name, lane in self.lanes.items()
                 if self._terms[name] != _terms(name, settings) or lane.door.state == "paused"
             ]
+            self._types = {name: output.type for name, output in settings.output.items() if output.enabled}
+            self._gone |= {name: self.lanes[name].output for name in changed if name not in settings.output}
             await self._stop(changed)
             for name, output in settings.output.items():
                 await self._start_if_wanted(name, output, settings)
@@ -53,6 +65,8 @@ class Dispatcher:
 
     def _start(self, name: str, output: OutputSettings, cursor: Cursor, settings: Settings) -> None:
         context = settings.context(name)
+        self._gone.pop(name, None)
+        context.surroundings = self._surroundings
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         context.annotator = self._annotator
         made = _make(self._plugins.outputs[output.type], context)
@@ -60,6 +74,20 @@ class Dispatcher:
         lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
         self._terms[name] = _terms(name, settings)
         lane.start()
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(outputs=MappingProxyType(self._types), devices=MappingProxyType(self._seen()))
+
+    async def forget(self, name: str) -> str | None:
+        """Let an output that is no longer configured clear away what it keeps at its far side; raises what it raises.
+
+        Returns what it says of it; None where it was not there since the start, so that nobody knows its far side.
+        """
+        output = self._gone.pop(name, None)
+        if output is None:
+            return None
+        async with asyncio.timeout(_FORGET_SECONDS):
+            return await output.forget()
 
     @contextlib.asynccontextmanager
     async def apart(self, name: str, settings: Settings) -> AsyncIterator[None]:

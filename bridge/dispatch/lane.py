@@ -16,7 +16,7 @@ from bridge.dispatch.call import Caller, is_plain
 from bridge.dispatch.door import Door, LaneState, overdue
 from bridge.dispatch.ledger import Ledger
 from bridge.dispatch.order import Order
-from bridge.dispatch.policy import DELIVERED, Verdict, judge
+from bridge.dispatch.policy import Verdict, delivered, judge
 from bridge.dispatch.selection import Selection, selection_of
 from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
@@ -235,7 +235,7 @@ class Lane:
             raise
         self._end(under_way)
         try:
-            if verdict is DELIVERED:
+            if verdict.kind == "delivered":
                 self.door.passed()
             trouble = self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began)
             self._note_trouble(trouble, under_way.sequence)
@@ -246,7 +246,7 @@ class Lane:
     async def _deliver(self, delivery: Delivery) -> Verdict:
         deliver = self._plugins.hook.deliver
         try:
-            await self._caller.call(
+            answer = await self._caller.call(
                 lambda: deliver(output=self.output, delivery=delivery),
                 self.settings.timeout,
                 self._note_overdue,
@@ -257,7 +257,7 @@ class Lane:
             if verdict.unexpected:
                 self._log.warning("output failed", event_id=delivery.event.id, exc_info=error)
             return verdict
-        return DELIVERED
+        return delivered(answer)
 
     async def try_out(self, delivery: Delivery) -> Verdict | None:
         """Give the output something that is in no journal, and say what came of it; None where it is not open.

@@ -59,7 +59,7 @@ class Ledger:
         self.outcomes.count(verdict.kind)
         match verdict.kind:
             case "delivered":
-                self._delivered(sequence, delivery, seconds)
+                self._delivered(sequence, delivery, seconds, verdict.reason)
             case "retry":
                 return self.retry(sequence, delivery, verdict)
             case "rejected":
@@ -73,11 +73,11 @@ class Ledger:
                 return verdict
         return None
 
-    def _delivered(self, sequence: int, delivery: Delivery, seconds: float) -> None:
+    def _delivered(self, sequence: int, delivery: Delivery, seconds: float, note: str) -> None:
         self.seconds.observe(seconds)
         self._failing.clear()
         self._order.passed(sequence)
-        self.settle(sequence, "delivered")
+        self.settle(sequence, "delivered", note)
         self._plugins.tell("event_delivered", self._log, output=self._name, delivery=delivery, seconds=seconds)
 
     def retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> Verdict | None:
@@ -124,7 +124,7 @@ class Ledger:
         self.settle(sequence, "unwanted", skip.reason)
 
     def settle(self, sequence: int, outcome: str, reason: str = "") -> None:
-        """Close it for good."""
+        """Close it for good. `reason`: why it was not sent, or what the far side did not get as it is."""
         self._cursor.settle(sequence, outcome, self._forget(sequence, delivered=outcome == "delivered"), reason)
         self._journal.moved()
 

@@ -44,6 +44,11 @@ class Verdict(Struct, frozen=True):
 DELIVERED: Final = Verdict("delivered")
 
 
+def delivered(answer: object) -> Verdict:
+    """What it means that an output returned this: text says what the far side did not get as it is."""
+    return Verdict("delivered", _said(answer)) if isinstance(answer, str) and answer else DELIVERED
+
+
 def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> Verdict:
     """What an exception means. `unavailable`: the output's own list."""
     said = _said(error)
@@ -71,7 +76,7 @@ def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> V
     return verdict
 
 
-def _said(error: BaseException) -> str:
+def _said(error: object) -> str:
     """Its text, as the journal can keep it: whatever a plugin says must not stop the writer, nor fill the log."""
     try:
         text = str(error)

@@ -14,15 +14,18 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from msgspec.structs import replace
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bridge import Rejected, Retry, Threads, Unavailable
-from bridge_mqtt import refusal
+from bridge import Rejected, Retry, Stopped, Threads, Unavailable
+from bridge_mqtt import limits, refusal
 from bridge_mqtt.client import LeanClient
-from bridge_mqtt.message import Message, in_bytes
+from bridge_mqtt.limits import Limits
+from bridge_mqtt.message import Message
 from bridge_mqtt.options import Options
 from bridge_mqtt.tls import tls_context
 
@@ -51,8 +54,8 @@ class Connection:
     ) -> None:
         self.ended = ""
         """Why it ended; "" while it lasts."""
-        self.max_packet: int | None = options.max_packet
-        """Bytes of the largest packet that the broker takes; None where nobody says."""
+        self.limits = Limits(packet=options.max_packet)
+        """What the broker takes."""
         self._options = options
         self._protocol = protocol
         self._lost = lost
@@ -65,14 +68,13 @@ class Connection:
         self._gone = asyncio.Event()
         self._waiting: deque[tuple[Message, _Published]] = deque()
         self._unacknowledged: dict[int, _Published] = {}
-        self._window = 65535
+        self._will = will
         self._moved = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def __str__(self) -> str:
         tls = " over TLS" if self._options.address.tls else ""
-        limit = f", packets up to {in_bytes(self.max_packet)}" if self.max_packet else ""
-        return f"MQTT {self._protocol}{tls}{limit}"
+        return ", ".join(part for part in (f"MQTT {self._protocol}{tls}", str(self.limits)) if part)
 
     async def open(self) -> None:
         """Connect; raises Unavailable, VersionRefused or Stopped, as the broker or the network has it."""
@@ -99,9 +101,16 @@ class Connection:
         if self.ended:
             raise Unavailable(self.ended)
         published = _Published(self._loop.create_future(), len(messages))
+        if not self.limits.retained:
+            messages = tuple(replace(message, retain=False) for message in messages)
         self._waiting.extend([(message, published) for message in messages])
         self._send_what_may()
         return published.whole
+
+    def subscribe(self, topic: str, told: Callable[[bytes], None]) -> None:
+        """Tell of each message on this topic from now on; not of what the broker kept from before."""
+        self._client.message_callback_add(topic, lambda _c, _d, got: None if got.retain else told(bytes(got.payload)))
+        self._client.subscribe(topic, qos=1)
 
     async def close(self, last_message: Message | None = None) -> None:
         """Publish a last message, see it acknowledged, disconnect. Takes no more than some seconds."""
@@ -111,7 +120,9 @@ class Connection:
                 if last_message and not self.ended:
                     await self.publish(last_message)
                 if not self.ended:
-                    self._client.disconnect()
+                    self._client.disconnect(
+                        properties=self._properties(PacketTypes.DISCONNECT, SessionExpiryInterval=0)
+                    )
                     await self._gone.wait()
         except (TimeoutError, Unavailable, Retry, Rejected) as error:
             self._log.warning("the broker was left without a goodbye", reason=str(error) or "no answer in time")
@@ -126,7 +137,16 @@ class Connection:
         address = self._options.address
         if address.tls:
             self._client.tls_set_context(tls_context(self._options))
-        self._client.connect(address.host, address.port, keepalive=round(self._options.keepalive))
+        keeps = self._will is not None and self._options.session_expiry > 0
+        session = self._properties(PacketTypes.CONNECT, SessionExpiryInterval=round(self._options.session_expiry))
+        self._client.connect(
+            address.host,
+            address.port,
+            keepalive=round(self._options.keepalive),
+            # A session that ends by being cleaned says `offline` at once, whatever the will's delay.
+            clean_start=False if keeps and session else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=session if keeps else None,
+        )
 
     # The event loop again.
 
@@ -144,8 +164,18 @@ class Connection:
             password = self._options.password
             client.username_pw_set(self._options.username, password.reveal() if password else None)
         if will:
-            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+            delay = self._properties(PacketTypes.WILLMESSAGE, WillDelayInterval=round(self._options.will_delay))
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain, properties=delay)
         return client
+
+    def _properties(self, packet: int, **values: int) -> Properties | None:
+        """Properties of a packet, which only MQTT 5 has."""
+        if self._protocol != "5":
+            return None
+        properties = Properties(packet)  # type: ignore[no-untyped-call]
+        for name, value in values.items():
+            setattr(properties, name, value)
+        return properties
 
     def _attach(self, dialled: asyncio.Future[None]) -> None:
         """Take over what the worker thread has connected, or its failure."""
@@ -218,7 +248,7 @@ class Connection:
             self._end(f"the broker has acknowledged nothing for {self._options.ack_timeout}")
 
     def _send_what_may(self) -> None:
-        while self._waiting and len(self._unacknowledged) < self._window:
+        while self._waiting and len(self._unacknowledged) < self.limits.under_way:
             message, published = self._waiting.popleft()
             if not published.whole.done():  # what is left of a cancelled or refused delivery is not worth sending
                 self._send(message, published)
@@ -241,10 +271,10 @@ class Connection:
         if reason.is_failure:
             self._refuse(refusal.of_client(reason, given, self._protocol))
             return
-        told = getattr(given, "MaximumPacketSize", None)
-        self.max_packet = min((size for size in (told, self.max_packet) if size), default=None)
-        self._window = getattr(given, "ReceiveMaximum", self._window)
-        if not self._accepted.done():
+        self.limits = limits.told(given, self._options.max_packet)
+        if not self.limits.acknowledged:
+            self._refuse(Stopped("the broker acknowledges nothing (Maximum QoS 0): no event would be known to arrive"))
+        elif not self._accepted.done():
             self._accepted.set_result(None)
 
     def _on_acknowledged(self, mid: int, refused: BaseException | None) -> None:

@@ -6,19 +6,21 @@ from msgspec import Struct
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message at QoS 1. Content type and user properties travel with MQTT 5 only."""
+    """A message at QoS 1. Content type, expiry and user properties travel with MQTT 5 only."""
 
     topic: str
     payload: bytes
     retain: bool = False
     content_type: str = ""
     user_properties: tuple[tuple[str, str], ...] = ()
+    expiry: int = 0
+    """Seconds after which the broker gives it to nobody any more; 0 for never."""
 
     @property
     def size(self) -> int:
         """Bytes of its packet at most, headers and properties included."""
         properties = sum(5 + len(name.encode()) + len(value.encode()) for name, value in self.user_properties)
-        return 16 + len(self.topic.encode()) + len(self.content_type) + properties + len(self.payload)
+        return 21 + len(self.topic.encode()) + len(self.content_type) + properties + len(self.payload)
 
     def head(self, mid: int, version: str) -> bytes:
         """Its packet as far as the payload; raises ValueError where MQTT has no room for its topic or properties."""
@@ -30,6 +32,8 @@ class Message(Struct, frozen=True, kw_only=True):
     def _properties(self) -> bytes:
         packed = b"\x03" + _text(self.content_type) if self.content_type else b""
         packed += b"".join([b"\x26" + _text(name) + _text(value) for name, value in self.user_properties])
+        if self.expiry:
+            packed += b"\x02" + self.expiry.to_bytes(4, "big")
         return _length(len(packed)) + packed
 
 

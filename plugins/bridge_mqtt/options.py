@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -9,7 +10,9 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from bridge import Duration, Secret, Size
+from bridge_mqtt.topics import Templates
 
+_YEAR = 365 * 86400
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -43,9 +46,15 @@ class Options(Struct, frozen=True, kw_only=True):
         str, Meta(description="Name of this connection at the broker; made of site, output and host if left out.")
     ] = ""
     base: Annotated[str, Meta(description="First part of all topics.", min_length=1)] = "boxbridge"
+    topics: Annotated[Templates, Meta(description="Where each thing goes, by templates.")] = Templates()
     picture: Annotated[
-        Literal["topic", "none"], Meta(description="topic: pictures on topics of their own; none: no pictures.")
+        Literal["topic", "inline", "none"],
+        Meta(description="topic: pictures on topics of their own; inline: in the document, base64; none: no pictures."),
     ] = "topic"
+    fit: Annotated[
+        Literal["leave_out", "reduce"],
+        Meta(description="A picture larger than the broker's packets is left out, or a smaller one is made of it."),
+    ] = "leave_out"
     retain_picture: Annotated[
         bool, Meta(description="Whether the broker keeps each channel's latest scene for new subscribers.")
     ] = True
@@ -57,6 +66,23 @@ class Options(Struct, frozen=True, kw_only=True):
         Annotated[Size, Meta(ge=1000)] | None,
         Meta(description="Largest packet that the broker takes, where it does not say so itself."),
     ] = None
+    message_expiry: Annotated[
+        Duration,
+        Meta(description="MQTT 5: the broker gives events and pictures to nobody after it; 0s: never.", le=_YEAR),
+    ] = Duration("0s")
+    session_expiry: Annotated[
+        Duration, Meta(description="MQTT 5: the broker knows this connection so long after it broke.", le=_YEAR)
+    ] = Duration("0s")
+    will_delay: Annotated[
+        Duration, Meta(description="MQTT 5: the broker says offline only after it; needs session_expiry.", le=_YEAR)
+    ] = Duration("0s")
+    offline_after: Annotated[
+        Duration, Meta(description="A device that was not heard for so long is offline.", ge=1, le=_YEAR)
+    ] = Duration("10m")
+    homeassistant: Annotated[bool, Meta(description="Whether Home Assistant is to find the devices by itself.")] = False
+    homeassistant_prefix: Annotated[
+        str, Meta(description="Home Assistant's discovery prefix, as set there.", min_length=1, pattern=r"^[^+#$\s]+$")
+    ] = "homeassistant"
     ca: Annotated[
         Path | None,
         Meta(
@@ -97,8 +123,7 @@ class Options(Struct, frozen=True, kw_only=True):
         address = self.address
         if any(character in self.base for character in "+#\0") or self.base[0] in "$/" or self.base[-1] == "/":
             raise ValueError(f'base: "{self.base}" is no beginning of a topic; "boxbridge" or "plant/boxes" would be')
-        if self.annotated and self.picture == "none":
-            raise ValueError('annotated: needs picture = "topic"')
+        self._check_pictures()
         if self.password and not self.username:
             raise ValueError("password: needs username beside it")
         for name in ("ca", "cert", "key", "insecure"):
@@ -106,8 +131,18 @@ class Options(Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name}: is for TLS, so url has to begin with mqtts://")
         if self.key and not self.cert:
             raise ValueError("key: needs cert beside it")
+        if self.will_delay > self.session_expiry:
+            raise ValueError("will_delay: is longer than session_expiry, at whose end the broker says offline anyway")
+        if self.homeassistant and any("{kind}" in each for each in (self.topics.event, self.topics.picture)):
+            raise ValueError("homeassistant: needs one topic a channel, so topics may not hold {kind}")
         if not 1 <= self.keepalive <= 65535:
             raise ValueError(f"keepalive: {self.keepalive} is not between 1s and 65535s")
+
+    def _check_pictures(self) -> None:
+        if self.annotated and self.picture != "topic":
+            raise ValueError('annotated: needs picture = "topic"')
+        if self.fit == "reduce" and not find_spec("PIL"):
+            raise ValueError('fit: "reduce" needs Pillow: pip install "boxbridge[annotate]"')
 
     @property
     def address(self) -> Address:

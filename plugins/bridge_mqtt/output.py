@@ -7,17 +7,27 @@ import hashlib
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 
-from bridge import Delivery, Event, Output, OutputContext, PictureLost, Rejected, Threads, Unavailable, escape
+from msgspec.structs import replace
+
+from bridge import Delivery, Output, OutputContext, Rejected, Retry, Threads, Unavailable
+from bridge_mqtt.book import Book
 from bridge_mqtt.connection import Connection
-from bridge_mqtt.message import Message, in_bytes
+from bridge_mqtt.fit import Planner
+from bridge_mqtt.message import Message
 from bridge_mqtt.options import Options
-from bridge_mqtt.refusal import VersionRefused
+from bridge_mqtt.refusal import RetainRefused, VersionRefused
 from bridge_mqtt.topics import Topics
+from bridge_mqtt.tree import Tree
 
-_DOCUMENT = "application/cloudevents+json"
 _DIALS_AT_ONCE = 4
 """A name look-up may hang long after it was given up: so many may, before the next has to wait for one to end."""
+_LOOK_SECONDS = 5.0
+"""How often is looked whether a device fell silent."""
+_BORN = b"online"
+"""What Home Assistant says when it was started."""
 
 
 class Mqtt(Output):
@@ -29,8 +39,16 @@ class Mqtt(Output):
     def __init__(self, context: OutputContext) -> None:
         super().__init__(context)
         self.options: Options
-        self._topics = Topics(self.options.base, self.site)
+        self._topics = Topics(self.options.base, self.site, self.options.topics)
         self._dialling = Threads(f"mqtt-{self.name}", _DIALS_AT_ONCE)
+        self._working = Threads(f"mqtt-{self.name}-work", 1)
+        self._planner = Planner(self.options, self._topics, self.annotated, self._working)
+        self._book = Book(self.data / "mqtt" / f"{self.name}.json")
+        self._tree = Tree(self.options, self._topics, self._book, self.site, self.version)
+        self._changed = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+        self._written = b"{}"
+        """What the book's file holds."""
         self._connection: Connection | None = None
         self._turn = _done()
 
@@ -41,7 +59,7 @@ class Mqtt(Output):
         return {"client_id": f"client {options.client_id} at {options.url}"} if options.client_id else {}
 
     async def open(self) -> str:
-        """Connect and say `online`; returns the version and the largest packet."""
+        """Connect and say `online`; returns the version and what the broker takes."""
         connection = await self._connect(self._client_id(), self._state("offline"), self._gone)
         try:
             await connection.publish(self._state("online"))
@@ -50,9 +68,11 @@ class Mqtt(Output):
             raise
         self._connection = connection
         self._turn = _done()
+        self._keeping = asyncio.create_task(self._keep_tree(connection), name=f"mqtt tree of {self.name}")
+        self._keeping.add_done_callback(self._kept)
         return str(connection)
 
-    async def deliver(self, delivery: Delivery) -> None:
+    async def deliver(self, delivery: Delivery) -> str:
         """Publish pictures and event; returns when the broker has acknowledged every one of them."""
         connection = self._connection
         if connection is None:
@@ -62,12 +82,15 @@ class Mqtt(Output):
         before, self._turn = self._turn, asyncio.Event()
         mine = self._turn
         try:
-            messages = await self._messages(delivery, connection)
+            plan = await self._planner.plan(delivery, connection.limits)
             await before.wait()
-            acknowledged = connection.publish(*messages)
+            acknowledged = connection.publish(*plan.messages)
         finally:
             mine.set()
+        if not delivery.test and self._book.note(delivery.event):
+            self._changed.set()
         await acknowledged
+        return "; ".join(plan.less)
 
     def where(self, delivery: Delivery) -> str:
         """The topics that an event was published on; a picture that was left out is named all the same."""
@@ -79,6 +102,9 @@ class Mqtt(Output):
     async def close(self) -> None:
         """Say `stopped` and disconnect."""
         connection, self._connection = self._connection, None
+        if self._keeping:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
         if connection:
             await connection.close(self._state("stopped"))
 
@@ -88,6 +114,72 @@ class Mqtt(Output):
         await connection.close()
         return str(connection)
 
+    async def forget(self) -> str:
+        """Take all that is retained from the broker, so that it looks as if boxbridge had never been there."""
+        await self._read_book()
+        topics = self._tree.topics(self.surroundings())
+        connection = await self._connect(self._client_id(), None, lambda _reason: None)
+        try:
+            await asyncio.gather(
+                *(connection.publish(Message(topic=topic, payload=b"", retain=True)) for topic in topics)
+            )
+        finally:
+            await connection.close()
+        await self._working.run(self._book.remove)
+        return f"{len(topics)} retained messages were taken from the broker"
+
+    async def _keep_tree(self, connection: Connection) -> None:
+        """Keep what is retained as it should be, until the connection ends."""
+        await self._read_book()
+        self._tree.forget()
+        if self.options.homeassistant and not connection.ended:
+            connection.subscribe(f"{self.options.homeassistant_prefix}/status", self._on_homeassistant)
+        while not connection.ended:
+            self._changed.clear()
+            for message in self._tree.news(self.surroundings(), datetime.now(UTC)):
+                await self._retain(message, connection)
+            await self._write_book()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):  # wait_for may swallow that it is cancelled
+                    await self._changed.wait()
+
+    def _kept(self, keeping: asyncio.Task[None]) -> None:
+        if not keeping.cancelled() and (error := keeping.exception()):
+            self.log.error("what is retained is not kept up until the next connect; this is a fault of boxbridge",
+                           exc_info=error)  # fmt: skip
+
+    async def _retain(self, message: Message, connection: Connection) -> None:
+        if connection.limits.packet is not None and message.size > connection.limits.packet:
+            self.log.warning("too large for the broker's packets, so it is not published", topic=message.topic)
+            return
+        try:
+            await connection.publish(message)
+        except (Rejected, Retry) as error:
+            self.log.warning("not published", topic=message.topic, reason=str(error))
+        except Unavailable:
+            return  # the end of the connection, which the output was told of
+
+    def _on_homeassistant(self, payload: bytes) -> None:
+        if payload == _BORN:
+            self._tree.forget()
+            self._changed.set()
+
+    async def _read_book(self) -> None:
+        try:
+            await self._working.run(self._book.read)
+        except (OSError, ValueError) as error:
+            self.log.warning("what was known of devices can't be read; it is learned anew", reason=str(error))
+
+    async def _write_book(self) -> None:
+        encoded = self._book.encoded()
+        if encoded == self._written:
+            return
+        try:
+            await self._working.run(lambda: self._book.write(encoded))
+            self._written = encoded
+        except OSError as error:
+            self.log.warning("what is known of devices can't be written", reason=str(error))
+
     def _gone(self, reason: BaseException) -> None:
         if self._connection:  # else `open` is still under way, and raises it
             self.lost(reason)
@@ -96,6 +188,9 @@ class Mqtt(Output):
         first, *others = ("5", "3.1.1") if self.options.protocol == "auto" else (self.options.protocol,)
         try:
             return await self._connect_with(first, client_id, will, lost)
+        except RetainRefused:
+            unkept = replace(will, retain=False) if will else None
+            return await self._connect_with(first, client_id, unkept, lost)
         except VersionRefused:
             if not others:
                 raise
@@ -107,61 +202,6 @@ class Mqtt(Output):
         connection = Connection(self.options, protocol, client_id, will, lost, self._dialling, self.log)
         await connection.open()
         return connection
-
-    async def _messages(self, delivery: Delivery, connection: Connection) -> list[Message]:
-        """The event's messages in their order; raises Rejected where the document is larger than a packet may be."""
-        event = delivery.event
-        identity = (("id", event.id), ("kind", _printable(event.kind)))
-        messages: list[Message] = []
-        left_out: list[str] = []
-        pictures = self._topics.pictures(event, late=delivery.late) if self.options.picture == "topic" else ()
-        for topic, picture in pictures:
-            try:
-                message = Message(
-                    topic=topic,
-                    payload=await picture.read(),
-                    retain=self.options.retain_picture
-                    and picture is event.scene
-                    and not (delivery.late or delivery.test),
-                    content_type=picture.media_type,
-                    user_properties=identity,
-                )
-            except PictureLost as error:
-                left_out.append(f"{picture.role}: {error}")
-                continue
-            if _fits(message, connection.max_packet):
-                messages.append(message)
-            else:
-                left_out.append(f"{picture.role}: {_too_large(message, connection.max_packet)}")
-        if self.options.annotated and (drawn := await self._annotated(event)) is not None:
-            message = Message(
-                topic=self._topics.annotated(event, late=delivery.late),
-                payload=drawn,
-                retain=self.options.retain_picture and not (delivery.late or delivery.test),
-                content_type="image/jpeg",
-                user_properties=identity,
-            )
-            if _fits(message, connection.max_packet):
-                messages.append(message)
-            else:
-                left_out.append(f"annotated: {_too_large(message, connection.max_packet)}")
-        if left_out:
-            self.log.warning("picture left out", event_id=event.id, reasons=left_out)
-        document = Message(
-            topic=self._topics.event(event, late=delivery.late),
-            payload=delivery.document,
-            content_type=_DOCUMENT,
-            user_properties=(*identity, *_attempt(delivery), *(("picture", _printable(reason)) for reason in left_out)),
-        )
-        if not _fits(document, connection.max_packet):
-            raise Rejected(f"the event document: {_too_large(document, connection.max_packet)}")
-        return [*messages, document]
-
-    async def _annotated(self, event: Event) -> bytes | None:
-        try:
-            return await self.annotated(event)
-        except PictureLost:  # said of the scene itself
-            return None
 
     def _state(self, state: str) -> Message:
         return Message(topic=self._topics.state, payload=state.encode(), retain=True)
@@ -180,23 +220,3 @@ def _done() -> asyncio.Event:
     event = asyncio.Event()
     event.set()
     return event
-
-
-def _attempt(delivery: Delivery) -> tuple[tuple[str, str], ...]:
-    """What belongs to this delivery alone, and so is not in the document."""
-    marks = (("replayed", delivery.replayed), ("late", delivery.late), ("test", delivery.test))
-    skipped = (("skipped", str(delivery.skipped)),) if delivery.skipped else ()
-    return (("attempt", str(delivery.attempt)), *skipped, *((name, "true") for name, holds in marks if holds))
-
-
-def _fits(message: Message, limit: int | None) -> bool:
-    return limit is None or message.size <= limit
-
-
-def _too_large(message: Message, limit: int | None) -> str:
-    return f"{in_bytes(message.size)} is larger than the broker's packets of {in_bytes(limit or 0)}"
-
-
-def _printable(text: str) -> str:
-    """Text as a user property may carry it: no control characters, not endless."""
-    return text[:256] if text.isprintable() else escape(text[:256])

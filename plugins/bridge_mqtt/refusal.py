@@ -11,13 +11,18 @@ from bridge import Rejected, Retry, Stopped, Unavailable
 
 # Reason codes of MQTT 5 (section 2.4); paho translates those of 3.1.1 to them.
 _VERSION = 132
-_CLIENT = {133, 134, 135, 138, 140, 144, 149, 154, 155}
+_RETAIN = 154
+_CLIENT = {133, 134, 135, 138, 140, 144, 149, 155}
 _MESSAGE = {135, 144, 153}
 _QUOTA_EXCEEDED = 151
 
 
 class VersionRefused(Unavailable):
     """The broker does not speak this MQTT version: it said so, or closed the connection without an answer."""
+
+
+class RetainRefused(Unavailable):
+    """The broker keeps no messages for later, not even a will."""
 
 
 def of_network(error: BaseException, address: object) -> BaseException:
@@ -36,6 +41,8 @@ def of_client(reason: ReasonCode, given: Properties | None, protocol: str) -> Ex
     if reason.value == _VERSION:
         return VersionRefused(f"the broker does not speak MQTT {protocol}")
     text = f"the broker refuses the connection: {in_words(reason, given)}"
+    if reason.value == _RETAIN:
+        return RetainRefused(text)
     return Stopped(text) if reason.value in _CLIENT else Unavailable(text)
 
 

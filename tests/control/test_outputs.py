@@ -96,3 +96,25 @@ async def test_a_full_journal_lets_go_of_an_output(tmp_path: Path) -> None:
         running.daemon.journal.room.refuse(1, "")
         await post(running, "/api/v1/outputs/other/forget")
         assert "other" not in running.daemon.journal.cursors
+
+
+async def test_a_forgotten_output_clears_away_what_it_keeps_at_its_far_side(tmp_path: Path) -> None:
+    class Tidy(async_output("sink", Far())):  # type: ignore[misc]
+        async def forget(self) -> str:
+            if self.name == "other":
+                raise ConnectionError("the far side is away")
+            return "all is taken away"
+
+    async with bridge_with(tmp_path, SINK + OTHER, Bringing(Tidy)) as running:
+        await configure_only(running, tmp_path, '[output.third]\ntype = "sink"\n')
+        said = [await post(running, f"/api/v1/outputs/{name}/forget") for name in ("sink", "other")]
+    assert said[0]["done"].splitlines()[1] == "all is taken away"
+    assert said[1]["done"].splitlines()[1] == "what it keeps at its far side stays there: the far side is away"
+
+
+async def test_what_nobody_knows_the_far_side_of_is_said_to_stay_there(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path, SINK + OTHER, sink(Far())):
+        pass
+    async with bridge_with(tmp_path, SINK, sink(Far())) as running:
+        said = await post(running, "/api/v1/outputs/other/forget")
+    assert "not configured since boxbridge was started" in said["done"]

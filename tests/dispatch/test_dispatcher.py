@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -300,3 +301,24 @@ async def test_an_output_that_draws_on_scenes_is_reckoned_with_twice_their_size(
     )
     assert far.taken[1].event.scene is not None
     assert (plain, drawn) == (0, far.taken[1].event.scene.size)
+
+
+async def test_an_output_is_told_what_stands_around_it(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("one", far), plain_output("two", Far())) as rooms:
+        await rooms.push()
+        await until(lambda: far.taken)
+        around = far.output.surroundings()
+        assert dict(around.outputs) == {"one": "one", "two": "two"}
+        assert list(around.devices) == [far.taken[0].event.device.id]
+
+
+@pytest.mark.parametrize("make", [async_output, plain_output], ids=["async", "plain"])
+async def test_what_an_output_says_of_a_delivery_is_kept_with_it(
+    tmp_path: Path, far: Far, make: Callable[[str, Far], type[Output]]
+) -> None:
+    far.answer = lambda _: "scene left out"
+    async with opened(tmp_path, make("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: rooms.report("sink").delivered)
+        change = rooms.journal.cursors["sink"]._changes[-1]
+        assert (change.outcome, change.reason) == ("delivered", "scene left out")

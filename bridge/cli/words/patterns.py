@@ -161,6 +161,18 @@ PATTERNS: Final[Mapping[str, str]] = {
     # --- The built-in outputs' own options
     '"{base}" is no beginning of a topic; {example} would be': '"{base}" 不能作为主题前缀；例如 {example}',
     "needs {key} beside it": "须同时设置 {key}",
+    '"{name}" is no name in this topic': '"{name}" 不是此主题可用的名称',
+    "needs {name} in it, or old news would come where people act on it": (
+        "须包含 {name}，否则旧事件会出现在实时动作所用的主题上"
+    ),
+    "needs {name} in it, or all would share one topic": "须包含 {name}，否则所有设备共用一个主题",
+    '"{template}" is no topic; {example} would be one': '"{template}" 不是主题；例如 {example}',
+    '"{template}" is no topic: {error}': '"{template}" 不是主题：{error}',
+    "is longer than session_expiry, at whose end the broker says offline anyway": (
+        "长于 session_expiry：会话到期时 broker 即发布 offline"
+    ),
+    "needs one topic a channel, so topics may not hold {name}": "每个通道须只有一个主题，因此 topics 中不能含 {name}",
+    '"reduce" needs Pillow: {command}': '"reduce" 需要 Pillow：{command}',
     "is for TLS, so url has to begin with mqtts://": "仅用于 TLS，url 须以 mqtts:// 开头",
     "is no address ({error}); {example} would be one": "不是地址（{error}）；例如 {example}",
     "has to be mqtt://host[:port] or mqtts://host[:port]": "须为 mqtt://host[:port] 或 mqtts://host[:port]",
@@ -311,6 +323,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     "output {old} is called {new} now, and goes on where {old_} stood: {n} events wait, {dead} dead": (
         "输出 {old} 已改名为 {new}，从原位置继续：等待 {n}，死信 {dead}"
     ),
+    "what it keeps at its far side stays there: {reason}": "它留在对方的内容未能清除：{reason}",
+    "what it may keep at its far side stays there: it was not configured since boxbridge was started": (
+        "它可能留在对方的内容未清除：本次启动以来该输出未在配置中"
+    ),
+    "{n} retained messages were taken from the broker": "已从 broker 清除 {n} 条保留消息",
     "output {name} is forgotten, with {n} events that waited and {dead} dead letters": (
         "输出 {name} 已移除，连同 {n} 个等待中的事件和 {dead} 条死信"
     ),

@@ -50,6 +50,10 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     "silent before": ("Its first event came at {after}.", "首个事件于 {after} 收到。"),
     # --- What outputs did with it
     "delivered": ("delivered at attempt {attempt}", "第 {attempt} 次尝试，投递成功"),
+    "delivered with less": (
+        "delivered at attempt {attempt}; not as it is: {reason}",
+        "第 {attempt} 次尝试，投递成功；与原件不同：{reason}",
+    ),
     "retry": ("attempt {attempt} failed: {reason}", "第 {attempt} 次尝试失败：{reason}"),
     "dead": ("given up as a dead letter at attempt {attempt}: {reason}", "第 {attempt} 次尝试后成为死信：{reason}"),
     "skipped": ("skipped, never sent: {reason}", "已跳过，从未发送：{reason}"),

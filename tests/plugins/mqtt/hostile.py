@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
+CLOSE = -1
+"""In place of a reason code: the connection is closed."""
 CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 12, 13
 
 
 class HostileBroker:
     """`on_publish`: the reason code to acknowledge a topic with, or None for silence; `on_state`: for the state topic.
 
-    `connack`: what follows the fixed header of its answer to CONNECT; empty for no answer at all.
-    `and_then`: bytes that are sent with it at once.
+    `connack`: what follows the fixed header of its answer to CONNECT; empty for no answer at all. `and_then`: bytes
+    that are sent with it at once. `pause`: seconds between two bytes of what it sends.
     """
 
     def __init__(
@@ -26,8 +30,12 @@ class HostileBroker:
         connack: bytes = b"\x00\x00\x00",
         and_then: bytes = b"",
         tls: ssl.SSLContext | None = None,
+        pause: float = 0,
     ) -> None:
         self.topics: list[str] = []
+        self.taken: Counter[str] = Counter()
+        """How often each event's document was acknowledged without a failure, by its id."""
+        self.pause = pause
         self.unanswered = 0
         """PUBLISH packets that were held without an answer at once, at most."""
         self.on_publish = on_publish
@@ -65,26 +73,43 @@ class HostileBroker:
                     try:
                         first = await asyncio.wait_for(reader.readexactly(1), 0.05 if held else None)
                     except TimeoutError:
-                        writer.writelines(held)
+                        await self._send(writer, b"".join(held))
                         held.clear()
                         continue
                     kind, body = first[0] >> 4, await _rest_of_packet(reader)
                     if kind == CONNECT and self._connack:
-                        writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack + self._and_then)
+                        connack = bytes([CONNACK << 4, len(self._connack)]) + self._connack
+                        await self._send(writer, connack + self._and_then)
                     elif kind == PUBLISH:
-                        held += self._answer(body)
+                        answer = self._answer(body)
+                        if answer is None:
+                            writer.writelines(held)
+                            return
+                        held += answer
                         self.unanswered = max(self.unanswered, len(held))
                     elif kind == PINGREQ:
                         writer.write(bytes([PINGRESP << 4, 0]))
         finally:
             writer.close()
 
-    def _answer(self, body: bytes) -> list[bytes]:
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        for place in range(len(data)) if self.pause else ():
+            writer.write(data[place : place + 1])
+            await asyncio.sleep(self.pause)
+        if not self.pause:
+            writer.write(data)
+
+    def _answer(self, body: bytes) -> list[bytes] | None:
+        """What acknowledges it; None where the connection is to be closed instead."""
         (length,) = struct.unpack("!H", body[:2])
         topic = body[2 : 2 + length].decode()
         mid = body[2 + length : 4 + length]
         self.topics.append(topic)
         code = self._on_state if topic.endswith("/state") else self.on_publish(topic)
+        if code == CLOSE:
+            return None
+        if code is not None and code < 128 and (event := re.search(rb'"id":"(\w{26})"', body)):
+            self.taken[event[1].decode()] += 1
         return [] if code is None else [bytes([PUBACK << 4, 4]) + mid + bytes([code, 0])]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import random
+import re
 import shutil
 import ssl
 import subprocess
@@ -11,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from PIL import Image
 
 from bridge import Duration, Rejected, Secret, Stopped, Unavailable
 from bridge_mqtt.output import Mqtt
@@ -83,9 +88,9 @@ async def test_a_picture_that_is_too_large_is_left_out_while_all_else_passes(
     large, small = delivery_of(event_with(b"x" * 100_001, b"car")), delivery_of(event_with(b"x" * 99_000))
     with Subscriber(broker, f"{CHANNEL}/#") as subscriber:
         output = output_to(broker.url, tmp_path)
-        assert await output.open() == "MQTT 5, packets up to 100 kB"
-        await output.deliver(large)
-        await output.deliver(small)
+        assert await output.open() == "MQTT 5, packets up to 100 kB, 20 messages under way at a time"
+        told = await output.deliver(large)
+        assert await output.deliver(small) == ""
         await subscriber.until(lambda got: len(got.on(f"{CHANNEL}/event")) >= 2)
         await output.close()
     assert subscriber.topics == [
@@ -95,7 +100,7 @@ async def test_a_picture_that_is_too_large_is_left_out_while_all_else_passes(
         f"{CHANNEL}/event",
     ]
     reason = subscriber.on(f"{CHANNEL}/event")[0].properties["picture"]
-    assert reason == "scene: 100 kB is larger than the broker's packets of 100 kB"
+    assert reason == told == "scene: left out, 100 kB is larger than the broker's packets of 100 kB"
 
 
 @pytest.mark.parametrize("excess", [0, 1])
@@ -126,6 +131,65 @@ async def test_a_limit_that_the_broker_keeps_to_itself_can_be_configured(mosquit
             await output.deliver(delivery_of(event_with(b"x" * 60_000)))
         await subscriber.until(lambda got: got.messages)
     assert subscriber.topics == [f"{CHANNEL}/event"]
+
+
+async def test_a_broker_that_keeps_no_messages_gets_none_to_keep(
+    start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto("allow_anonymous true\nretain_available false")
+    with Subscriber(broker, f"{CHANNEL}/#") as subscriber:
+        output = output_to(broker.url, tmp_path)
+        assert (await output.open()).endswith(", no retained messages")
+        await output.deliver(delivery_of(event_with()))
+        await subscriber.until(lambda got: got.on(f"{CHANNEL}/event"))
+        await output.close()
+    assert subscriber.topics == [f"{CHANNEL}/picture", f"{CHANNEL}/event"]
+
+
+async def test_a_broker_that_acknowledges_nothing_by_its_own_word_stops_the_output(tmp_path: Path) -> None:
+    async with HostileBroker(connack=b"\x00\x00\x02\x24\x00") as broker:
+        with pytest.raises(Stopped, match="Maximum QoS 0"):
+            await output_to(broker.url, tmp_path).open()
+
+
+async def test_a_picture_is_reduced_to_fit_where_its_owner_allows(
+    start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto("allow_anonymous true\nmax_packet_size 40000")
+    with Subscriber(broker, f"{CHANNEL}/#") as subscriber:
+        async with opened(output_to(broker.url, tmp_path, fit="reduce")) as output:
+            told = await output.deliver(delivery_of(event_with(noise(800, 600), b"x" * 50_000)))
+        await subscriber.until(lambda got: got.on(f"{CHANNEL}/event"))
+    assert subscriber.topics == [f"{CHANNEL}/picture", f"{CHANNEL}/event"]
+    picture = subscriber.on(f"{CHANNEL}/picture")[0]
+    assert 10_000 < len(picture.payload) < 40_000
+    with Image.open(io.BytesIO(picture.payload)) as shown:
+        assert shown.format == "JPEG"
+        assert shown.width * 3 == pytest.approx(shown.height * 4, rel=0.02)
+    scene, target = told.split("; target: ")
+    assert re.fullmatch(r"scene: reduced to \d+x\d+, [\d.]+ kB; [\d.]+ kB is larger than .* of 40 kB", scene)
+    assert target == "left out, 50.1 kB is larger than the broker's packets of 40 kB, and can't be reduced to fit"
+
+
+async def test_a_picture_inside_the_document_is_left_out_where_it_has_no_room(
+    start_mosquitto: StartMosquitto, tmp_path: Path
+) -> None:
+    broker = start_mosquitto("allow_anonymous true\nmax_packet_size 40000")
+    event = event_with(b"x" * 40_000, b"small")
+    with Subscriber(broker, f"{CHANNEL}/#") as subscriber:
+        async with opened(output_to(broker.url, tmp_path, picture="inline")) as output:
+            assert (await output.deliver(delivery_of(event))).startswith("scene: left out, ")
+        await subscriber.until(lambda got: got.messages)
+    assert subscriber.topics == [f"{CHANNEL}/event"]
+    entries = json.loads(subscriber.messages[0].payload)["data"]["pictures"]
+    assert ["data_base64" in entry for entry in entries] == [False, True]
+
+
+def noise(width: int, height: int) -> bytes:
+    """A JPEG that hardly shrinks."""
+    target = io.BytesIO()
+    Image.frombytes("RGB", (width, height), random.Random(7).randbytes(width * height * 3)).save(target, "JPEG")
+    return target.getvalue()
 
 
 class Certificates:
@@ -188,7 +252,7 @@ async def test_events_pass_over_tls_with_a_client_certificate(
 ) -> None:
     files = {"ca": ours["ca.pem"], "cert": ours["client.pem"], "key": ours["client.key"]}
     output = output_to(over_tls(secured), tmp_path, **files)
-    assert await output.open() == "MQTT 5 over TLS"
+    assert await output.open() == "MQTT 5 over TLS, 20 messages under way at a time"
     for _ in range(5):
         await output.deliver(delivery_of(event_with(b"x" * 300_000, *([b"car"] * 40))))
     await output.close()
@@ -213,7 +277,10 @@ async def test_a_broker_of_another_authority_is_unavailable_and_the_reason_is_cl
 
 async def test_insecure_takes_any_certificate(secured: Mosquitto, ours: Certificates, tmp_path: Path) -> None:
     files = {"cert": ours["client.pem"], "key": ours["client.key"]}
-    assert await output_to(over_tls(secured), tmp_path, insecure=True, **files).check() == "MQTT 5 over TLS"
+    assert (
+        await output_to(over_tls(secured), tmp_path, insecure=True, **files).check()
+        == "MQTT 5 over TLS, 20 messages under way at a time"
+    )
 
 
 async def test_a_missing_client_certificate_is_named_as_a_likely_reason(

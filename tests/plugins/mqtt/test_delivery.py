@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import Broker, Mosquitto, Subscriber
+from tests.brokers import Broker, Mosquitto, Received, Subscriber
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 
 pytestmark = pytest.mark.anyio
 CHANNEL = "boxbridge/plant-a/gate-3/1"
 JPEG = bytes(range(256)) * 1200
+STATE = "boxbridge/plant-a/state"
+
+
+def of_channel(subscriber: Subscriber) -> list[Received]:
+    """What came of the channel that events are sent of."""
+    return [message for message in list(subscriber.messages) if message.topic.startswith(CHANNEL)]
 
 
 async def test_an_event_arrives_after_its_pictures_as_its_document(broker: Broker, tmp_path: Path) -> None:
@@ -47,19 +53,18 @@ async def test_a_new_subscriber_gets_the_latest_scene_and_nothing_else(broker: B
         await output.deliver(delivery_of(event_with(b"old", b"target")))
         await output.deliver(delivery_of(event_with(b"new")))
         with Subscriber(broker) as subscriber:
-            await subscriber.until(lambda got: len(got.messages) >= 2)
-    assert {(message.topic, message.payload, message.retain) for message in subscriber.messages} == {
-        (f"{CHANNEL}/picture", b"new", True),
-        ("boxbridge/plant-a/state", b"online", True),
-    }
+            await subscriber.until(lambda got: got.on(STATE) and got.on(f"{CHANNEL}/picture"))
+    assert [(message.topic, message.payload, message.retain) for message in of_channel(subscriber)] == [
+        (f"{CHANNEL}/picture", b"new", True)
+    ]
 
 
 async def test_no_picture_is_retained_where_that_is_switched_off(broker: Broker, tmp_path: Path) -> None:
     async with opened(output_to(broker.url, tmp_path, retain_picture=False)) as output:
         await output.deliver(delivery_of(event_with(b"scene")))
         with Subscriber(broker) as subscriber:
-            await subscriber.until(lambda got: got.messages)
-    assert subscriber.topics == ["boxbridge/plant-a/state"]
+            await subscriber.until(lambda got: got.on(STATE))
+    assert of_channel(subscriber) == []
 
 
 async def test_old_news_goes_to_the_late_topics_and_is_not_retained(broker: Broker, tmp_path: Path) -> None:
@@ -68,9 +73,9 @@ async def test_old_news_goes_to_the_late_topics_and_is_not_retained(broker: Brok
             await output.deliver(delivery_of(event_with(b"old"), late=True, replayed=True, attempt=3))
             await subscriber.until(lambda got: len(got.messages) >= 2)
             with Subscriber(broker) as newcomer:
-                await newcomer.until(lambda got: got.messages)
+                await newcomer.until(lambda got: got.on(STATE))
     assert subscriber.topics == [f"{CHANNEL}/late/picture", f"{CHANNEL}/late/event"]
-    assert newcomer.topics == ["boxbridge/plant-a/state"]
+    assert of_channel(newcomer) == []
     if "5" in broker.protocols:
         marks = subscriber.messages[1].properties
         assert (marks["attempt"], marks["late"], marks["replayed"]) == ("3", "true", "true")
@@ -125,7 +130,7 @@ async def test_a_lost_picture_is_left_out_and_the_event_says_so(mosquitto: Mosqu
             await output.deliver(delivery_of(event))
         await subscriber.until(lambda got: got.on(f"{CHANNEL}/event"))
     assert subscriber.topics == [f"{CHANNEL}/picture/target/1", f"{CHANNEL}/event"]
-    assert subscriber.messages[-1].properties["picture"] == "scene: damaged on disk"
+    assert subscriber.messages[-1].properties["picture"] == "scene: left out, damaged on disk"
 
 
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
@@ -136,7 +141,8 @@ async def test_the_version_is_the_configured_one_or_the_best_that_the_broker_spe
         pytest.skip(f"{broker.name} does not speak {protocol}")
     spoken = broker.protocols[0] if protocol == "auto" else protocol
     url = f"mqtt://127.0.0.1:{broker.port_for(spoken)}"
-    assert await output_to(url, tmp_path, protocol=protocol).check() == f"MQTT {spoken}"
+    found = await output_to(url, tmp_path, protocol=protocol).check()
+    assert found.split(",")[0] == f"MQTT {spoken}"
 
 
 async def test_a_check_neither_disturbs_the_running_output_nor_its_state(mosquitto: Mosquitto, tmp_path: Path) -> None:

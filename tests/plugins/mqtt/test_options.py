@@ -11,6 +11,7 @@ import pytest
 from bridge import Duration, Secret
 from bridge.cli.words.patterns import chinese
 from bridge_mqtt.options import Options
+from bridge_mqtt.topics import Templates
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,11 @@ def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
         ({"ca": "ca.pem"}, "ca: is for TLS"),
         ({"insecure": True}, "insecure: is for TLS"),
         ({"url": "mqtts://broker", "key": "key.pem"}, "key: needs cert"),
+        ({"will_delay": Duration("5s")}, "will_delay: is longer than session_expiry"),
+        (
+            {"homeassistant": True, "topics": Templates(event="{late}{kind}")},
+            "homeassistant: needs one topic a channel",
+        ),
         ({"keepalive": Duration("500ms")}, "keepalive: 500ms is not between"),
     ],
 )
