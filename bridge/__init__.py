@@ -18,7 +18,7 @@ from bridge.event import (
 )
 from bridge.hookspecs import DROP, Installation, hookimpl
 from bridge.normalizer import Answer, Cutout, Key, Malformed, Normalizer, Outcome, Parsed, Push
-from bridge.options import Duration, Secret, Share, Size
+from bridge.options import Duration, File, Secret, Share, Size
 from bridge.output import (
     Delivery,
     NoOptions,
@@ -48,6 +48,7 @@ __all__ = [
     "Device",
     "Duration",
     "Event",
+    "File",
     "Installation",
     "Key",
     "Malformed",

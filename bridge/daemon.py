@@ -14,7 +14,7 @@ import structlog
 from bridge import __version__, systemd
 from bridge.config.load import read
 from bridge.config.restart import without_restart
-from bridge.config.settings import SOCKET, Settings
+from bridge.config.settings import JOURNAL, SOCKET, Settings
 from bridge.control import api
 from bridge.control.browser import NoForeignPages
 from bridge.control.house import Reloaded
@@ -45,7 +45,7 @@ class Daemon:
         self.settings = settings
         self.plugins = plugins
         self.started = time.time()
-        self.journal = Journal(settings.data / "journal", _keep(settings))
+        self.journal = Journal(settings.data / JOURNAL, _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
         self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen)
         self.replays = Replays(self.journal, self.dispatcher)

@@ -1,9 +1,12 @@
-"""What an option may be besides text and numbers: duration, size, share, secret. Each reads itself from text."""
+"""What an option may be besides text and numbers: duration, size, share, secret, file. Each is read from text."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Self
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+
+from msgspec import Meta
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*")
 
@@ -79,6 +82,11 @@ class Share(float):
         return self.text
 
     __str__ = __repr__
+
+
+IS_FILE: Final = {"boxbridge": "file"}
+File: TypeAlias = Annotated[Path, Meta(extra=IS_FILE)]
+"""A path to a file that is there; a mere `Path` may be there or not."""
 
 
 class Secret:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import stat
 import types
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
@@ -17,12 +18,27 @@ from msgspec import Meta, Struct, structs
 from bridge.config import toml
 from bridge.config.locator import Path, Places
 from bridge.errors import Problem
-from bridge.options import Duration, Secret, Share, Size
+from bridge.options import IS_FILE, Duration, Secret, Share, Size
+
+
+class _NotKnown(Exception):
+    """A check needs a value that has a fault: it can't go on."""
 
 
 class _Invalid:
+    """Not to be compared or tested: a check that did would find faults that nobody made."""
+
     def __repr__(self) -> str:
         return "INVALID"
+
+    def __bool__(self) -> bool:
+        raise _NotKnown
+
+    def __eq__(self, other: object) -> bool:
+        raise _NotKnown
+
+    def __hash__(self) -> int:
+        raise _NotKnown
 
 
 INVALID: Final = _Invalid()
@@ -84,19 +100,32 @@ class Conversion:
         return values
 
     def build(self, cls: type[Struct], values: dict[str, Any], path: Path) -> Any:
-        """The struct itself, which may have checks of its own, or INVALID."""
-        if INVALID in values.values():
+        """The struct itself, or INVALID; what it finds wrong with itself is noted.
+
+        Where a value has a fault already, its `faults` are asked all the same: they tell what they can without it.
+        """
+        whole, noted, asked = not _lacks(values.values()), len(self.faults), callable(getattr(cls, "faults", None))
+        if not whole and not asked:
             return INVALID
         try:
-            return cls(**values)
-        except (ValueError, TypeError) as error:
-            sentence = self._without_secrets(str(error))
+            made: Any = cls(**values)
+            for sentence in made.faults() if asked else ():
+                self._own_fault(cls, sentence, path)
         except Exception as error:  # noqa: BLE001 - a plugin's own checks may have faults of their own
-            sentence = self._without_secrets(f"its checks failed: {type(error).__name__}: {error}")
+            if not whole:
+                return INVALID
+            plain = isinstance(error, ValueError | TypeError)
+            self._own_fault(cls, str(error) if plain else f"its checks failed: {type(error).__name__}: {error}", path)
+        return made if whole and len(self.faults) == noted else INVALID
+
+    def _own_fault(self, cls: type[Struct], sentence: str, path: Path) -> None:
+        """Note what a struct says of itself, "key: what is wrong": at the key."""
+        sentence = self._without_secrets(sentence)
         name, colon, rest = sentence.partition(": ")
         if colon and name in {field.encode_name for field in structs.fields(cls)}:
-            return self.fault((*path, name), rest)
-        return self.fault(path, sentence)
+            self.fault((*path, name), rest)
+        else:
+            self.fault(path, sentence)
 
     def convert(self, wanted: Any, value: Any, path: Path) -> Any:
         """A value as the wanted type, or INVALID; `${NAME}` in text comes from the environment."""
@@ -121,11 +150,11 @@ class Conversion:
         if (origin or kind) in (list, tuple, set, frozenset) and isinstance(value, list):
             item_type = arguments[0] if arguments else Any
             items = [self.convert(item_type, item, (*path, index)) for index, item in enumerate(value)]
-            return INVALID if INVALID in items else _fitted(origin or kind, metas, items)
+            return INVALID if _lacks(items) else _fitted(origin or kind, metas, items)
         if (origin or kind) in (dict, Any) and isinstance(value, dict):
             item_type = arguments[1] if arguments else Any
             table = {name: self.convert(item_type, item, (*path, name)) for name, item in value.items()}
-            return INVALID if INVALID in table.values() else _fitted(dict, metas, table)
+            return INVALID if _lacks(table.values()) else _fitted(dict, metas, table)
         return _fitted(kind, metas, value)
 
     def _union(self, members: list[Any], metas: list[Meta], value: Any, path: Path) -> Any:
@@ -154,12 +183,22 @@ class Conversion:
             self._secrets.append(value)
             return Secret(value)
         if kind is FilePath:
-            return self._folder / FilePath(value).expanduser()
+            return self._path(value, metas)
         if kind is ZoneInfo:
             return _zone(value)
         read = kind(value)
         _fitted(float, metas, float(read), f"{shown(value)} is not {expected(kind, metas)}")
         return read
+
+    def _path(self, text: str, metas: list[Meta]) -> FilePath:
+        if not text:
+            raise ValueError('"" is not a path')
+        if text[0] == "~":
+            raise ValueError(f"{shown(text)} begins with ~, another folder for each user: write it in full")
+        path = self._folder / text
+        if any(meta.extra == IS_FILE for meta in metas):
+            _check_file(path)
+        return path
 
     def _expand(self, text: str) -> str:
         missing = [name for name in _VARIABLE.findall(text) if name not in self._environment]
@@ -193,6 +232,10 @@ class Conversion:
         for secret in (secret for secret in self._secrets if len(secret) >= _SHORTEST_HIDDEN):
             sentence = sentence.replace(secret, "<secret>")
         return sentence
+
+
+def _lacks(values: Iterable[Any]) -> bool:
+    return any(value is INVALID for value in values)
 
 
 def _fitted(kind: Any, metas: list[Meta], value: Any, sentence: str = "") -> Any:
@@ -288,6 +331,17 @@ def _limits(meta: Meta, units: Mapping[str, float]) -> list[str]:
     bounds = ("ge", "gt", "le", "lt")
     given = [(name, limit) for name in words if (limit := getattr(meta, name)) is not None]
     return [words[name].format(written(limit) if name in bounds else limit) for name, limit in given]
+
+
+def _check_file(path: FilePath) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"there is no file {path}") from None
+    except OSError:
+        return  # who checks may not look where the daemon may
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder, not a file")
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -1,29 +1,45 @@
-"""The configuration in force as TOML: every key with its value, defaults too, secrets as `<secret>`."""
+"""The configuration in force as TOML: every key with its value, defaults too, secrets and queries as `<secret>`."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
+
+from msgspec import Struct, structs
 
 from bridge.config import toml
 from bridge.config.settings import Settings
 
+_QUERY: Final = re.compile(r"(://[^\s\"?#]*\?)[^\s\"#]+")
+"""Of a URL: many a service wants its token there."""
+
 
 def in_force(settings: Settings) -> str:
     """The whole configuration, one table after the other."""
-    top = toml.keys(settings)
+    top = _keys(settings)
     tables: dict[tuple[str, ...], dict[str, Any]] = {(): top}
     for section in ("server", "journal", "control"):
-        tables[(section,)] = toml.keys(top.pop(section))
+        tables[(section,)] = _keys(top.pop(section))
     for name, output in top.pop("output").items():
-        keys = toml.keys(output)
-        tables["output", name] = keys | toml.keys(keys.pop("options"))
+        keys = _keys(output)
+        tables["output", name] = keys | _keys(keys.pop("options"))
     for section in ("device", "protocol"):
         for name, table in top.pop(section).items():
-            tables[section, name] = toml.keys(table)
+            tables[section, name] = _keys(table)
     return "\n".join(_written(path, table) for path, table in tables.items())
+
+
+def _keys(struct: Struct) -> dict[str, Any]:
+    return {field.encode_name: getattr(struct, field.name) for field in structs.fields(struct)}
 
 
 def _written(path: tuple[str, ...], table: dict[str, Any]) -> str:
     header = [f"[{toml.dotted(path)}]"] if path else []
-    lines = [f"{toml.key(name)} = {toml.value(item)}" for name, item in table.items()]
-    return "".join(f"{line}\n" for line in header + lines)
+    return "".join(f"{line}\n" for line in (*header, *(_line(name, item) for name, item in table.items())))
+
+
+def _line(name: str, item: Any) -> str:
+    if item is None:
+        return f"# {toml.key(name)} is not set"
+    shown = _QUERY.sub(r"\1<secret>", toml.value(item))
+    return f"{toml.key(name)} = {shown}"

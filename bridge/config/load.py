@@ -20,9 +20,11 @@ from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
 from bridge.config.locator import Path, Place, Places
 from bridge.config.settings import (
+    JOURNAL,
     LONGEST_SOCKET_PATH,
     PLUGINS_DIR,
     SOCKET,
+    UNKNOWN,
     ControlSettings,
     OutputSettings,
     ServerSettings,
@@ -168,11 +170,8 @@ class _Reading(Conversion):
         self._check_control(values.get("control"))
         self._check_ports(values.get("server", ServerSettings()), values.get("control", ControlSettings()))
         self._check_devices(values.get("device"))
-        values["output"] = self._outputs(self._tables.get("output", {}))
-        settings = self.build(Settings, values, ())
-        if isinstance(settings, Settings):
-            self._check_held(settings)
-        return settings
+        values["output"] = self._outputs(self._tables.get("output", {}), {name: values[name] for name in machine})
+        return self.build(Settings, values, ())
 
     def problems(self) -> list[Problem]:
         """What is wrong, table by table in the order of the file; in a table unknown keys come first."""
@@ -183,11 +182,14 @@ class _Reading(Conversion):
 
         return [problem for _, problem in sorted(self.faults, key=table)]
 
-    def _outputs(self, tables: Any) -> Any:
+    def _outputs(self, tables: Any, around: dict[str, Any]) -> Any:
         if not isinstance(tables, dict):
             return self.fault(("output",), f"{shown(tables)} is not a table; outputs are tables [output.NAME]")
         outputs = {name: self._output(name, table) for name, table in tables.items()}
-        return INVALID if INVALID in outputs.values() else outputs
+        right = {name: output for name, output in outputs.items() if output is not INVALID}
+        if not any(value is INVALID for value in around.values()):
+            self._check_held(Settings(**around, output=right))
+        return outputs if len(right) == len(outputs) else INVALID
 
     def _output(self, name: str, table: Any) -> Any:
         path = ("output", name)
@@ -226,18 +228,21 @@ class _Reading(Conversion):
         return options
 
     def _check_held(self, settings: Settings) -> None:
-        """What an output holds for itself, no other may hold."""
-        holders: dict[str, str] = {}
+        """What an output holds for itself, no other may hold, nor anything in it."""
+        data = settings.data.resolve()
+        holders: list[tuple[str, str | FilePath]] = [("boxbridge", data / name) for name in (JOURNAL, UNKNOWN)]
         for name in (name for name, output in settings.output.items() if output.enabled):
             for option, held in self._held(name, settings).items():
-                holder = holders.setdefault(held, name)
-                if holder != name:
-                    self.fault(("output", name, option), f"output {holder} has {held} already: each needs its own")
+                for holder, other in holders:
+                    if holder != f"output {name}" and (why := _in_conflict(held, other)):
+                        self.fault(("output", name, option), f"{holder} has {other} {why}")
+                        break
+                holders.append((f"output {name}", held))
 
-    def _held(self, name: str, settings: Settings) -> dict[str, str]:
+    def _held(self, name: str, settings: Settings) -> dict[str, str | FilePath]:
         try:
             held = self._types[settings.output[name].type].holds(settings.context(name))
-            return {option: str(it.resolve() if isinstance(it, FilePath) else it) for option, it in held.items()}
+            return {option: it.resolve() if isinstance(it, FilePath) else it for option, it in held.items()}
         except Exception as error:  # noqa: BLE001 - a plugin's own code may raise anything
             self.fault(("output", name), f"what it holds can't be said: {type(error).__name__}: {error}")
             return {}
@@ -299,6 +304,18 @@ class _Reading(Conversion):
         for key, device in devices.items():
             if device.id and taken.setdefault(device.id, key) != key:
                 self.fault(("device", key, "id"), f'"{device.id}" is the name of device {taken[device.id]} already')
+
+
+def _in_conflict(held: str | FilePath, other: str | FilePath) -> str:
+    if held == other:
+        return "already: each needs its own"
+    if (
+        isinstance(held, FilePath)
+        and isinstance(other, FilePath)
+        and (held.is_relative_to(other) or other.is_relative_to(held))
+    ):
+        return f"already: {held} may not lie in it, nor around it"
+    return ""
 
 
 def _in_the_way(folder: FilePath) -> FilePath | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -33,11 +34,11 @@ class BoxSettings(Struct, frozen=True, kw_only=True):
     label: Annotated[str, Meta(description="What the object is.")] = ""
     track: Annotated[str, Meta(description="The track that it belongs to.")] = ""
 
-    def __post_init__(self) -> None:
-        """Raise ValueError where the far edges are missing."""
-        _check_places(self, ("at", "left", "top", "width", "height", "right", "bottom", "label", "track"))
+    def faults(self) -> Iterator[str]:
+        """Places that are none, and far edges that are missing."""
         if bool(self.width) == bool(self.right) or bool(self.height) == bool(self.bottom):
-            raise ValueError("a box needs width and height, or right and bottom")
+            yield "a box needs width and height, or right and bottom"
+        yield from _no_places(self, ("at", "left", "top", "width", "height", "right", "bottom", "label", "track"))
 
 
 class ProtocolSettings(Struct, frozen=True, kw_only=True):
@@ -102,23 +103,23 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
         Path | None, Meta(description="Folder of captured bodies; `check` reads each.", examples=["captured"])
     ] = None
 
-    def __post_init__(self) -> None:
-        """Raise ValueError where a key can't be meant so."""
+    def faults(self) -> Iterator[str]:
+        """Keys that can't be meant so."""
         if not self.paths and not self.when:
-            raise ValueError("how are its pushes known? Set `paths`, `when`, or both")
+            yield "how are its pushes known? Set `paths`, `when`, or both"
         for path in self.paths:
             if not path.startswith("/"):
-                raise ValueError(f'paths: "{path}" must begin with /')
-        single = ("events", "msg_id", "device", "device_name", "channel", "channel_name", "kind", "name")
-        _check_places(self, (*single, "description", "time"))
+                yield f'paths: "{path}" must begin with /'
+        if self.time_format not in NUMBERS and "%" not in pattern_of(self.time_format):
+            yield f'time_format: "{self.time_format}" is none of {", ".join(NUMBERS)} and no pattern'
         for key in ("when", "heartbeat", "counts"):
             places = getattr(self, key)
             for place in places.values() if key == "counts" else places:
-                _check_place(key, place)
+                yield from _no_place(key, place)
         for place in self.pictures:
-            _check_place("pictures", place)
-        if self.time_format not in NUMBERS and "%" not in pattern_of(self.time_format):
-            raise ValueError(f'time_format: "{self.time_format}" is none of {", ".join(NUMBERS)} and no pattern')
+            yield from _no_place("pictures", place)
+        single = ("events", "msg_id", "device", "device_name", "channel", "channel_name", "kind", "name")
+        yield from _no_places(self, (*single, "description", "time"))
 
 
 def pattern_of(time_format: str) -> str:
@@ -128,13 +129,13 @@ def pattern_of(time_format: str) -> str:
     return _LETTER.sub(lambda letter: _LETTERS[letter[0]], time_format)
 
 
-def _check_places(settings: Struct, keys: tuple[str, ...]) -> None:
+def _no_places(settings: Struct, keys: tuple[str, ...]) -> Iterator[str]:
     for key in keys:
         if place := getattr(settings, key):
-            _check_place(key, place)
+            yield from _no_place(key, place)
 
 
-def _check_place(key: str, place: str) -> None:
+def _no_place(key: str, place: str) -> Iterator[str]:
     for one in place.split(" | "):
         if not _PLACE.fullmatch(one):
-            raise ValueError(f'{key}: "{one}" is no place in a body, such as "alarm.camera.id"')
+            yield f'{key}: "{one}" is no place in a body, such as "alarm.camera.id"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
 """The commands' way to a running daemon, below `data`."""
+JOURNAL, UNKNOWN = "journal", "unknown"
+"""The folders of events, and of pushes that nothing understood, below `data`. No output may write there."""
 PLUGINS_DIR = Path("/etc/boxbridge/plugins")
 """Where drop-in plugins are looked for if the configuration says nothing."""
 LONGEST_SOCKET_PATH = 107
@@ -70,11 +73,24 @@ class ControlSettings(Struct, frozen=True, kw_only=True):
 class DeviceSettings(Struct, frozen=True, kw_only=True):
     """[device.SERIAL]: another name for a device, by its serial number or uuid."""
 
-    id: Annotated[str, Meta(description="Its name in topics and folders.", examples=["gate-3"])] = ""
-    name: Annotated[str, Meta(description="Its name for people.", examples=["Gate 3"])] = ""
+    id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Its name in topics and folders.", examples=["gate-3"]),
+    ] = None
+    name: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="Its name for people.", examples=["Gate 3"])
+    ] = None
     channels: Annotated[
-        dict[str, str], Meta(description="Names of its channels, by channel number.", examples=[{"1": "north"}])
+        dict[str, Annotated[str, Meta(min_length=1)]],
+        Meta(description="Names of its channels, by channel number.", examples=[{"1": "north"}]),
     ] = {}
+
+    def faults(self) -> Iterator[str]:
+        """Two channels must not share a name: their topics and folders would be the same."""
+        taken: dict[str, str] = {}
+        for number, name in self.channels.items():
+            if taken.setdefault(name, number) != number:
+                yield f'channels: "{name}" is the name of channel {taken[name]} already'
 
 
 Globs = tuple[str, ...]
@@ -91,14 +107,14 @@ class Only(Struct, frozen=True, kw_only=True):
     channel: Annotated[Globs | None, Meta(description="Channels, by id or name.", examples=[["1"]])] = None
     skill: Annotated[Globs | None, Meta(description="Skills, by id or name.", examples=[["offvehicle"]])] = None
 
-    def __post_init__(self) -> None:
-        """Raises ValueError where nothing would pass, or all."""
+    def faults(self) -> Iterator[str]:
+        """Where nothing would pass, or all."""
         lists = {field: getattr(self, field) for field in self.__struct_fields__}
         if all(globs is None for globs in lists.values()):
-            raise ValueError(f"names nothing: give {', '.join(lists)}, or leave it out")
+            yield f"names nothing: give {', '.join(lists)}, or leave it out"
         for field, globs in lists.items():
             if globs is not None and not all(glob.strip() for glob in globs or [""]):
-                raise ValueError(f'{field}: is empty, so that nothing would pass: name what should, or "*" for all')
+                yield f'{field}: is empty, so that nothing would pass: name what should, or "*" for all'
 
 
 class AtMost(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from bridge.config.settings import Settings
+from bridge.config.settings import UNKNOWN, Settings
 from bridge.event import Event, shortened
 from bridge.figures import Histogram, Labelled
 from bridge.hookspecs import DROP
@@ -44,7 +44,7 @@ class Intake:
         self.answer_seconds = Histogram()
         self.devices = Devices(settings.data / "devices.json")
         """Who pushes, by the names that events give them."""
-        self.unknown = Unknown(settings.data / "unknown")
+        self.unknown = Unknown(settings.data / UNKNOWN)
         """What was refused because nothing understood it."""
         self._journal = journal
         self._last_told: dict[tuple[str, str, str], float] = {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from bridge import Duration, Secret, Size
+from bridge import Duration, File, Secret, Size
 from bridge_mqtt.topics import Templates
 
 _YEAR = 365 * 86400
@@ -84,25 +84,27 @@ class Options(Struct, frozen=True, kw_only=True):
         str, Meta(description="Home Assistant's discovery prefix, as set there.", min_length=1, pattern=r"^[^+#$\s]+$")
     ] = "homeassistant"
     ca: Annotated[
-        Path | None,
+        File | None,
         Meta(
             description="PEM file of the authorities to trust with mqtts://, instead of the system's.",
             examples=["secrets/ca.pem"],
         ),
     ] = None
     cert: Annotated[
-        Path | None,
+        File | None,
         Meta(description="PEM file of the certificate to show to the broker.", examples=["secrets/boxbridge.pem"]),
     ] = None
     key: Annotated[
-        Path | None,
+        File | None,
         Meta(
             description="PEM file of the certificate's private key, if not in the same file.",
             examples=["secrets/boxbridge.key"],
         ),
     ] = None
     insecure: Annotated[bool, Meta(description="true: don't verify who the broker is. For trials only.")] = False
-    keepalive: Annotated[Duration, Meta(description="A silent connection is tested this often.")] = Duration("30s")
+    keepalive: Annotated[Duration, Meta(description="A silent connection is tested this often.", ge=1, le=65535)] = (
+        Duration("30s")
+    )
     connect_timeout: Annotated[
         Duration,
         Meta(
@@ -118,31 +120,33 @@ class Options(Struct, frozen=True, kw_only=True):
         ),
     ] = Duration("20s")
 
-    def __post_init__(self) -> None:
-        """Raises ValueError, "key: what is wrong"."""
-        address = self.address
+    def faults(self) -> Iterator[str]:
+        """What is wrong with them, "key: what is wrong"."""
         if any(character in self.base for character in "+#\0") or self.base[0] in "$/" or self.base[-1] == "/":
-            raise ValueError(f'base: "{self.base}" is no beginning of a topic; "boxbridge" or "plant/boxes" would be')
-        self._check_pictures()
-        if self.password and not self.username:
-            raise ValueError("password: needs username beside it")
-        for name in ("ca", "cert", "key", "insecure"):
-            if getattr(self, name) and not address.tls:
-                raise ValueError(f"{name}: is for TLS, so url has to begin with mqtts://")
-        if self.key and not self.cert:
-            raise ValueError("key: needs cert beside it")
-        if self.will_delay > self.session_expiry:
-            raise ValueError("will_delay: is longer than session_expiry, at whose end the broker says offline anyway")
-        if self.homeassistant and any("{kind}" in each for each in (self.topics.event, self.topics.picture)):
-            raise ValueError("homeassistant: needs one topic a channel, so topics may not hold {kind}")
-        if not 1 <= self.keepalive <= 65535:
-            raise ValueError(f"keepalive: {self.keepalive} is not between 1s and 65535s")
-
-    def _check_pictures(self) -> None:
+            yield f'base: "{self.base}" is no beginning of a topic; "boxbridge" or "plant/boxes" would be'
         if self.annotated and self.picture != "topic":
-            raise ValueError('annotated: needs picture = "topic"')
+            yield 'annotated: needs picture = "topic"'
         if self.fit == "reduce" and not find_spec("PIL"):
-            raise ValueError('fit: "reduce" needs Pillow: pip install "boxbridge[annotate]"')
+            yield 'fit: "reduce" needs Pillow: pip install "boxbridge[annotate]"'
+        if self.password and not self.username:
+            yield "password: needs username beside it"
+        if self.key and not self.cert:
+            yield "key: needs cert beside it"
+        if self.will_delay > self.session_expiry:
+            yield "will_delay: is longer than session_expiry, at whose end the broker says offline anyway"
+        if self.homeassistant and any("{kind}" in each for each in (self.topics.event, self.topics.picture)):
+            yield "homeassistant: needs one topic a channel, so topics may not hold {kind}"
+        yield from self._faults_of_url()
+
+    def _faults_of_url(self) -> Iterator[str]:
+        try:
+            tls = self.address.tls
+        except ValueError as error:
+            yield str(error)
+            return
+        for name in ("ca", "cert", "key", "insecure"):
+            if getattr(self, name) and not tls:
+                yield f"{name}: is for TLS, so url has to begin with mqtts://"
 
     @property
     def address(self) -> Address:

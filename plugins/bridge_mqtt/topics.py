@@ -42,31 +42,32 @@ class Templates(Struct, frozen=True, kw_only=True):
         "{base}/{site}/{device}/{channel}/{late}picture/{role}/{n}"
     )
 
-    def __post_init__(self) -> None:
-        """Raises ValueError, "template: what is wrong"."""
+    def faults(self) -> Iterator[str]:
+        """What is wrong with them, "template: what is wrong"."""
         for field in self.__struct_fields__:
-            _check(field, getattr(self, field))
+            yield from _faults_of(field, getattr(self, field))
 
 
-def _check(field: str, template: str) -> None:
+def _faults_of(field: str, template: str) -> Iterator[str]:
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
-        raise ValueError(f'{field}: "{template}" is no topic: {error}') from None
+        yield f'{field}: "{template}" is no topic: {error}'
+        return
     named = [name + (f"!{how}" if how else "") + (f":{form}" if form else "")
              for _, name, form, how in parts if name is not None]  # fmt: skip
     for name in named:
         if name not in _NAMES[field]:
             near = difflib.get_close_matches(name, _NAMES[field], 1)
             hint = f', did you mean "{near[0]}"?' if near else f" (there are: {', '.join(_NAMES[field])})"
-            raise ValueError(f'{field}: "{name}" is no name in this topic{hint}')
+            yield f'{field}: "{name}" is no name in this topic{hint}'
     for name in _NEEDED.get(field, ()):
         if name not in named:
             why = "or old news would come where people act on it" if name == "late" else "or all would share one topic"
-            raise ValueError(f"{field}: needs {{{name}}} in it, {why}")
+            yield f"{field}: needs {{{name}}} in it, {why}"
     fixed = "".join(text for text, *_ in parts)
     if any(character in fixed for character in "+#\0") or template[:1] in ("", "$", "/") or template[-1] == "/":
-        raise ValueError(f'{field}: "{template}" is no topic; "boxbridge/{{site}}/{field}" would be one')
+        yield f'{field}: "{template}" is no topic; "boxbridge/{{site}}/{field}" would be one'
 
 
 class Topics:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from bridge import Duration, Secret
+from bridge import Duration, File, Secret
 from bridge_webhook.signature import signing_key
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -41,7 +41,7 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
         Duration, Meta(description="How long connecting may take, TLS included.", ge=0.1, le=3600)
     ] = Duration("10s")
     ca: Annotated[
-        Path | None,
+        File | None,
         Meta(
             description="PEM file of the authorities to trust, instead of the system's.",
             examples=["secrets/ca.pem"],
@@ -49,33 +49,38 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
     ] = None
     insecure: Annotated[bool, Meta(description="true takes any certificate: anybody may pose as the far side.")] = False
 
-    def __post_init__(self) -> None:
-        _check_url(self.url)
+    def faults(self) -> Iterator[str]:
+        """What is wrong with them, "key: what is wrong"."""
         if self.annotated and self.picture == "none":
-            raise ValueError('annotated: needs picture = "inline" or "multipart"')
+            yield 'annotated: needs picture = "inline" or "multipart"'
         if self.secret is not None:
-            signing_key(self.secret)
+            try:
+                signing_key(self.secret)
+            except ValueError as error:
+                yield str(error)
         for name, value in self.headers.items():
-            _check_header(name, value)
+            yield from _faults_of_header(name, value)
+        yield from _faults_of_url(self.url)
 
 
-def _check_url(url: str) -> None:
+def _faults_of_url(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError("url: not a URL with a port between 1 and 65535") from None
+        yield "url: not a URL with a port between 1 and 65535"
+        return
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or re.search(r"[\s\x00-\x1f]", url):
-        raise ValueError('url: not an http or https URL, such as "https://erp.example/hooks/alarm"')
+        yield 'url: not an http or https URL, such as "https://erp.example/hooks/alarm"'
     if "@" in parts.netloc:
-        raise ValueError('url: holds a user name; put it into headers = { Authorization = "Basic ..." }')
+        yield 'url: holds a user name; put it into headers = { Authorization = "Basic ..." }'
 
 
-def _check_header(name: str, value: Secret) -> None:
+def _faults_of_header(name: str, value: Secret) -> Iterator[str]:
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
-        raise ValueError(f'headers: "{name}" is not the name of a header')
+        yield f'headers: "{name}" is not the name of a header'
     if lower in _OURS or lower.startswith(("webhook-", "x-boxbridge-")):
-        raise ValueError(f'headers: "{name}" is set by boxbridge itself')
+        yield f'headers: "{name}" is set by boxbridge itself'
     if not _VALUE.fullmatch(value.reveal()):
-        raise ValueError(f'headers: the value of "{name}" is empty or holds characters that no header may hold')
+        yield f'headers: the value of "{name}" is empty or holds characters that no header may hold'

@@ -15,13 +15,14 @@ TEXT = """
 site = "plant-a"
 data = "/srv/boxbridge"
 timezone = "Asia/Shanghai"
-output.erp = { type = "hook", key = "hunter2", headers = { A = "hunter3" } }
+output.erp = { type = "hook", key = "hunter2", url = "https://erp.example/hook?t=hunter4", headers = { A = "hunter3" } }
 device."a b".id = "gate"
 """
 
 
 class Hook(Struct, kw_only=True):
     key: Secret
+    url: str
     wait: Duration = Duration("1s")
     port: int | None = None
     headers: dict[str, Secret] = {}
@@ -58,15 +59,18 @@ type = "hook"
 enabled = true
 from = "now"
 backlog = "30d"
+# in_flight is not set
 timeout = "30s"
 retry_for = "24h"
 key = "<secret>"
+url = "https://erp.example/hook?<secret>"
 wait = "1s"
+# port is not set
 headers = { A = "<secret>" }
 
 [device."a b"]
 id = "gate"
-name = ""
+# name is not set
 channels = {}
 """
     )

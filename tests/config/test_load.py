@@ -269,7 +269,7 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
             '[device.A]\nid = "B"\n[device.B]\nname = "b"',
             'boxbridge.toml:2:6  device.A.id: "B" is the name of device B already',
         ),
-        ("[device.A.channels]\n1 = 2", "boxbridge.toml:2:5  device.A.channels.1: 2 is not text"),
+        ("[device.A.channels]\n1 = 2", "boxbridge.toml:2:5  device.A.channels.1: 2 is not text of length 1 or more"),
         ("a = 1 b", "boxbridge.toml:1:7  not TOML: Expected newline or end of document after a statement"),
         ('data = "a\\u0000b"', "boxbridge.toml  holds a NUL character, which no path, name or text may have"),
         ("a = 1\na = 2", "boxbridge.toml:2:6  not TOML: Cannot overwrite a value"),

@@ -246,8 +246,9 @@ def test_the_first_place_that_says_anything_counts() -> None:
     ],
 )
 def test_what_can_not_be_meant_is_said(keys: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(msgspec.ValidationError, match=sentence):
-        msgspec.convert(keys, ProtocolSettings)
+    mapping = msgspec.convert(keys, ProtocolSettings)
+    (told,) = [*mapping.faults(), *(mapping.boxes.faults() if mapping.boxes else iter(()))]
+    assert told.startswith(sentence)
 
 
 @given(st.binary(max_size=400) | st.text(max_size=200).map(lambda text: b"--x\r\n" + text.encode("utf-8", "replace")))

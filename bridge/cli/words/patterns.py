@@ -76,6 +76,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     "{file} is empty": "{file} 是空文件",
     "{file} is no folder: move it away, or set another `data`": "{file} 不是目录：请移走，或另设 `data`",
     "there is no folder {folder}": "没有目录 {folder}",
+    "there is no file {file}": "没有文件 {file}",
+    "{file} is a folder, not a file": "{file} 是目录，不是文件",
+    "{path} begins with ~, another folder for each user: write it in full": (
+        "{path} 以 ~ 开头，对每个用户指向不同目录：请写完整路径"
+    ),
     "there is nothing in it: every output would be dropped": "文件是空的：所有输出都会被移除",
     "the socket's path {path} is longer than {n} bytes: set a shorter `data`": (
         "socket 路径 {path} 超过 {n} 字节：请缩短 `data`"
@@ -91,7 +96,15 @@ PATTERNS: Final[Mapping[str, str]] = {
         '输出类型 "{type}" 的选项 "{name}" 与所有输出共有的键重名'
     ),
     "output {name} has {held} already: each needs its own": "输出 {name} 已占用 {held}：每个输出须使用各自的",
+    "boxbridge has {held} already: each needs its own": "boxbridge 已占用 {held}：每个输出须使用各自的",
+    "output {name} has {held} already: {path} may not lie in it, nor around it": (
+        "输出 {name} 已占用 {held}：{path} 不能位于其中，也不能包含它"
+    ),
+    "boxbridge has {held} already: {path} may not lie in it, nor around it": (
+        "boxbridge 已占用 {held}：{path} 不能位于其中，也不能包含它"
+    ),
     "what it holds can't be said: {error}": "无法得知该输出占用什么：{error}",
+    '"{name}" is the name of channel {channel} already': '"{name}" 已是通道 {channel} 的名称',
     '"{id}" is the name of device {device} already': '"{id}" 已是设备 {device} 的名称',
     # --- Protocols
     "how are its pushes known? Set `paths`, `when`, or both": "如何识别其推送？请设置 `paths`、`when` 或两者",

@@ -43,11 +43,10 @@ def test_a_url_gives_host_port_and_tls(url: str, address: tuple[str, int, bool])
     ],
 )
 def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"^url: ") as told:
-        Options(url=url)
-    assert str(told.value).startswith(wrong)
-    assert chinese(str(told.value))
-    assert "secret" not in str(told.value)
+    (told,) = Options(url=url).faults()
+    assert told.startswith(wrong)
+    assert chinese(told)
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize(
@@ -65,13 +64,12 @@ def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
             {"homeassistant": True, "topics": Templates(event="{late}{kind}")},
             "homeassistant: needs one topic a channel",
         ),
-        ({"keepalive": Duration("500ms")}, "keepalive: 500ms is not between"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(options: dict[str, Any], wrong: str) -> None:
-    with pytest.raises(ValueError, match=f"^{wrong}") as told:
-        Options(**{"url": "mqtt://broker", **options})
-    assert chinese(str(told.value))
+    (told,) = Options(**{"url": "mqtt://broker", **options}).faults()
+    assert told.startswith(wrong)
+    assert chinese(told)
 
 
 def test_every_option_is_described() -> None:
