@@ -6,13 +6,17 @@ import asyncio
 import inspect
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
 from bridge.threads import Threads, contained, tamed
 
 HELD_SECONDS: Final = 0.1
 """Whoever holds the event loop longer than this in one go is named."""
+
+
+CLEANUP_SECONDS: Final = 2.0
+"""What is cancelled has so long to clean up; what goes on all the same is cut off then, wherever it waits."""
 
 
 class NoAnswer(TimeoutError):
@@ -45,13 +49,13 @@ class Caller:
         return await self._on_loop(lambda: result, seconds) if inspect.isawaitable(result) else result
 
     async def _on_loop(self, function: Callable[[], Any], seconds: float) -> Any:
-        limit = asyncio.timeout(seconds)
+        limit, end = asyncio.timeout(seconds), _End()
         try:
             async with limit:
                 result = contained(function)
-                if inspect.iscoroutine(result):
-                    return await self._timed(result)
-                return await result if inspect.isawaitable(result) else result
+                if not inspect.isawaitable(result):
+                    return result
+                return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -62,10 +66,12 @@ class Caller:
             if limit.expired():
                 raise NoAnswer(f"no answer within {seconds:g} s") from error
             raise
+        finally:
+            end.forget()
 
     @types.coroutine
-    def _timed(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """Drive a coroutine step by step, with a clock around each."""
+    def _timed(self, coroutine: Coroutine[Any, Any, Any], end: _End) -> Generator[Any, Any, Any]:
+        """Drive a coroutine step by step, with a clock around each; raises CancelledError where it hides its own."""
         send: Callable[[Any], Any] = coroutine.send
         value: Any = None
         while True:
@@ -73,6 +79,8 @@ class Caller:
             try:
                 waited = send(value)
             except StopIteration as stop:
+                if end.stands:
+                    raise asyncio.CancelledError from None
                 return stop.value
             except (Exception, asyncio.CancelledError):
                 raise
@@ -88,11 +96,56 @@ class Caller:
                 value = yield waited
                 send = coroutine.send
             except BaseException as error:  # noqa: BLE001 - handed on into the coroutine, cancellation included
+                if isinstance(error, asyncio.CancelledError):
+                    end.note(coroutine, error)
                 value, send = error, coroutine.throw
 
     def close(self) -> None:
         """Let the threads end once they are idle."""
         self._threads.close()
+
+
+class _End:
+    """What ends a coroutine that is cancelled and goes on."""
+
+    _task: asyncio.Task[Any] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _due = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is cancelled: what it brings now is no answer. A timeout of its own takes that back."""
+        return self._task is not None and self._task.cancelling() > 0
+
+    def note(self, coroutine: Coroutine[Any, Any, Any], error: asyncio.CancelledError) -> None:
+        """It is about to be told of its cancellation. Closes it, and raises the error, where it had its time."""
+        task = self._task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine is driven by a task
+        self.forget()
+        if not self._due:
+            self._timer = task.get_loop().call_later(CLEANUP_SECONDS, self._insist, task)
+            return
+        task.uncancel()  # what `_insist` did
+        try:
+            coroutine.close()
+        except Exception as failed:
+            raise error from failed  # it is given up, whatever it says to that
+        raise error
+
+    def forget(self) -> None:
+        """There is nothing to insist on."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _insist(self, task: asyncio.Task[Any]) -> None:
+        if self.stands:
+            self._due = True
+            task.cancel()
+
+
+async def _awaiting(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def is_plain(function: Callable[..., Any]) -> bool:

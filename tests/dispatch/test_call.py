@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 import structlog
 
 from bridge import Delivery
+from bridge.dispatch import call as call_module
 from bridge.dispatch import lane as lane_module
 from bridge.dispatch import policy
 from bridge.dispatch.call import HELD_SECONDS, Caller, NoAnswer, is_plain
@@ -167,6 +169,86 @@ async def test_a_call_that_is_cancelled_ends_as_cancelled(caller: Caller, held: 
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
+
+
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cancelled and goes on is cut off soon."""
+    monkeypatch.setattr(call_module, "CLEANUP_SECONDS", 0.05)
+
+
+async def goes_on(told: list[str]) -> None:
+    """Wait for ever, whoever cancels."""
+    try:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                told.append("cancelled")
+    finally:
+        told.append("cut off")
+
+
+async def test_a_coroutine_that_goes_on_when_it_is_cancelled_is_cut_off(
+    caller: Caller, held: Held, no_patience: None
+) -> None:
+    told: list[str] = []
+    with pytest.raises(NoAnswer):
+        await asyncio.wait_for(call(caller, lambda: goes_on(told), held, 0.02), 10)
+    calling = asyncio.create_task(caller.call(lambda: goes_on(told), 60, held.note_overdue, plain=False))
+    await call_soon_again()
+    calling.cancel()
+    await asyncio.wait({calling}, timeout=10)
+    assert calling.cancelled()
+    assert told == ["cancelled", "cut off"] * 2
+
+
+async def test_a_coroutine_that_returns_when_it_is_cancelled_has_not_answered(caller: Caller, held: Held) -> None:
+    async def gives_in() -> str:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "delivered"
+
+    with pytest.raises(NoAnswer):
+        await call(caller, gives_in, held, 0.02)
+    calling = asyncio.create_task(call(caller, gives_in, held))
+    await call_soon_again()
+    calling.cancel()
+    await asyncio.wait({calling}, timeout=10)
+    assert calling.cancelled()
+
+
+async def test_a_coroutine_goes_on_after_cancellations_that_are_its_own_affair(
+    caller: Caller, held: Held, no_patience: None
+) -> None:
+    async def busy() -> str:
+        for _ in range(3):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await asyncio.Event().wait()
+            inner = asyncio.create_task(asyncio.sleep(60))
+            inner.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await inner
+            await asyncio.sleep(0.06)
+        return "delivered"
+
+    assert await call(caller, busy, held) == "delivered"
+
+
+async def test_a_coroutine_may_clean_up_when_it_is_cancelled(caller: Caller, held: Held) -> None:
+    cleaned = []
+
+    async def cleans_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.append("up")
+
+    with pytest.raises(NoAnswer):
+        await call(caller, cleans_up, held, 0.02)
+    assert cleaned == ["up"]
 
 
 async def test_a_coroutine_that_holds_the_loop_is_named_with_its_seconds(caller: Caller, held: Held) -> None:
@@ -361,3 +443,29 @@ async def test_an_output_that_holds_the_loop_is_named_in_the_log(tmp_path: Path,
     (line,) = [line for line in log if "held the event loop" in line["event"]]
     assert line["output"] == "sink"
     assert line["seconds"] >= 0.15
+
+
+async def test_a_delivery_that_ignores_its_cancellation_is_tried_again_and_does_not_hold_up_the_end(
+    tmp_path: Path, far: Far, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(call_module, "CLEANUP_SECONDS", 0.02)
+
+    async def goes_on() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    far.answer = lambda delivery: None if len(far.given) == 3 else goes_on()
+    before = asyncio.all_tasks()
+    async with opened(tmp_path, async_output("sink", far), timeout=Duration("20ms")) as rooms:
+        ids = await rooms.push_some(1)
+        await until(rooms.is_settled)
+        assert far.ids() == ids
+        assert rooms.report().delivered == 1
+        assert [delivery.event.id for delivery in far.given] == ids * 3
+        await rooms.push()
+        await until(lambda: len(far.given) == 4)
+        await asyncio.wait_for(rooms.dispatcher.stop(), 2)
+        assert len(far.taken) == 1
+        assert asyncio.all_tasks() == before
