@@ -121,10 +121,9 @@ class Replays:
                 continue
             wanted = replay.wants(read.blob, sequence - read.sequence)
             is_opened = wanted and self._dispatcher.again(cursor.name, sequence, replay=True)
-            replay.pass_to(sequence + 1)
+            replay.pass_to(sequence + 1, opened=is_opened)
             self._journal.moved()
             if is_opened:
-                replay.opened += 1
                 opened.append(sequence)
                 pause = _LOOK_SECONDS
                 due = max(due, time.monotonic() - 1) + 1 / replay.rate

@@ -33,6 +33,8 @@ class Progress(Struct, frozen=True):
 
     next: int
     changes: tuple[Change, ...]
+    opened: int = 0
+    """Of a replay: how many events it opened again."""
 
 
 class Cursor:
@@ -306,11 +308,12 @@ class State:
         """Bring it up to date with one CHANGES record; one that is in it already changes nothing."""
         skips = [change for change in blob.changes if change.outcome == "skipped"]
         passed: dict[Change, int] = {}
+        opened = dict(blob.opened)
         for number, next_ in blob.next:
             if number in self._next:
                 passed |= self._take(number, next_, [skip for skip in skips if skip.output == number])
             elif number in self._replays:
-                self._replays[number] = replace(self._replays[number], next=next_)
+                self._replays[number] = replace(self._replays[number], next=next_, opened=opened.get(number, 0))
         for change in blob.changes:
             open_ = self._open.get(change.output, {})
             if change.outcome in _CLOSING:

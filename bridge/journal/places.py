@@ -28,6 +28,7 @@ class Moves(Struct, frozen=True):
             tuple([change for _, made in self.progress for change in made.changes]),
             self.notes.outputs,
             self.notes.turned_away,
+            tuple([(place.number, made.opened) for place, made in self.progress if made.opened]),
         )
 
 

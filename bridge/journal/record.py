@@ -161,6 +161,8 @@ class ReplayEntry(Struct, frozen=True, array_like=True):
     kind: str
     rate: float
     """Events a second at most."""
+    opened: int = 0
+    """How many events it opened again so far."""
 
 
 class StateBlob(Struct, frozen=True, array_like=True):
@@ -225,6 +227,8 @@ class ChangesBlob(Struct, frozen=True, array_like=True):
     changes: tuple[Change, ...]
     outputs: tuple[OutputNote, ...] = ()
     turned_away: tuple[TurnedAway, ...] = ()
+    opened: tuple[tuple[int, int], ...] = ()
+    """(replay, how many events it opened again so far)."""
 
 
 class Prefix(Struct, frozen=True):

@@ -25,8 +25,8 @@ class Replay:
         self.next = entry.next
         self.low = entry.next
         """The oldest sequence that the log must keep for it, as the disk knows it."""
-        self.opened = 0
-        """How many events it opened again, since the start."""
+        self.opened = entry.opened
+        """How many events it opened again."""
         self._entry = entry
         self._logged_next = entry.next
         self._lock = Lock()
@@ -45,10 +45,11 @@ class Replay:
         """Whether it was asked for this event of a push."""
         return 0 <= place < len(push.events) and is_wanted(self._entry, push, place)
 
-    def pass_to(self, sequence: int) -> None:
-        """Move on; what is below is opened again, or not wanted."""
+    def pass_to(self, sequence: int, *, opened: int = 0) -> None:
+        """Move on; what is below is opened again, so many events of it now, or not wanted."""
         with self._lock:
             self.next = max(self.next, sequence)
+            self.opened += opened
 
     def cancel(self) -> None:
         """Open nothing more."""
@@ -64,7 +65,7 @@ class Replay:
     def progress(self) -> Progress:
         """How far it is."""
         with self._lock:
-            return Progress(self.next, ())
+            return Progress(self.next, (), self.opened)
 
     def logged(self, progress: Progress) -> None:
         """This progress is on disk."""
@@ -73,7 +74,8 @@ class Replay:
 
     def entry(self) -> ReplayEntry:
         """The whole state."""
-        return replace(self._entry, next=self.next)
+        with self._lock:
+            return replace(self._entry, next=self.next, opened=self.opened)
 
 
 def is_wanted(asked: ReplayEntry, push: PushBlob, place: int) -> bool:

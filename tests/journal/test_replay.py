@@ -72,15 +72,16 @@ async def test_a_replay_goes_on_after_a_crash_where_the_disk_has_it(tmp_path: Pa
         number = replay.number
         for sequence in (1, 2, 3):
             assert journal.cursors["out"].reopen(sequence, replay=True)
-            replay.pass_to(sequence + 1)
+            replay.pass_to(sequence + 1, opened=1)
         journal.cursors["out"].settle(1, "delivered", 1)
         await journal.write_all()
-        replay.pass_to(5)  # not on disk
+        replay.pass_to(5, opened=1)  # not on disk
         image = crash_image(journal, tmp_path / "crashed")
     async with running(image, limits=TINY) as journal:
         (again,) = journal.places.replays
         assert (again.number, again.next, again.until, again.rate) == (number, 4, 21, 10.0)
         assert again.entry().device == "box"
+        assert (again.opened, again.entry().opened) == (3, 3)
         open_ = journal.cursors["out"].open_entries()
         assert [(entry.sequence, entry.replayed) for entry in open_] == [(2, True), (3, True)]
         assert journal.places.new_number() > number
