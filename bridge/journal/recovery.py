@@ -26,7 +26,7 @@ from bridge.journal.record import (
     decode_state,
     is_picture,
 )
-from bridge.journal.segment import Found, Segment
+from bridge.journal.segment import Damage, Found, Segment
 from bridge.journal.tail import Unsynced
 
 log = structlog.get_logger("boxbridge.journal")
@@ -89,6 +89,8 @@ class _Reading(Struct, frozen=True):
     blank: bool
     sound: list[Found]
     damage: list[dict[str, Any]]
+    torn: dict[str, Any]
+    """What it ends in that was never answered, if anything."""
 
 
 def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
@@ -107,6 +109,8 @@ def _read_newest(newest: Segment) -> tuple[int, Unsynced | None]:
             break
         log.warning("the newest segment can't be read, trying again", file=str(newest.path), seconds=seconds)
         time.sleep(seconds)
+    if reading.torn:
+        log.info("a write was cut short; nothing of it was answered", file=str(newest.path), **reading.torn)
     for damage in reading.damage:
         log.error("damage in the newest segment", file=str(newest.path), **damage)
     newest.blank = reading.blank
@@ -124,11 +128,16 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
     blank = True
     sound: list[Found] = []
     damage: list[dict[str, Any]] = []
+    torn: dict[str, Any] = {}
     for found in newest.records():
         prefix = found.prefix
         if prefix is None or not isinstance(found, Found):
             blank = False
-            damage.append({"offset": found.offset, "end": found.end})
+            place = {"offset": found.offset, "end": found.end}
+            if isinstance(found, Damage) and found.torn:
+                torn = place
+            else:
+                damage.append(place)
         unknown = found.end - found.offset if prefix is None else 0
         if prefix is None:
             continue
@@ -142,7 +151,7 @@ def _prove(newest: Segment, *, keep: bool) -> _Reading:
     if newest.failed_reads != failed:
         # What the disk does not give now it may give later: nothing new may have the number of what was answered.
         next_ += unknown // PREFIX_SIZE
-    return _Reading(next_, blank, sound, damage)
+    return _Reading(next_, blank, sound, damage, torn)
 
 
 def _sync_and_drop_cache(segment: Segment) -> bool:

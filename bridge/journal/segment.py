@@ -101,6 +101,8 @@ class Damage(Struct, frozen=True):
     end: int
     prefix: Prefix | None = None
     """What the record said of itself, where that much is sound."""
+    torn: bool = False
+    """Whether it is the beginning of a record, and the file ends before that does: its write was never finished."""
 
 
 def file_name(number: int) -> str:
@@ -268,7 +270,8 @@ class Segment:
         while (offset := self._behind_zeros(offset, window)) < self.size:
             found = self._parse(window.at(offset), offset, wait=True)
             if found is None:
-                found = Damage(offset, self._next_record(offset + 1, window))
+                end, torn = self._next_record(offset + 1, window), self._is_torn(window.at(offset))
+                found = Damage(offset, end, torn=torn and end == self.size)
             yield found
             offset = found.end
 
@@ -281,6 +284,10 @@ class Segment:
             data = self.read(offset, prefix.fixed_size, wait=wait)
         blob = data[PREFIX_SIZE : prefix.fixed_size]
         return Found(offset, prefix, blob) if is_sound(prefix, blob) else Damage(offset, offset + prefix.size, prefix)
+
+    def _is_torn(self, data: bytes) -> bool:
+        """Whether a record begins with these bytes, which is none only for what comes, or doesn't, behind them."""
+        return decode_prefix(data, self.seed) is not None or (0 < len(data) < PREFIX_SIZE and MAGIC.startswith(data[:4]))
 
     def _behind_zeros(self, offset: int, window: _Window) -> int:
         while (data := window.at(offset)).startswith(b"\0"):

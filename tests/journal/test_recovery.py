@@ -71,6 +71,32 @@ async def test_each_byte_cut_off_the_last_record_costs_that_record_alone(tmp_pat
     assert log.next == 5
 
 
+async def test_what_was_never_answered_is_told_as_no_damage_and_damage_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = await crashed(tmp_path)
+    path = newest_segment(image)
+    whole, last = path.read_bytes(), records(path, Kind.PUSH)[-1]
+    for size in (*range(last.offset + 1, last.offset + 40), last.offset + last.prefix.fixed_size, last.end - 1):
+        path.write_bytes(whole[:size])
+        assert "error" not in (said := said_at_start(image, capsys)), size
+        assert f"a write was cut short; nothing of it was answered end={size}" in " ".join(said.split())
+    for rotten in (last.offset, last.offset + 20, last.offset + 60, last.end - 1):
+        path.write_bytes(whole)
+        damage(path, rotten)
+        said = said_at_start(image, capsys)
+        assert "damage in the newest segment" in said, rotten
+        assert "cut short" not in said
+
+
+def said_at_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    log = Log(folder)
+    recover(log)
+    log.close()
+    return capsys.readouterr().out
+
+
 async def test_what_was_torn_is_taken_again_and_is_no_duplicate(tmp_path: Path) -> None:
     image = await crashed(tmp_path)
     cut(newest_segment(image), last_record_end(newest_segment(image)) - 10)
