@@ -61,6 +61,8 @@ class Daemon:
     async def __aenter__(self) -> Self:
         """Open the rooms, downstream first, so that nothing is taken that could not be kept; raises BridgeError."""
         async with contextlib.AsyncExitStack() as opened:
+            self.journal.lock()  # before the ports: who has both is another boxbridge, and that is to be said
+            opened.callback(self.journal.unlock)
             devices = tcp_socket(self.settings.server.listen)
             opened.callback(devices.close)
             await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})

@@ -82,17 +82,28 @@ class Journal:
 
     # --- Opening and closing
 
+    def lock(self) -> None:
+        """Keep other processes out; raises FileTrouble, naming who is in. `open` does so by itself."""
+        if self._lock < 0:
+            self._lock = lock_folder(self.folder)
+
+    def unlock(self) -> None:
+        """Let others in; `close` does so by itself."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
     async def open(self, outputs: Mapping[str, From]) -> None:
         """Recover what is there, begin a new segment, and start the writer; raises FileTrouble.
 
         `outputs`: the configured ones, and where one that is new begins.
         """
         self._loop = asyncio.get_running_loop()
-        self._lock = lock_folder(self.folder)
+        self.lock()
         try:
             await asyncio.to_thread(self._open, outputs)
         except BaseException:
-            os.close(self._lock)
+            self.unlock()
             raise
         self._next = self.log.next
         self._writer.start()
@@ -215,7 +226,7 @@ class Journal:
         self._hand_over()
         await asyncio.to_thread(self._writer.stop)
         self.log.close()
-        os.close(self._lock)
+        self.unlock()
 
     # --- Appending
 

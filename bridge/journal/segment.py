@@ -287,7 +287,8 @@ class Segment:
 
     def _is_torn(self, data: bytes) -> bool:
         """Whether a record begins with these bytes, which is none only for what comes, or doesn't, behind them."""
-        return decode_prefix(data, self.seed) is not None or (0 < len(data) < PREFIX_SIZE and MAGIC.startswith(data[:4]))
+        cut_early = 0 < len(data) < PREFIX_SIZE and MAGIC.startswith(data[: len(MAGIC)])
+        return cut_early or decode_prefix(data, self.seed) is not None
 
     def _behind_zeros(self, offset: int, window: _Window) -> int:
         while (data := window.at(offset)).startswith(b"\0"):

@@ -42,11 +42,11 @@ def test_a_port_in_use_names_the_port(tmp_path: Path) -> None:
 
 
 def test_a_data_folder_in_use_names_the_process(tmp_path: Path) -> None:
-    """Given a daemon with the same data folder, the second start says whose it is and leaves the first alone."""
+    """Given a daemon with the same folder and port, the second start says whose they are and leaves it alone."""
     with Installation(tmp_path, ARCHIVE) as first:
         (tmp_path / "second").mkdir()
         second = Installation(tmp_path / "second", ARCHIVE)
-        second.data = first.data
+        second.data, second.port = first.data, first.port
         second.configure(ARCHIVE)
         code, said = start(second)
         assert code == 74
