@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from bridge.receiver.budget import BodyBudget, Busy, Claim, TooLarge
+from bridge.receiver.budget import BodyBudget, Broken, Busy, Claim, TooLarge
 from bridge.receiver.inflate import inflated
 
 DISCARDED_BYTES: Final = 64_000_000
@@ -23,7 +23,7 @@ class Body:
         self._size = 0
         self._limit = 0
         self._claim: Claim | None = None
-        self._refusal: TooLarge | Busy | None = None
+        self._refusal: TooLarge | Busy | Broken | None = None
 
     def feed(self, piece: bytes) -> None:
         """A piece of it arrived."""
@@ -35,7 +35,7 @@ class Body:
         self._count()
 
     async def read(self, budget: BodyBudget, limit: int, declared: bytes, encoding: bytes) -> bytes:
-        """The whole of it, inflated, at most `limit` bytes; raises TooLarge, Busy or ClientDisconnect.
+        """The whole of it, inflated, at most `limit` bytes; raises TooLarge, Busy, Broken or ClientDisconnect.
 
         It takes room of the budget until `give_back`.
         """
@@ -52,6 +52,10 @@ class Body:
         self._pieces.clear()
         return settle(claim, whole, encoding, limit)
 
+    def break_off(self, reason: str) -> None:
+        """Nothing more of it will come."""
+        self._refuse(Broken(reason))
+
     def give_back(self) -> None:
         """Nothing of it is in memory any more; may be said twice."""
         self._pieces.clear()
@@ -65,7 +69,7 @@ class Body:
             return  # it sends nothing unless it is told to
         self._refusal = self._refusal or Busy()
         try:
-            while self._cycle.more_body and self._size <= DISCARDED_BYTES:
+            while self._cycle.more_body and self._size <= DISCARDED_BYTES and not isinstance(self._refusal, Broken):
                 await self._wait()
         except ClientDisconnect:
             return
@@ -86,7 +90,7 @@ class Body:
         except Busy as busy:
             self._refuse(busy)
 
-    def _refuse(self, why: TooLarge | Busy) -> None:
+    def _refuse(self, why: TooLarge | Busy | Broken) -> None:
         self._refusal = why
         self.give_back()
         self._cycle.message_event.set()

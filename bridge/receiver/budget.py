@@ -15,6 +15,10 @@ class TooLarge(Exception):
     """A body is larger than allowed; the text says by which limit."""
 
 
+class Broken(Exception):
+    """A body breaks off in what is no HTTP."""
+
+
 class Busy(Exception):
     """There is no room for this body; the sender should come again."""
 

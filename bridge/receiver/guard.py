@@ -11,8 +11,9 @@ from urllib.parse import unquote
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from bridge.normalizer import Answer
 from bridge.receiver.body import Body
 from bridge.receiver.conversation import Conversation
 from bridge.receiver.handshake import answer_handshake, is_handshake, without_offer
@@ -43,6 +44,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body: Body
     _unparsed = 0
     _header_bytes = 0
+    _is_broken = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -60,6 +62,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes arrived; the parser's callbacks below reset the count."""
         self._unset_keepalive_if_required()
+        if self._is_broken:
+            return
         if self._deadline is None and not self._pace.running and (self.cycle is None or self.cycle.response_complete):
             self._expect_headers()  # blank lines before a request begin none
         self._unparsed += len(data)
@@ -70,9 +74,9 @@ class GuardedProtocol(HttpToolsProtocol):
             while data:
                 data = self._parse(data)
         except httptools.HttpParserError as error:
+            self._is_broken = True
             if not self.transport.is_closing():
-                log.warning("connection cut", peer=self._peer, reason=f"no HTTP: {error}")
-                self.send_400_response("this is no HTTP request")
+                self._refuse(f"no HTTP: {error}")
 
     def on_message_begin(self) -> None:
         """A request began."""
@@ -109,6 +113,19 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._expect_nothing()
         super().on_message_complete()
+
+    def _refuse(self, reason: str) -> None:
+        """Refuse what is no HTTP as any push is; nothing more is read."""
+        if self._pace.running:
+            self._body.break_off(reason)
+            return
+        self._expect_nothing()
+        answer = cast(Door, self.app).malformed(self._peer, reason)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # its answer is the last
+            return
+        self.transport.write(_whole(answer))
+        self.transport.close()
 
     # --- Offers to speak another protocol
 
@@ -177,3 +194,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             log.warning("connection cut", peer=self._peer, reason=reason)
             self.transport.abort()
+
+
+def _whole(answer: Answer) -> bytes:
+    head = f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
+    return STATUS_LINE[answer.status] + head.encode("latin-1") + answer.body

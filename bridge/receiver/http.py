@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from bridge.event import utc_now
 from bridge.normalizer import Answer, Push
 from bridge.receiver.body import Body
-from bridge.receiver.budget import BodyBudget, Busy, TooLarge
+from bridge.receiver.budget import BodyBudget, Broken, Busy, TooLarge
 from bridge.receiver.intake import Intake
 from bridge.receiver.messages import Messages
 
@@ -42,6 +42,11 @@ class Door:
             self._intake.refuse(_push(scope), 403, reason)
         return reason
 
+    def malformed(self, peer: str, reason: str) -> Answer:
+        """The answer to bytes that are no request; they are counted as a push that is refused."""
+        nothing = Push(method="", path="", query="", headers={}, body=b"", peer=peer, received=utc_now())
+        return self._intake.refuse(nothing, 400, reason)
+
     def desk(self, scope: Scope) -> Messages:
         """Where the messages go of a WebSocket that this request opens."""
         return Messages(self._intake, self._budget, _push(scope))
@@ -65,6 +70,8 @@ class Door:
             await body.discard()
             status = 413 if isinstance(error, TooLarge) else 503
             await self._refuse(scope, send, status, str(error))
+        except Broken as error:
+            await self._refuse(scope, send, 400, str(error))
         except ClientDisconnect:  # nobody reads the answer, but it is counted
             await self._refuse(scope, send, 400, "cut short: the connection ended before the body did")
         except Exception:  # a fault of ours or of a plugin; the device gets an answer that it understands

@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bridge import Answer, Push
+from bridge.protocols.skill import PATH
 from bridge.receiver import http
 from bridge.testing import draw_scene, sample_push
 from tests.receiver.doors import chunked, door_to, parsed, request
@@ -127,6 +129,39 @@ async def test_headers_that_come_byte_by_byte_are_read(tmp_path: Path) -> None:
 
 
 # --- Refusals
+
+
+NO_HTTP = {
+    "no request line": b"hello\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
+    "a header without a name": f"POST {PATH} HTTP/1.1\r\n: x\r\n\r\n".encode(),
+    "a length that is none": request(b"{}").replace(b"Length: 2", b"Length: many"),
+    "a chunk that is none": request(b"zz\r\n{}\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+    "nonsense in the middle of a body": request(b"5\r\n{}   \r\nzz\r\n", "Transfer-Encoding: chunked"),
+}
+
+
+@pytest.mark.parametrize("sent", NO_HTTP.values(), ids=NO_HTTP.keys())
+async def test_what_is_no_http_is_refused_in_the_vendor_s_form_and_counted(tmp_path: Path, sent: bytes) -> None:
+    async with door_to(tmp_path) as door:
+        with structlog.testing.capture_logs() as log:
+            for _ in range(2):
+                answer = parsed(await door.talk(sent))
+                assert (answer.status, answer.envelope["code"]) == (400, 400)
+                assert answer.envelope["message"].startswith("no HTTP: ")
+                assert answer.headers["connection"] == "close"
+        assert [(line["event"], line["peer"]) for line in log] == [("push refused", "127.0.0.1")]
+        assert door.rooms.intake.pushes[("skill", "refused")] == 2
+        assert door.rooms.intake.refused[("127.0.0.1", "no HTTP")] == 2
+
+
+async def test_nonsense_behind_a_push_does_not_take_its_answer(tmp_path: Path) -> None:
+    async with door_to(tmp_path) as door:
+        whole = request(sample_push(small=True)).replace(b"Connection: close\r\n", b"")
+        answer = parsed(await door.talk(whole + b"\0nonsense\r\n\r\n"))
+        assert (answer.status, answer.envelope["code"]) == (200, 0)
+        assert door.rooms.intake.pushes[("skill", "stored")] == 1
+        assert door.rooms.intake.refused[("127.0.0.1", "no HTTP")] == 1
 
 
 @pytest.mark.parametrize(
