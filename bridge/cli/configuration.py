@@ -13,13 +13,14 @@ import click
 from bridge import Output
 from bridge.cli.map import events_in
 from bridge.cli.options import config_option, load, service_environment
+from bridge.cli.plugins import usual_plugins_folder
 from bridge.cli.words import cells, lang_option, padded, say, translated
 from bridge.config.example import example
 from bridge.config.in_force import in_force
 from bridge.config.load import NAME, find, no_output_type
 from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME, configuration_schema
-from bridge.config.settings import PLUGINS_DIR, Settings
+from bridge.config.settings import Settings
 from bridge.errors import BadData, FileTrouble, OutputUnreachable, UsageError
 from bridge.event import document_schema
 from bridge.fonts import OWN_FOLDER, chinese_font
@@ -32,25 +33,41 @@ PATIENCE = 10.0
 
 @click.command("init")
 @click.argument("types", metavar="TYPE...", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", default=NAME, show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", default=NAME, show_default=True,
+    help="- for standard output, without a schema.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def init_command(types: tuple[str, ...], output: Path, force: bool) -> None:
-    """Write a configuration with outputs of these types, and its schema beside it."""
-    plugins = Plugins().load(PLUGINS_DIR)
+@config_option
+def init_command(types: tuple[str, ...], output: Path, force: bool, config: Path | None) -> None:
+    """Write a configuration with outputs of these types, and its schema beside it.
+
+    Drop-in plugins are found where a configuration that is there already (-c) has them.
+    """
+    folder = usual_plugins_folder(config)
+    plugins = Plugins().load(folder)
     for wanted in types:
         if wanted not in plugins.outputs:
             raise UsageError(no_output_type(wanted, plugins.outputs, [broken.reason for broken in plugins.broken]))
+    text = example(types, plugins.outputs, _seen_from(output.absolute().parent, folder))
+    if output == Path("-"):
+        click.echo(text, nl=False)
+        return
     if output.exists() and not force:
         raise FileTrouble(f"{output} is there already; another name with -o, or --force overwrites it.")
     schema = output.with_name(FILE_NAME)
     try:
-        output.write_text(example(types, plugins.outputs), "utf-8")
+        output.write_text(text, "utf-8")
         schema.write_text(_schema(plugins), "utf-8")
     except OSError as error:
         raise FileTrouble(f"{error.filename} can't be written: {error.strerror}.") from None
     file = "" if output == Path(NAME) else f" -c {output}"
     click.echo(f"{output} and {schema} are written. Fill in what is yours, then:")
     click.echo(f"  boxbridge check --connect{file}\n  boxbridge run{file}")
+
+
+def _seen_from(place: Path, folder: Path) -> Path:
+    return folder.relative_to(place) if folder.is_relative_to(place) else folder
 
 
 @click.command("check")
@@ -97,9 +114,10 @@ def config_command(config: Path | None) -> None:
 
 @click.command("schema")
 @click.argument("of", metavar="[config|event]", type=click.Choice(["config", "event"]), default="config")
-def schema_command(of: str) -> None:
+@config_option
+def schema_command(of: str, config: Path | None) -> None:
     """Print a JSON Schema: of the configuration, for editors, or of the event document, for consumers."""
-    text = _schema(Plugins().load(PLUGINS_DIR)) if of == "config" else _json(document_schema())
+    text = _schema(Plugins().load(usual_plugins_folder(config))) if of == "config" else _json(document_schema())
     click.echo(text, nl=False)
 
 

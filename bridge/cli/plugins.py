@@ -10,7 +10,7 @@ import msgspec
 from bridge.cli.options import config_option
 from bridge.config.load import find, read
 from bridge.config.settings import PLUGINS_DIR
-from bridge.errors import NoConfiguration
+from bridge.errors import BridgeError, NoConfiguration
 from bridge.plugins import LoadedPlugin, Plugins
 
 
@@ -29,6 +29,16 @@ def plugins_folder(config: Path | None) -> Path:
     try:
         return read(find(config)).plugins_dir
     except NoConfiguration:
+        if config is not None:
+            raise
+        return PLUGINS_DIR
+
+
+def usual_plugins_folder(config: Path | None) -> Path:
+    """The same, for who is about to write or mend a configuration: none that was found by itself must be right."""
+    try:
+        return plugins_folder(config)
+    except BridgeError:
         if config is not None:
             raise
         return PLUGINS_DIR

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from bridge.config.convert import peel
 from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME
 from bridge.config.settings import (
+    PLUGINS_DIR,
     ControlSettings,
     DeviceSettings,
     JournalSettings,
@@ -44,9 +45,13 @@ _PREFACE = f"""\
 """
 
 
-def example(types: Sequence[str], outputs: Mapping[str, type[Output]]) -> str:
-    """A configuration with an output of each of these types; it loads as it stands unless an output needs a secret."""
-    blocks = ["\n".join(_keys(_scalars(Settings)))]
+def example(types: Sequence[str], outputs: Mapping[str, type[Output]], plugins_dir: Path = PLUGINS_DIR) -> str:
+    """A configuration with an output of each of these types; it loads as it stands unless an output needs a secret.
+
+    `plugins_dir`: where drop-in plugins lie that it may need.
+    """
+    given = {} if plugins_dir == PLUGINS_DIR else {"plugins_dir": toml.value(plugins_dir)}
+    blocks = ["\n".join(_keys(_scalars(Settings), given=given))]
     blocks += ["\n".join(_section(struct)) for struct in (ServerSettings, JournalSettings, ControlSettings)]
     blocks.append("\n".join(_common()))
     for index, name in enumerate(types):
@@ -80,11 +85,13 @@ def _output(name: str, output: type[Output]) -> Iterator[str]:
     yield from _keys(list(structs.fields(output.Options)), variable=name)
 
 
-def _keys(fields: Sequence[structs.FieldInfo], variable: str = "") -> Iterator[str]:
+def _keys(
+    fields: Sequence[structs.FieldInfo], variable: str = "", given: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
     for field in fields:
-        given = f"{toml.key(field.encode_name)} = {_value(field, variable)}"
-        optional = not field.required or field.name in ("site", "data", "timezone")
-        yield from _line(f"# {given}" if optional else given, _description(field))
+        line = f"{toml.key(field.encode_name)} = {given.get(field.name) or _value(field, variable)}"
+        required = field.required and field.name not in ("site", "data", "timezone")
+        yield from _line(line if required or field.name in given else f"# {line}", _description(field))
 
 
 def _line(code: str, comment: str) -> Iterator[str]:

@@ -129,6 +129,41 @@ def test_init_says_why_it_can_not_write() -> None:
     )
 
 
+def types_of(schema: str) -> list[str]:
+    outputs = json.loads(schema)["properties"]["output"]["additionalProperties"]["oneOf"]
+    return [output["title"] for output in outputs]
+
+
+def test_init_and_schema_know_the_outputs_of_the_configuration_s_own_plugins() -> None:
+    Path("boxbridge.toml").write_text(HEAD)
+    code, _, _ = boxbridge("init", "place", "-o", "new.toml")
+    assert code == 0
+    assert 'plugins_dir = "plugins" ' in Path("new.toml").read_text()
+    assert "place" in types_of(Path("boxbridge.schema.json").read_text())
+    assert boxbridge("check", "-c", "new.toml")[0] == 0
+    assert "place" in types_of(boxbridge("schema")[1])
+    Path("elsewhere").mkdir()
+    Path("boxbridge.toml").rename("elsewhere/old.toml")
+    assert "place" not in types_of(boxbridge("schema")[1])
+    Path("plugins").rename("elsewhere/plugins")
+    assert "place" in types_of(boxbridge("schema", "-c", "elsewhere/old.toml")[1])
+    assert boxbridge("init", "place", "-c", "elsewhere/old.toml", "-o", "new.toml", "--force")[0] == 0
+    assert 'plugins_dir = "elsewhere/plugins" ' in Path("new.toml").read_text()
+
+
+def test_init_takes_no_offence_at_a_configuration_that_it_is_to_replace() -> None:
+    Path("boxbridge.toml").write_text("[")
+    assert boxbridge("init", "archive", "--force")[0] == 0
+    assert boxbridge("init", "archive", "-c", "none.toml", "--force")[0] == 78
+
+
+def test_init_may_print_the_configuration(folder: Path) -> None:
+    code, said, error = boxbridge("init", "archive", "-o", "-")
+    assert (code, error) == (0, "")
+    assert list(tomli.loads(said)["output"]) == ["archive"]
+    assert [path.name for path in folder.iterdir()] == ["plugins"]
+
+
 def test_init_without_a_type_is_a_usage_error() -> None:
     code, _, error = boxbridge("init")
     assert code == 2
