@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+_NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
+
+
+def why(error: object) -> str:
+    """An error in words, without the number that Python puts before those of the system."""
+    return _NUMBER.sub("", str(error))
 
 
 class BridgeError(Exception):

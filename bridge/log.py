@@ -10,7 +10,7 @@ import select
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from io import UnsupportedOperation
 from typing import Any, Literal, TextIO
 
@@ -46,8 +46,15 @@ class Line(Struct, frozen=True, kw_only=True):
     """The traceback of an exception, several lines."""
 
 
-def configure(format: Format = "text", level: Level = "info", stream: TextIO | None = None) -> None:  # noqa: A002
+def configure(
+    format: Format = "text",  # noqa: A002
+    level: Level = "info",
+    stream: TextIO | None = None,
+    zone: tzinfo | None = None,
+) -> None:
     """Send everything that is logged in this process to `stream` (stderr), in one form.
+
+    `zone`: of the times in text; the machine's if left out. JSON has UTC.
 
     On a terminal text is short and coloured; under systemd each line begins with `<N>`, its priority, and text has
     no time, since the system's own log knows it. Calling it again replaces what was set before.
@@ -62,7 +69,7 @@ def configure(format: Format = "text", level: Level = "info", stream: TextIO | N
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(handler)
-    root.addHandler(_Handler(_form(format, stream), _Stream(stream)))
+    root.addHandler(_Handler(_form(format, stream, zone), _Stream(stream)))
     root.setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
@@ -110,17 +117,17 @@ def _bounded(value: Any) -> Any:
     return value if len(text) <= LONGEST else _cut(text)
 
 
-def _form(format: Format, stream: TextIO) -> Callable[[Line], str]:  # noqa: A002
+def _form(format: Format, stream: TextIO, zone: tzinfo | None) -> Callable[[Line], str]:  # noqa: A002
     systemd = under_systemd(stream)
     if format == "json":
         return (lambda line: _prefixed(line, _json(line))) if systemd else _json
     if systemd:
         return lambda line: _prefixed(line, _sentence(line))
     if not stream.isatty():
-        return lambda line: _text(line, "%Y-%m-%d %H:%M:%S")
+        return lambda line: _text(line, "%Y-%m-%d %H:%M:%S", zone)
     if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
-        return lambda line: _text(line, "%H:%M:%S")
-    return _coloured
+        return lambda line: _text(line, "%H:%M:%S", zone)
+    return lambda line: _coloured(line, zone)
 
 
 def _json(line: Line) -> str:
@@ -132,12 +139,12 @@ def _json(line: Line) -> str:
     return escaped_json(text) + "\n"
 
 
-def _text(line: Line, time_format: str) -> str:
-    return f"{line.time.astimezone():{time_format}} {line.level:<8} {_sentence(line)}"
+def _text(line: Line, time_format: str, zone: tzinfo | None) -> str:
+    return f"{line.time.astimezone(zone):{time_format}} {line.level:<8} {_sentence(line)}"
 
 
-def _coloured(line: Line) -> str:
-    time = f"{_DIM}{line.time.astimezone():%H:%M:%S}{_RESET}"
+def _coloured(line: Line, zone: tzinfo | None) -> str:
+    time = f"{_DIM}{line.time.astimezone(zone):%H:%M:%S}{_RESET}"
     return f"{time} {_COLOUR.get(line.level, '')}{line.level:<8}{_RESET} {_sentence(line, _DIM, _RESET)}"
 
 

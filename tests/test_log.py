@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -79,6 +80,15 @@ def test_an_event_is_one_line_with_its_time_level_sentence_and_fields() -> None:
 def test_what_is_not_known_is_left_out_and_a_list_is_read_as_one() -> None:
     text = log_of('log.error("dead letter", event_id=None, sequence=7, outputs=["erp", "local"])')
     assert text.endswith(' dead letter  sequence=7 outputs="erp, local"\n')
+
+
+def test_times_are_those_of_the_configuration_s_zone() -> None:
+    text = log_of(
+        "from zoneinfo import ZoneInfo\n"
+        'configure({!r}, {!r}, zone=ZoneInfo("Pacific/Kiritimati"))\nlog.info("here")'.format("text", "info")
+    )
+    told = datetime.fromisoformat(text[:19]).replace(tzinfo=ZoneInfo("Pacific/Kiritimati"))
+    assert abs((datetime.now(UTC) - told).total_seconds()) < 60
 
 
 def test_json_lines_have_utc_time_and_every_field() -> None:

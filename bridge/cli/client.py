@@ -12,7 +12,7 @@ import httpx2
 from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.config.settings import SOCKET
-from bridge.errors import BadData, BridgeError, ConfigError, FileTrouble, OutputUnreachable
+from bridge.errors import BadData, BridgeError, ConfigError, FileTrouble, OutputUnreachable, why
 
 
 class Refused(BridgeError):
@@ -48,7 +48,7 @@ class Client:
                 answer = client.request(method, path, **how)
         except httpx2.TransportError as error:
             raise OutputUnreachable(
-                f"no daemon answers at {self._socket} ({error}): is it running, with this configuration, "
+                f"no daemon answers at {self._socket} ({why(error)}): is it running, with this configuration, "
                 "and may you reach it?"
             ) from error
         if answer.is_error:

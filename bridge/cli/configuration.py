@@ -21,7 +21,7 @@ from bridge.config.load import NAME, find, no_output_type
 from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME, configuration_schema
 from bridge.config.settings import Settings
-from bridge.errors import BadData, FileTrouble, OutputUnreachable, UsageError
+from bridge.errors import BadData, FileTrouble, OutputUnreachable, UsageError, why
 from bridge.event import document_schema
 from bridge.fonts import OWN_FOLDER, chinese_font
 from bridge.normalizer import Malformed
@@ -98,7 +98,7 @@ def _read_examples(name: str, mapping: ProtocolSettings, zone: tzinfo) -> int:
             events_in(name, mapping, file.read_bytes(), zone)
             read += 1
         except (Malformed, OSError) as error:
-            faults.append(f"{file}: not read by [protocol.{name}]: {error}")
+            faults.append(f"{file}: not read by [protocol.{name}]: {why(error)}")
     if faults:
         raise BadData("\n".join(faults))
     return read
@@ -185,4 +185,4 @@ async def _try(name: str, settings: Settings, plugins: Plugins) -> tuple[bool, s
     except TimeoutError as error:
         return False, str(error) or f"no answer within {patience:g} s"
     except Exception as error:  # noqa: BLE001 - whatever an output raises is its answer
-        return False, str(error) or type(error).__name__
+        return False, why(error) or type(error).__name__

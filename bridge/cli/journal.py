@@ -23,7 +23,7 @@ from bridge.cli.screen import show, show_json
 from bridge.cli.words import lang_option, say, translated
 from bridge.config import defaults
 from bridge.config.load import find, read
-from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError
+from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError, why
 from bridge.event import utc_now
 from bridge.figures import as_bytes
 from bridge.journal.access import denied, left_to_owner
@@ -122,7 +122,9 @@ def rebuild_command(lang: str, folder: Path | None, config: Path | None) -> None
         try:
             events = rebuild(folder)
         except (sqlite3.Error, OSError) as error:
-            raise FileTrouble(f"the index in {folder} can't be made: {error}; the next start tries again") from error
+            raise FileTrouble(
+                f"the index in {folder} can't be made: {why(error)}; the next start tries again"
+            ) from error
     show(say(lang, "rebuilt", index=folder / INDEX, events=events, seconds=time.monotonic() - began))
 
 
@@ -205,7 +207,7 @@ def trouble_in(folder: Path) -> Iterator[None]:
     except PermissionError as error:
         raise denied(Path(error.filename or folder), folder) from error
     except OSError as error:
-        raise FileTrouble(f"the journal in {folder} can't be read: {error}") from error
+        raise FileTrouble(f"the journal in {folder} can't be read: {why(error)}") from error
 
 
 def _bar(lang: str, length: int) -> Any:

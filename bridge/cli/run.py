@@ -37,7 +37,7 @@ def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
     began = time.monotonic()
     file = find(config)
     settings, plugins = load(file)
-    log.configure(log_format, log_level)
+    log.configure(log_format, log_level, zone=settings.timezone)
     _tune_garbage_collection()
     _take_all_descriptors()
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open

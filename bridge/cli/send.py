@@ -17,7 +17,7 @@ from bridge.cli.options import config_option, service_environment
 from bridge.config.address import host_and_port
 from bridge.config.load import find, read
 from bridge.config.settings import ServerSettings
-from bridge.errors import NoConfiguration, OutputUnreachable, UsageError
+from bridge.errors import NoConfiguration, OutputUnreachable, UsageError, why
 from bridge.options import Secret
 from bridge.protocols.skill import PATH
 
@@ -42,7 +42,8 @@ class Sent(Struct, frozen=True):
 def send_command(file: Any, url: str | None, ws: bool, config: Path | None) -> None:
     """Push FILE (- for standard input) as it is; without FILE the sample, freshly dated with a new msg_id.
 
-    Exit code 0 when the answer is success, 1 when the push is refused, 69 when nobody answers.
+    Exit code 0 when the answer is success in the form that the vendor has for it, 1 when the push is refused or
+    something else answers than a receiver of pushes, 69 when nobody answers.
     """
     if file is None:
         from bridge.testing.sample import sample_push
@@ -55,7 +56,7 @@ def send_command(file: Any, url: str | None, ws: bool, config: Path | None) -> N
         url = "ws" + url.removeprefix("http")
     send = push_message if url.startswith(("ws:", "wss:")) else push
     sent = send(body, url, token)
-    success, answer = _read(sent)
+    success, answer = _read(sent, _expected(body))
     click.echo(f"{sent.how}  {answer}  {sent.seconds * 1000:.0f} ms")
     click.get_current_context().exit(0 if success else 1)
 
@@ -72,7 +73,7 @@ def push(body: bytes, url: str, token: Secret | None = None) -> Sent:
     except (ValueError, http.client.InvalidURL) as error:
         raise UsageError(f"{url} is not an address such as http://127.0.0.1:8600{PATH}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise OutputUnreachable(f"{url}: no answer: {error}") from error
+        raise OutputUnreachable(f"{url}: no answer: {why(error)}") from error
 
 
 def push_message(body: bytes, url: str, token: Secret | None = None) -> Sent:
@@ -91,7 +92,7 @@ def push_message(body: bytes, url: str, token: Secret | None = None) -> Sent:
     except (ValueError, InvalidURI) as error:
         raise UsageError(f"{url} is not an address such as ws://127.0.0.1:8600/") from error
     except (OSError, WebSocketException) as error:
-        raise OutputUnreachable(f"{url}: no answer: {error}") from error
+        raise OutputUnreachable(f"{url}: no answer: {why(error)}") from error
 
 
 def _shown(token: Secret | None) -> dict[str, str]:
@@ -137,12 +138,27 @@ def _listening(config: Path | None) -> tuple[str, Secret | None]:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}", server.token
 
 
-def _read(sent: Sent) -> tuple[bool, str]:
+def _expected(body: bytes) -> str:
+    """The name of the answer that the vendor has for a push; "" where that can't be told, as for other vendors'."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    name = document.get("wsKey") if isinstance(document, dict) else None
+    return f"{name}Result" if isinstance(name, str) else ""
+
+
+def _read(sent: Sent, expected: str) -> tuple[bool, str]:
     """Whether the answer is success, and the answer for people: in the vendors' envelopes `code` 0 is success."""
+    fine = sent.fine
     try:
         answer = json.loads(sent.body)
     except ValueError:
-        return sent.fine, repr(sent.body[:200].decode(errors="replace"))
-    if not isinstance(answer, dict) or "code" not in answer:
-        return sent.fine, json.dumps(answer, ensure_ascii=False)[:200]
-    return sent.fine and answer["code"] == 0, f"code {answer['code']}  {answer.get('message', '')}"
+        answer, shown = None, repr(sent.body[:200].decode(errors="replace"))
+    else:
+        shown = json.dumps(answer, ensure_ascii=False)[:200]
+    if isinstance(answer, dict) and "code" in answer:
+        fine, shown = fine and answer["code"] == 0, f"code {answer['code']}  {answer.get('message', '')}"
+    if not fine or not expected or (isinstance(answer, dict) and answer.get("wsKey") == expected and "code" in answer):
+        return fine, shown
+    return False, f"{shown}  which is no answer to a push: it would have wsKey {expected} and code 0"

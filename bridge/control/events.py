@@ -13,6 +13,7 @@ from starlette.routing import Route
 from bridge.control.answers import Missing, Trouble, Wrong, answering
 from bridge.control.house import House
 from bridge.control.times import milliseconds
+from bridge.errors import why
 from bridge.event import Event, utc_now
 from bridge.journal.journal import Record
 from bridge.journal.questions import BEGINNING, FOR_EVER, EventRow, Filter, Place
@@ -112,7 +113,7 @@ async def read(house: House, row: EventRow) -> tuple[Record, Event]:
         record = await house.journal.read(row.sequence)
         event = record.event(row.sequence) if isinstance(record, Record) else None
     except OSError as error:
-        raise Trouble(f"the record of event {row.id} can't be read now: {error}") from error
+        raise Trouble(f"the record of event {row.id} can't be read now: {why(error)}") from error
     except msgspec.DecodeError as error:
         raise Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
     if not isinstance(record, Record):

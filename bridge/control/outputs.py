@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from bridge.control.answers import Missing, Refusal, Wrong, answering, body, kept, writable
 from bridge.control.house import House
+from bridge.errors import why
 from bridge.journal.cursor import Cursor, now_ms
 
 log = structlog.get_logger("boxbridge.control")
@@ -115,7 +116,7 @@ async def _resume(house: House, cursor: Cursor) -> str:
     async with house.dispatcher.apart(cursor.name, house.settings):
         cursor.paused = 0
         await house.journal.write_state()
-    return f"output {cursor.name} goes on; {cursor.waiting(house.journal.next)} events wait for it"
+    return f"output {cursor.name} goes on; {cursor.waiting(house.journal.next)} waiting for it"
 
 
 async def _rename(house: House, cursor: Cursor, new: str) -> str:
@@ -130,7 +131,7 @@ async def _rename(house: House, cursor: Cursor, new: str) -> str:
             await house.replays.cancel_of(house.journal.cursors[new])
         await house.journal.rename_output(old, new)
     waiting = cursor.waiting(house.journal.next)
-    return f"output {old} is called {new} now, and goes on where {old} stood: {waiting} events wait, {cursor.dead} dead"
+    return f"output {old} is called {new} now, and goes on where {old} stood: {waiting} waiting, {cursor.dead} dead"
 
 
 async def _forget(house: House, cursor: Cursor) -> str:
@@ -139,7 +140,7 @@ async def _forget(house: House, cursor: Cursor) -> str:
         await house.replays.cancel_of(cursor)
         await house.journal.forget_output(cursor.name)
     waiting = cursor.waiting(house.journal.next)
-    done = f"output {cursor.name} is forgotten, with {waiting} events that waited and {cursor.dead} dead letters"
+    done = f"output {cursor.name} is forgotten, with {waiting} that waited and {cursor.dead} dead"
     return "\n".join(line for line in (done, await _cleared(house, cursor.name)) if line)
 
 
@@ -148,7 +149,7 @@ async def _cleared(house: House, name: str) -> str:
     try:
         cleared = await house.dispatcher.forget(name)
     except Exception as error:  # noqa: BLE001 - an output may raise anything, and it is forgotten all the same
-        reason = str(error) or type(error).__name__
+        reason = why(error) or type(error).__name__
         log.warning("what a forgotten output keeps at its far side stays there", output=name, reason=reason)
         return f"what it keeps at its far side stays there: {reason}"
     if cleared is None:

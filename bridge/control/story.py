@@ -16,6 +16,7 @@ from starlette.routing import Route
 from bridge.control import events
 from bridge.control.answers import Trouble, answering
 from bridge.control.house import House
+from bridge.errors import why
 from bridge.event import Event
 from bridge.journal import questions
 from bridge.journal.cursor import Cursor
@@ -141,7 +142,7 @@ async def _outputs(house: House, row: EventRow, record: Record, event: Event) ->
     try:
         done = await asyncio.to_thread(deliveries, house.journal.log, row.sequence, entries, replayed)
     except OSError as error:
-        raise Trouble(f"the journal can't be read now: {error}") from error
+        raise Trouble(f"the journal can't be read now: {why(error)}") from error
     stories = []
     for cursor, entry in zip(cursors, entries, strict=True):
         changes = sorted((c for c in (*troubles, *done) if c.output == cursor.number), key=lambda change: change.when)
@@ -166,7 +167,7 @@ async def _output(
             when = from_milliseconds(delivered[-1] if delivered else row.received)
             where = await asyncio.wait_for(lane.where(delivery, when), _WHERE_SECONDS)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and the rest of the story is as good
-            log.warning("output can't say where an event is", output=cursor.name, event_id=row.id, error=str(error))
+            log.warning("output can't say where an event is", output=cursor.name, event_id=row.id, error=why(error))
     return OutputStory(
         name=cursor.name,
         type=settings.type if settings else "",

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from bridge.control.answers import AS_FILE, Missing, Trouble, Wrong, answering, body
 from bridge.control.house import House
+from bridge.errors import why
 from bridge.normalizer import Answer
 from bridge.receiver.unknown import NotUnderstood
 
@@ -96,7 +97,7 @@ async def _entries(house: House) -> list[NotUnderstood]:
     try:
         return await house.intake.unknown.entries()
     except OSError as error:
-        raise Trouble(f"what was not understood can't be read: {error}") from error
+        raise Trouble(f"what was not understood can't be read: {why(error)}") from error
 
 
 async def _one(house: House, number: int) -> NotUnderstood:
@@ -110,4 +111,4 @@ async def _body(house: House, entry: NotUnderstood) -> bytes:
     try:
         return await house.intake.unknown.body(entry.number)
     except OSError as error:
-        raise Trouble(f"push {entry.number} can't be read: {error}") from error
+        raise Trouble(f"push {entry.number} can't be read: {why(error)}") from error

@@ -13,6 +13,7 @@ import structlog
 from bridge.config.settings import OutputSettings
 from bridge.dispatch.call import Caller, is_plain
 from bridge.dispatch.policy import Verdict, judge, wait_for_output
+from bridge.errors import why
 from bridge.output import Output
 from bridge.plugins import Plugins
 
@@ -102,7 +103,7 @@ class Door:
         try:
             await self._call(self._output.close)
         except Exception as error:  # noqa: BLE001 - as above; the output is given up anyway
-            self._log.warning("output failed to close", error=str(error))
+            self._log.warning("output failed to close", error=why(error))
 
     async def _call(self, function: Callable[[], Any]) -> Any:
         return await self._caller.call(function, self._settings.timeout, self._note_overdue, plain=is_plain(function))

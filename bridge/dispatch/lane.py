@@ -18,6 +18,7 @@ from bridge.dispatch.ledger import Ledger
 from bridge.dispatch.order import Order
 from bridge.dispatch.policy import Verdict, delivered, judge
 from bridge.dispatch.selection import Selection, selection_of
+from bridge.errors import why
 from bridge.event import Event, utc_now
 from bridge.journal.journal import Cursor, Journal, Record
 from bridge.output import Delivery, Output
@@ -178,7 +179,7 @@ class Lane:
             self.ledger.bury(sequence, None, f"its record can't be read: {error}")
             return
         except OSError as error:  # the disk, or too many open files: both may pass
-            unread = Verdict("retry", f"its record can't be read: {error}")
+            unread = Verdict("retry", f"its record can't be read: {why(error)}")
             self._note_trouble(self.ledger.retry(sequence, None, unread))
             return
         if not isinstance(read, Record) and read.let_go:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from bridge.errors import why
 from bridge.event import PictureLost
 from bridge.output import Rejected, Retry, Stopped, Unavailable
 
@@ -79,7 +80,7 @@ def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> V
 def _said(error: object) -> str:
     """Its text, as the journal can keep it: whatever a plugin says must not stop the writer, nor fill the log."""
     try:
-        text = str(error)
+        text = why(error)
     except Exception as failed:  # noqa: BLE001 - an output may raise anything, of any class
         text = f"(its text can't be read: {type(failed).__name__})"
     return text[:LONGEST_REASON].encode("utf-8", "replace").decode()

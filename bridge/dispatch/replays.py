@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from bridge.dispatch.dispatcher import Dispatcher
+from bridge.errors import why
 from bridge.journal.journal import Cursor, Journal, JournalUnavailable, Record
 from bridge.journal.record import ReplayEntry
 from bridge.journal.replay import Replay
@@ -112,7 +113,7 @@ class Replays:
                 read = await self._journal.read(sequence)
             except OSError as error:
                 log.warning(
-                    "the journal can't be read for a replay; trying again", output=cursor.name, error=str(error)
+                    "the journal can't be read for a replay; trying again", output=cursor.name, error=why(error)
                 )
                 await asyncio.sleep(_DISK_SECONDS)
                 continue

@@ -74,7 +74,8 @@ class Holder(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         when = datetime.fromtimestamp(self.removed / 1000).astimezone() if self.removed else None
-        return f"{self.output}{f' (removed {when:%Y-%m-%d})' if when else ''}, {self.events:,} events"
+        removed = f" (removed {when:%Y-%m-%d})" if when else ""
+        return f"{self.output}{removed}, " + ("1 event" if self.events == 1 else f"{self.events:,} events")
 
 
 def holder(journal_log: Log, cursors: list[Cursor]) -> Holder | None:

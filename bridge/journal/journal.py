@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import structlog
 from msgspec import Struct
 
-from bridge.errors import FileTrouble
+from bridge.errors import FileTrouble, why
 from bridge.event import Event
 from bridge.figures import Histogram
 from bridge.journal.backlog import Holder, holder
@@ -115,7 +115,7 @@ class Journal:
         except NewerFormat as error:
             raise FileTrouble(f"{error}; start the newer version, or set the folder aside") from error
         except OSError as error:
-            raise FileTrouble(f"the journal in {self.folder} can't be read: {error}") from error
+            raise FileTrouble(f"the journal in {self.folder} can't be read: {why(error)}") from error
         remove_unfinished(self.folder)
         for newest in self.log.segments[-1:]:
             trim(newest.path)

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from bridge.errors import why
 from bridge.event import PictureLost
 from bridge.journal.failpoint import failpoint
 from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
@@ -89,7 +90,7 @@ class Known:
                     record.pictures.read_blocking(entry.sha256)
                 found[key] = record.sequence
         except (OSError, PictureLost) as error:
-            log.warning("a record can't be read; its push is taken as new", sequence=sequence, error=str(error))
+            log.warning("a record can't be read; its push is taken as new", sequence=sequence, error=why(error))
 
     def note(self, sequence: int, blobs: Iterable[PushBlob]) -> None:
         """These pushes are on disk now, from this sequence on."""
@@ -155,9 +156,9 @@ class Known:
         self._index.close()
         self.due = time.monotonic() + _LAZY_SECONDS
         if not is_damage(error) and not self._stays_unreadable(error):
-            self._warn_once("the index can't be used, trying again; pushes are taken without it", error=str(error))
+            self._warn_once("the index can't be used, trying again; pushes are taken without it", error=why(error))
             return False
-        self._warn_once("the index is made again from the log", file=str(self._index.path), reason=str(error))
+        self._warn_once("the index is made again from the log", file=str(self._index.path), reason=why(error))
         try:
             self._index.set_aside()
         except OSError as trouble:

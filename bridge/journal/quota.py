@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from bridge.errors import why
 from bridge.figures import as_bytes
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
@@ -101,7 +102,7 @@ class Room:
             self.taken = bytes_in(self._log.folder)
             disk = os.statvfs(self._log.folder)
         except OSError as error:
-            log.error("the room on the disk can't be measured", folder=str(self._log.folder), error=str(error))
+            log.error("the room on the disk can't be measured", folder=str(self._log.folder), error=why(error))
             return
         total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
         quota = int(total * self.quota) if isinstance(self.quota, Share) else int(self.quota)

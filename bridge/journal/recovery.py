@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from msgspec import DecodeError, Struct
 
+from bridge.errors import why
 from bridge.journal.cursor import State
 from bridge.journal.failpoint import failpoint
 from bridge.journal.folder import survey
@@ -78,7 +79,7 @@ def set_aside(path: Path, reason: str) -> None:
         failpoint("file to be set aside")
         path.rename(aside)
     except OSError as error:
-        log.warning("it could not be renamed, and is left alone", file=str(path), error=str(error))
+        log.warning("it could not be renamed, and is left alone", file=str(path), error=why(error))
 
 
 class _Reading(Struct, frozen=True):
@@ -163,7 +164,7 @@ def _sync_and_drop_cache(segment: Segment) -> bool:
             synced = True
         except OSError as error:
             log.error("the newest segment can't be synced; what it holds is written again", file=str(segment.path),
-                      error=str(error))  # fmt: skip
+                      error=why(error))  # fmt: skip
             synced = False
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
@@ -208,5 +209,5 @@ def _read_state(segment: Segment, state: State | None) -> State | None:
             elif found.prefix.kind == Kind.CHANGES and state is not None:
                 state.apply(decode_changes(found.blob))
         except DecodeError as error:
-            log.error("a state record can't be read", file=str(segment.path), offset=found.offset, error=str(error))
+            log.error("a state record can't be read", file=str(segment.path), offset=found.offset, error=why(error))
     return state

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import structlog
 from msgspec import Struct
 
+from bridge.errors import why
 from bridge.journal.backlog import bound
 from bridge.journal.cursor import Cursor
 from bridge.journal.failpoint import failpoint
@@ -75,7 +76,7 @@ def retain(
             failpoint("segment to be deleted")
             segment.path.unlink(missing_ok=True)
         except OSError as error:
-            log.error("a segment can't be deleted", file=str(segment.path), error=str(error))
+            log.error("a segment can't be deleted", file=str(segment.path), error=why(error))
             break
         failpoint("segment deleted")
         journal_log.drop(segment)
@@ -96,7 +97,7 @@ def _make_sure(folder: Path) -> None:
     try:
         sync_folder(folder)
     except OSError as error:
-        log.error("deleted segments may come back with a power cut", folder=str(folder), error=str(error))
+        log.error("deleted segments may come back with a power cut", folder=str(folder), error=why(error))
 
 
 def _expire(cursors: list[Cursor], before: int) -> None:

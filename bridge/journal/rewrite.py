@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from bridge.errors import why
 from bridge.journal.failpoint import failpoint
 from bridge.journal.folder import survey
 from bridge.journal.log import Log
@@ -56,7 +57,7 @@ def rewrite(
         new.rename(first.path)
         failpoint("segment replaced")
     except OSError as error:
-        log.error("a segment can't be rewritten", file=str(first.path), error=str(error))
+        log.error("a segment can't be rewritten", file=str(first.path), error=why(error))
         with contextlib.suppress(OSError):
             new.unlink()
         return None
@@ -66,7 +67,7 @@ def rewrite(
     try:
         _remove(journal_log.folder, [segment.path for segment in segments[1:]])
     except OSError as error:  # nothing is lost by it: the next rewriting of this segment begins with what is left over
-        log.error("what was rewritten is not surely on disk yet", file=str(first.path), error=str(error))
+        log.error("what was rewritten is not surely on disk yet", file=str(first.path), error=why(error))
     return rewritten
 
 

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from bridge.errors import why
 from bridge.journal.index import is_of
 from bridge.journal.record import Key
 
@@ -86,5 +87,5 @@ class IndexView:
                     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
                     return None if found == "ok" else f"it is damaged ({found})"
         except (sqlite3.Error, ValueError, TypeError) as error:
-            return f"it can't be read ({error})"
+            return f"it can't be read ({why(error)})"
         return None

@@ -21,6 +21,16 @@ _BLANK = re.compile(r"\s+")
 _TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
+_OTHERS = (
+    (b"\x1f\x8b", "gzip, and not whole"),
+    (b"--", "a multipart form, which only a [protocol.NAME] reads"),
+    (b"<", "XML"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x89PNG", "a PNG picture"),
+)
+"""How bodies begin that are something else, and what."""
+
+
 def read_json(body: bytes) -> Any:
     """The value that a body holds; raises Malformed.
 
@@ -41,6 +51,8 @@ def _read_leniently(body: bytes) -> Any:
     text = text.rstrip("\0 \t\r\n")
     if not text.strip():
         raise Malformed("the body is empty")
+    if it := next((name for beginning, name in _OTHERS if body.startswith(beginning)), ""):
+        raise Malformed(f"not JSON: the body is {it}")
     try:
         value = json.loads(text, strict=False, parse_constant=lambda _: None)
         return _whole_characters(value) if _HALF_PAIR.search(text) else value

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from bridge.errors import why
 from bridge.event import Event, shortened
 from bridge.normalizer import Push
 from bridge.threads import Threads
@@ -202,7 +203,7 @@ class Devices:
             return []
         except (OSError, msgspec.DecodeError) as error:
             log.warning("what was known of devices can't be read; it is learned anew",
-                        file=str(self._file), error=str(error))  # fmt: skip
+                        file=str(self._file), error=why(error))  # fmt: skip
             return []
 
 

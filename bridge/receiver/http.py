@@ -64,7 +64,8 @@ class Door:
 
     async def _take(self, scope: Scope, body: Body, send: Send) -> None:
         try:
-            whole = await body.read(self._budget, self._intake.settings.server.max_body, *_announced(scope))
+            limit = int(self._intake.settings.server.max_body)  # in bytes, as it is said; a Size says what was written
+            whole = await body.read(self._budget, limit, *_announced(scope))
             await _send(send, await self._intake.take(_push(scope, whole)))
         except (TooLarge, Busy) as error:
             await body.discard()

@@ -28,7 +28,7 @@ class Messages:
 
     def limit(self) -> int:
         """Bytes that one message may have."""
-        return self._intake.settings.server.max_body
+        return int(self._intake.settings.server.max_body)
 
     async def take(self, message: bytes) -> bytes:
         """Store a message; the answer to it."""

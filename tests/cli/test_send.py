@@ -172,12 +172,24 @@ def test_a_server_that_speaks_no_websocket_exits_with_69(receiver: Receiver, tmp
     assert b"no answer" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "answer", [b"<html>It works!</html>", b"{}", b'{"code": 0}', SUCCESS.replace(b"Optimize", b"")]
+)
+def test_a_web_server_that_answers_anything_has_not_taken_the_vendor_s_push(
+    answer: bytes, receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answer = (200, answer)
+    done = send(tmp_path, "--to", receiver.url)
+    assert done.returncode == 1
+    assert b"no answer to a push: it would have wsKey eventCreateOptimizeResult and code 0" in done.stdout
+
+
 def test_nobody_there_exits_with_69(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
     done = send(tmp_path, "-", "--to", f"http://127.0.0.1:{port}", stdin=b"{}")
     assert done.returncode == 69
-    assert done.stderr.decode() == f"http://127.0.0.1:{port}: no answer: [Errno 111] Connection refused\n"
+    assert done.stderr.decode() == f"http://127.0.0.1:{port}: no answer: Connection refused\n"
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:8600", "http://127.0.0.1:99999", "http://127.0.0.1/a b"])

@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from bridge.cli.words import LANGUAGES, SENTENCES, cells, language, padded, translated
+from bridge.cli.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
 from bridge.cli.words.patterns import PATTERNS, chinese
 from bridge.cli.words.reports import REPORTS
 from bridge.cli.words.stories import STORIES
@@ -153,6 +153,19 @@ def test_what_no_pattern_knows_stays_as_it_is(sentence: str) -> None:
 def test_what_somebody_makes_up_to_have_very_many_parts_stays_as_it_is(part: str) -> None:
     made_up = part * 2000 + "!"
     assert translated("zh", made_up) == made_up
+
+
+@pytest.mark.parametrize(
+    ("told", "right"),
+    [
+        ("1 events wait", "1 event wait"),
+        ("1 pushes, 1 times", "1 push, 1 time"),
+        ("21 events, 0.1 events, 1,001 events", "21 events, 0.1 events, 1,001 events"),
+        ("1 个事件", "1 个事件"),
+    ],
+)
+def test_one_thing_is_one(told: str, right: str) -> None:
+    assert singular(told) == right
 
 
 def test_columns_are_counted_in_cells() -> None:

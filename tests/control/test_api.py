@@ -297,7 +297,7 @@ async def test_a_story_that_the_disk_does_not_give_is_said(tmp_path: Path, monke
 
             away.setattr("bridge.journal.segment.Segment.record_at", fail)
             said = await get(running, f"/api/v1/why/{event}", 503)
-    assert said == {"error": "the journal can't be read now: [Errno 24] Too many open files", "exit_code": 74}
+    assert said == {"error": "the journal can't be read now: Too many open files", "exit_code": 74}
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_pause_survives_a_kill_and_what_waited_is_delivered_after_it(tmp_path:
         assert b"in force" in bridge.command("reload")
         assert outputs(bridge)["erp"] == ("held", 1, 0)
         assert web.received.empty()
-        assert b"1 events wait" in bridge.command("outputs", "resume", "erp")
+        assert b"1 waiting for it" in bridge.command("outputs", "resume", "erp")
         assert came(web) == waiting
         bridge.kill()
         bridge.start()
@@ -124,7 +124,7 @@ def test_a_forgotten_output_holds_nothing(tmp_path: Path, web: WebServer) -> Non
         bridge.configure(ARCHIVE)
         bridge.command("reload")
         assert b"no longer configured" in bridge.command("outputs")
-        assert b"with 1 events that waited" in bridge.command("outputs", "forget", "erp")
+        assert b"with 1 that waited" in bridge.command("outputs", "forget", "erp")
         assert outputs(bridge).keys() == {"local"}
         bridge.kill()
         bridge.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bridge import Answer, Push
+from bridge import Answer, Push, Size
 from bridge.protocols.skill import PATH
 from bridge.receiver import http
 from bridge.testing import draw_scene, sample_push
@@ -178,12 +178,12 @@ async def test_what_is_not_understood_is_refused_with_400(tmp_path: Path, body: 
 
 
 async def test_a_declared_length_over_the_limit_is_refused_with_413_and_the_connection_closed(tmp_path: Path) -> None:
-    async with door_to(tmp_path, max_body=1_000_000) as door:
+    async with door_to(tmp_path, max_body=Size("1MB")) as door:
         for _ in range(5):
             async with door.box() as box:
                 answer = await box.push(bytes(3_000_000))
                 assert (answer.status, answer.envelope["code"]) == (413, 413)
-                assert "max_body" in answer.envelope["message"]
+                assert "bytes; max_body is 1000000" in answer.envelope["message"]
                 assert answer.headers["connection"] == "close"
         assert door.rooms.intake.pushes == {("skill", "refused"): 5}
 

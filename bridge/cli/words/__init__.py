@@ -7,6 +7,7 @@ is wrong with a configuration, is put into the other language by its pattern, wi
 from __future__ import annotations
 
 import os
+import re
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ LANGUAGES: Final = ("en", "zh")
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES}
 """By name, in each of the languages."""
 
+_ONE: Final = re.compile(r"(?<![\d,.])1 (event|picture|segment|output|time|push)(?:s|es)\b")
 _ASKED: Final = "bridge.cli.words.language"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -54,7 +56,12 @@ def language(lang: str | None, environment: Mapping[str, str] = os.environ) -> s
 
 def say(lang: str, sentence: str, **values: object) -> str:
     """A sentence of the table, with its values."""
-    return SENTENCES[sentence][LANGUAGES.index(lang)].format(**values)
+    return singular(SENTENCES[sentence][LANGUAGES.index(lang)].format(**values))
+
+
+def singular(english: str) -> str:
+    """A sentence in which one thing is one: "1 event", not "1 events"."""
+    return _ONE.sub(r"1 \1", english)
 
 
 def translated(lang: str, text: str) -> str:

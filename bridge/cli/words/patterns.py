@@ -332,8 +332,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     # --- Outputs, as people handle them
     "output {name} is paused; its events wait until: {command}": "输出 {name} 已暂停；事件等待中，恢复：{command}",
-    "output {name} goes on; {n} events wait for it": "输出 {name} 已恢复；{n} 个事件等待中",
-    "output {old} is called {new} now, and goes on where {old_} stood: {n} events wait, {dead} dead": (
+    "output {name} goes on; {n} waiting for it": "输出 {name} 已恢复；{n} 个事件等待中",
+    "output {old} is called {new} now, and goes on where {old_} stood: {n} waiting, {dead} dead": (
         "输出 {old} 已改名为 {new}，从原位置继续：等待 {n}，死信 {dead}"
     ),
     "what it keeps at its far side stays there: {reason}": "它留在对方的内容未能清除：{reason}",
@@ -341,7 +341,7 @@ PATTERNS: Final[Mapping[str, str]] = {
         "它可能留在对方的内容未清除：本次启动以来该输出未在配置中"
     ),
     "{n} retained messages were taken from the broker": "已从 broker 清除 {n} 条保留消息",
-    "output {name} is forgotten, with {n} events that waited and {dead} dead letters": (
+    "output {name} is forgotten, with {n} that waited and {dead} dead": (
         "输出 {name} 已移除，连同 {n} 个等待中的事件和 {dead} 条死信"
     ),
     "output {name} is off in the configuration: remove enabled = false there, then reload": (

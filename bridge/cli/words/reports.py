@@ -147,7 +147,7 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "replay cancelled": ("cancelled: {replay}", "已取消：{replay}"),
     "replay events": ("{events} events, in {seconds:.0f} s at least", "{events} 个事件，至少需 {seconds:.0f} 秒"),
     "replay waiting": (
-        "{events} events, of which {waiting} wait for it anyway, in {seconds:.0f} s at least",
+        "{events} events, {waiting} of them waiting for it anyway, in {seconds:.0f} s at least",
         "{events} 个事件（其中 {waiting} 个本已在等待），至少需 {seconds:.0f} 秒",
     ),
     "replay would": ("{output} would get {what}", "{output} 将收到 {what}"),
