@@ -22,7 +22,6 @@ _TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 _OTHERS = (
-    (b"\x1f\x8b", "gzip, and not whole"),
     (b"--", "a multipart form, which only a [protocol.NAME] reads"),
     (b"<", "XML"),
     (b"\xff\xd8\xff", "a JPEG picture"),

@@ -42,6 +42,7 @@ plugins_dir = "/etc/boxbridge/plugins"
 [server]
 listen = "0.0.0.0:8600"
 allow = []
+# token is not set
 max_body = "16MB"
 
 [journal]

@@ -133,7 +133,7 @@ def test_a_field_of_a_wrong_type_is_kept_and_counted(tmp_path: Path, mosquitto: 
         assert data["extra"]["message.data.frameIndex"] == ["many"]
         odd = {"device": "DMB3160PWC21J00001", "field": "message.data.frameIndex", "count": 1}
         assert odd in bridge.status()["odd_fields"]
-        assert b"message.data.frameIndex, 1 times" in bridge.command("status")
+        assert b"message.data.frameIndex, 1 time" in bridge.command("status")
 
 
 def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(
