@@ -24,8 +24,9 @@ would fail."""
 READ_AT_MOST = 16 * 1024
 """Bytes of an answer that are read; a connection whose answer is longer is not used again."""
 
-READ_FOR = 2.0
-"""Seconds that reading an answer's body may take."""
+READ_FOR = 0.5
+"""Seconds that reading an answer's body may take: over before any sensible `timeout`, or what was taken would come
+again."""
 
 _FAILED = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError)
 
@@ -88,14 +89,13 @@ class Client:
         origin, parsed = origin_of(target), _parsed(target)
         host, began = parsed.host.decode(), time.perf_counter()
         try:
-            async with asyncio.timeout(self._connect_timeout):
-                stream = await self._network.connect_tcp(host, parsed.port or parsed.origin.port)
-                try:
-                    if parsed.scheme == b"https":
-                        stream = await stream.start_tls(self._tls, host)
-                finally:
-                    await stream.aclose()
-        except TimeoutError as error:
+            stream = await self._network.connect_tcp(host, parsed.origin.port, self._connect_timeout)
+            try:
+                if parsed.scheme == b"https":
+                    stream = await stream.start_tls(self._tls, host)
+            finally:
+                await stream.aclose()
+        except httpcore2.ConnectTimeout as error:
             raise Unavailable(f"{origin}: no connection within {self._connect_timeout:g} s") from error
         except _FAILED as error:
             raise Unavailable(f"{origin}: {reason(error)}") from error

@@ -40,11 +40,11 @@ class Network(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         """Connect to one of a host's addresses; raises Forbidden, ConnectError or ConnectTimeout."""
-        began = time.monotonic()
+        until = None if timeout is None else time.monotonic() + timeout
         addresses = await self._vetted(host, port, timeout)
         addresses.sort(key=lambda address: address != self._worked.get(host))
         for index, address in enumerate(addresses):
-            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+            left = _left(until)
             share = None if left is None else left / (len(addresses) - index)
             try:
                 stream = await self._dialling.connect_tcp(address, port, share, local_address, socket_options)
@@ -53,7 +53,7 @@ class Network(httpcore2.AsyncNetworkBackend):
                     raise
             else:
                 self._worked[host] = address
-                return _Stream(stream)
+                return _Stream(stream, until)
         raise httpcore2.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
@@ -75,11 +75,19 @@ class Network(httpcore2.AsyncNetworkBackend):
         return allowed
 
 
-class _Stream(httpcore2.AsyncNetworkStream):
-    """A connection that is closed when its TLS handshake is cancelled; the library's own would stay open."""
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+
+class _Stream(httpcore2.AsyncNetworkStream):
+    """A connection whose TLS handshake is part of connecting: it has what is left of that time, no more.
+
+    Cancelled meanwhile, it is closed; the library's own would stay open.
+    """
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, until: float | None) -> None:
         self._stream = stream
+        self._until = until
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await self._stream.read(max_bytes, timeout)
@@ -94,10 +102,11 @@ class _Stream(httpcore2.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
         try:
-            return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            secured = await self._stream.start_tls(ssl_context, server_hostname, _left(self._until))
         except asyncio.CancelledError:
             await self.aclose()
             raise
+        return _Stream(secured, self._until)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

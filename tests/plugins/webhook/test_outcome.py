@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import logging
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from bridge import Rejected, Retry, Secret, Stopped, Unavailable
 from tests.plugins.deliveries import SCENE, delivery_of
-from tests.plugins.webhook.receivers import Receiver, hostile, opened, webhook_to
+from tests.plugins.webhook.receivers import Receiver, free_port, hostile, opened, webhook_to
 
 pytestmark = pytest.mark.anyio
 
@@ -139,12 +138,6 @@ async def test_a_far_side_that_never_answers_is_waited_for_until_the_delivery_is
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await webhook.deliver(delivery_of())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port: int = nobody.getsockname()[1]
-    return port
 
 
 async def test_a_refused_connection_means_unavailable_and_names_the_host() -> None:
