@@ -28,6 +28,8 @@ class Received:
     def __init__(self, request: Request, body: bytes) -> None:
         self.headers = dict(request.headers)
         self.target = request.url.path
+        query = request.scope["query_string"].decode()
+        self.raw = request.scope["raw_path"].decode() + (f"?{query}" if query else "")
         self.body = body
         assert request.client is not None
         self.peer = request.client.port
