@@ -154,7 +154,8 @@ def reason(error: BaseException) -> str:
             return f"TLS failed: {cause.reason or cause}"
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
-    words = "".join(character for character in str(error) if character.isprintable())
+    said = str(error).partition(": bytearray(")[0]  # what follows is the far side's own, which may echo secrets
+    words = "".join(character for character in said if character.isprintable())
     return words[:200] or type(error).__name__
 
 

@@ -25,9 +25,11 @@ class Certificates:
         for name, extension in _KINDS.items():
             subject = ("-subj", f"/CN={name}", "-addext", extension)
             self._run("req", "-x509", *subject, *signed_by, "-days", "2", *self._new(name))
-        self._run("req", "-new", "-subj", "/CN=expired", *self._new("expired"))
+        self._run("req", "-new", "-subj", "/CN=expired", *_holding("127.0.0.1"), *self._new("expired"))
         request = ("-in", str(self.path("expired")), "-out", str(self.path("expired")))
-        self._run("x509", "-req", *request, *signed_by, "-days", "-1")  # `req` takes no negative number
+        self._run(
+            "x509", "-req", *request, *signed_by, "-copy_extensions", "copy", "-days", "-1"
+        )  # `req` takes no negative number
 
     def path(self, name: str) -> Path:
         return self._folder / f"{name}.pem"

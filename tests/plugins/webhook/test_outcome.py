@@ -131,6 +131,16 @@ async def test_a_connection_that_ends_before_the_answer_means_unavailable(said: 
             await webhook.deliver(delivery_of(("scene", SCENE)))
 
 
+async def test_a_far_side_that_only_echoes_gets_no_secret_into_the_reason() -> None:
+    async def echo(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /hooks/T0PSECRET HTTP/1.1\r\nAuthorization: Bearer t0ken\r\n\r\n")
+        await writer.drain()
+
+    async with hostile(echo) as url, opened(url, bearer=Secret("t0ken")) as webhook:
+        with pytest.raises(Unavailable, match=r"illegal status line$"):
+            await webhook.deliver(delivery_of())
+
+
 async def test_a_connection_that_is_reset_means_unavailable() -> None:
     async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
