@@ -197,7 +197,7 @@ class Conversion:
 
 
 def _may_be(wanted: Any, value: Any) -> bool:
-    """Whether a value is of the shape for one type of several; else the faults in it would be told of the wrong one."""
+    """Whether a value has the shape of one type of several: what is wrong within it is then said of that one."""
     if isinstance(value, dict):
         return expected(*peel(wanted)) == "a table" or peel(wanted)[0] is Secret  # { file = "…" }
     return not isinstance(value, list) or expected(*peel(wanted)) == "a list"
