@@ -162,7 +162,7 @@ class Conversion:
             kind, own = peel(members[0])
             return self._convert(kind, own + metas, value, path)
         for member in members:
-            if isinstance(value, dict | list) and expected(*peel(member)) not in ("a table", "a list"):
+            if not _may_be(member, value):
                 continue
             noted = len(self.faults)
             try:
@@ -172,7 +172,8 @@ class Conversion:
             if converted is not INVALID or isinstance(value, dict | list):
                 return converted
             del self.faults[noted:]
-        raise ValueError(f"{shown(value)} is not {' or '.join(expected(*peel(member)) for member in members)}")
+        wanted = " or ".join(expected(*peel(member)) for member in members)
+        raise ValueError(f"{'this' if Secret in members else shown(value)} is not {wanted}")
 
     def _read(self, kind: Any, metas: list[Meta], value: Any, path: Path) -> Any:
         if kind is Secret and isinstance(value, dict):
@@ -236,6 +237,13 @@ class Conversion:
 
 def _lacks(values: Iterable[Any]) -> bool:
     return any(value is INVALID for value in values)
+
+
+def _may_be(wanted: Any, value: Any) -> bool:
+    """Whether a value has the shape of one type of several: what is wrong within it is then said of that one."""
+    if isinstance(value, dict):
+        return expected(*peel(wanted)) == "a table" or peel(wanted)[0] is Secret  # { file = "…" }
+    return not isinstance(value, list) or expected(*peel(wanted)) == "a list"
 
 
 def _fitted(kind: Any, metas: list[Meta], value: Any, sentence: str = "") -> Any:

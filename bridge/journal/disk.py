@@ -83,9 +83,14 @@ def measure(folder: Path, pushes: int, size: int, seconds: float) -> Series:
 def _probe(folder: Path) -> Iterator[int]:
     """A file to write to, gone afterwards; what a killed measurement left is taken over and goes with it."""
     path = folder / _PROBE
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = -1
     try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         yield fd
+    except KeyboardInterrupt:  # it may come before the descriptor is known
+        path.unlink(missing_ok=True)
+        raise
     finally:
-        os.close(fd)
-        path.unlink()
+        if fd >= 0:
+            os.close(fd)
+            path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What is posted for one delivery: its headers, and its body in each of the three ways to send pictures."""
+"""What is posted for one delivery: its headers, and the document with pictures in it or beside it."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def inline(document: bytes, pictures: Mapping[int, bytes], annotated: Mapping[in
 
 
 def multipart(
-    event: Event, document: bytes, pictures: Mapping[int, bytes], annotated: Mapping[int, bytes] | None = None
+    event: Event, media_type: str, body: bytes, pictures: Mapping[int, bytes], annotated: Mapping[int, bytes]
 ) -> tuple[str, bytes]:
     """Content type and body of a form: the part `event`, a part for each picture, named by its role; `annotated`."""
     boundary = f"boxbridge-{os.urandom(16).hex()}"
-    pieces = [_part(boundary, 'name="event"', CLOUDEVENT), document]
+    pieces = [_part(boundary, 'name="event"', media_type), body]
     for place, data in pictures.items():
         picture = event.pictures[place]
         role = escape(picture.role).replace('"', "%22")

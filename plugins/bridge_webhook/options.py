@@ -1,9 +1,9 @@
-"""The options of a webhook, and what is wrong with them. No error here tells a secret."""
+"""The keys of `[output.NAME]` with `type = "webhook"`, and what is wrong with them. No error here tells a secret."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -11,35 +11,91 @@ from msgspec import Meta, Struct
 
 from bridge import Duration, File, Secret
 from bridge_webhook.signature import signing_key
+from bridge_webhook.target import check_names, check_url
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+"""What the value of a header may be."""
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "content-type", "accept-encoding"}
+
+
+class Basic(Struct, frozen=True, kw_only=True):
+    """A user name and its password."""
+
+    username: Annotated[str, Meta(description="User name.", examples=["boxbridge"], min_length=1)]
+    password: Annotated[Secret, Meta(description="Password.")]
+
+
+class OAuth2(Struct, frozen=True, kw_only=True):
+    """Where a token is got with client credentials, as RFC 6749 has them."""
+
+    token_url: Annotated[
+        str, Meta(description="Where tokens are given.", examples=["https://login.example/oauth2/token"])
+    ]
+    client_id: Annotated[str, Meta(description="Who asks.", examples=["boxbridge"], min_length=1)]
+    client_secret: Annotated[Secret, Meta(description="How it is proven.")]
+    scope: Annotated[str, Meta(description='What for; several with blanks between them; "" for none.')] = ""
+    audience: Annotated[str, Meta(description='For whom, where the server asks for it; "" for none.')] = ""
+    client_auth: Annotated[
+        Literal["basic", "body"], Meta(description="Whether id and secret go into a header or into the form.")
+    ] = "basic"
+
+    def __post_init__(self) -> None:
+        check_url("token_url", self.token_url, "https://login.example/oauth2/token")
 
 
 class WebhookOptions(Struct, frozen=True, kw_only=True):
     """The keys of an output of type `webhook`."""
 
     url: Annotated[
-        str, Meta(description="Where events are posted.", examples=["https://erp.example/hooks/alarm"], min_length=1)
+        str,
+        Meta(
+            description="Where events are posted; {device}, {channel}, {kind} and {site} in it are filled in.",
+            examples=["https://erp.example/hooks/alarm"],
+            min_length=1,
+        ),
     ]
-    secret: Annotated[
-        Secret | None,
-        Meta(description="Signs each request as Standard Webhooks says: `whsec_` and base64, or any text."),
-    ] = None
+    format: Annotated[
+        Literal["event", "original", "template"],
+        Meta(description="The body: the event document, the device's own request, or what `template` gives."),
+    ] = "event"
+    template: Annotated[
+        str, Meta(description="Jinja2 text of the body.", examples=['{"text": {{ event.name | tojson }}}'])
+    ] = ""
+    content_type: Annotated[str, Meta(description="Of what `template` gives.")] = "application/json"
     picture: Annotated[
         Literal["none", "inline", "multipart"],
-        Meta(description="Pictures: left out, as base64 in the document, or as parts of a form beside it."),
+        Meta(description="Pictures: left out, as base64 in the body, or as parts of a form beside it."),
     ] = "none"
     annotated: Annotated[
         bool, Meta(description="Also send a copy of the scene with regions, boxes, tracks and counts drawn on it.")
     ] = False
+    secret: Annotated[
+        Secret | list[Secret] | None,
+        Meta(
+            description="Signs each request as Standard Webhooks says: `whsec_` and base64, or any text; "
+            "several in a list, while receivers change over."
+        ),
+    ] = None
+    bearer: Annotated[Secret | None, Meta(description="Sent as `Authorization: Bearer`.")] = None
+    basic: Annotated[Basic | None, Meta(description="User name and password, as HTTP Basic has them.")] = None
+    oauth2: Annotated[
+        OAuth2 | None, Meta(description="Client credentials; the token is kept, and renewed before it expires.")
+    ] = None
     headers: Annotated[
-        dict[str, Secret], Meta(description="Further headers, such as `Authorization`; their values are secrets.")
+        dict[str, Secret], Meta(description="Further headers, such as `X-Api-Key`; their values are secrets.")
     ] = {}
     connect_timeout: Annotated[
         Duration, Meta(description="How long connecting may take, TLS included.", ge=0.1, le=3600)
     ] = Duration("10s")
+    proxy: Annotated[
+        str,
+        Meta(
+            description="HTTP proxy that all requests go through, those for tokens too.",
+            examples=["http://192.168.1.2:3128"],
+        ),
+    ] = ""
+    proxy_basic: Annotated[Basic | None, Meta(description="User name and password for the proxy.")] = None
     ca: Annotated[
         File | None,
         Meta(
@@ -47,33 +103,85 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
             examples=["secrets/ca.pem"],
         ),
     ] = None
+    cert: Annotated[
+        File | None, Meta(description="PEM file of the certificate to show.", examples=["secrets/boxbridge.pem"])
+    ] = None
+    key: Annotated[
+        File | None,
+        Meta(
+            description="PEM file of the certificate's private key, if not in the same file.",
+            examples=["secrets/boxbridge.key"],
+        ),
+    ] = None
     insecure: Annotated[bool, Meta(description="true takes any certificate: anybody may pose as the far side.")] = False
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """What requests are signed with, in the order of the configuration."""
+        return self.secret if isinstance(self.secret, list) else [self.secret] if self.secret else []
 
     def faults(self) -> Iterator[str]:
         """What is wrong with them, "key: what is wrong"."""
-        if self.annotated and self.picture == "none":
-            yield 'annotated: needs picture = "inline" or "multipart"'
-        if self.secret is not None:
-            try:
-                signing_key(self.secret)
-            except ValueError as error:
-                yield str(error)
+        yield from _said(self._check_secrets)
         for name, value in self.headers.items():
             yield from _faults_of_header(name, value)
-        yield from _faults_of_url(self.url)
+        for check in (self._check_authorization, self._check_connection, self._check_body, self._check_url):
+            yield from _said(check)
+
+    def _check_url(self) -> None:
+        check_url("url", self.url)
+        check_names(self.url)
+
+    def _check_secrets(self) -> None:
+        if self.secret == []:
+            raise ValueError("secret: is empty")
+        for secret in self.secrets:
+            signing_key(secret)
+
+    def _check_authorization(self) -> None:
+        headers = {name.lower() for name in self.headers}
+        given = [key for key in ("bearer", "basic", "oauth2") if getattr(self, key)]
+        given += ["headers"] if "authorization" in headers else []
+        if len(given) > 1:
+            raise ValueError(f"{given[1]}: sets Authorization, as {given[0]} does: only one of them can")
+        if self.bearer and not VALUE.fullmatch(self.bearer.reveal()):
+            raise ValueError("bearer: is empty or holds characters that no header may hold")
+        for key in ("basic", "proxy_basic"):
+            login: Basic | None = getattr(self, key)
+            if login and ":" in login.username:
+                raise ValueError(f"{key}: username holds a colon, which ends it")
+
+    def _check_connection(self) -> None:
+        if self.proxy:
+            check_url("proxy", self.proxy, "http://192.168.1.2:3128")
+            parts = urlsplit(self.proxy)
+            if parts.path.strip("/") or parts.query:
+                raise ValueError("proxy: nothing may follow host and port")
+        elif self.proxy_basic:
+            raise ValueError("proxy_basic: needs proxy beside it")
+        if self.key and not self.cert:
+            raise ValueError("key: needs cert beside it")
+
+    def _check_body(self) -> None:
+        if not VALUE.fullmatch(self.content_type):
+            raise ValueError("content_type: is empty or holds characters that no header may hold")
+        if self.format == "original" and self.picture != "none":
+            raise ValueError('picture: has to be "none" with format = "original", whose pictures are where they came')
+        if self.annotated and self.picture == "none":
+            raise ValueError('annotated: needs picture = "inline" or "multipart"')
+        if (self.format == "template") != bool(self.template):
+            raise ValueError('template: goes with format = "template", and only with that')
+        if self.template:
+            from bridge_webhook.template import check_template  # noqa: PLC0415 - only who uses it should load Jinja2
+
+            check_template(self)
 
 
-def _faults_of_url(url: str) -> Iterator[str]:
+def _said(check: Callable[[], None]) -> Iterator[str]:
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        yield "url: not a URL with a port between 1 and 65535"
-        return
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or re.search(r"[\s\x00-\x1f]", url):
-        yield 'url: not an http or https URL, such as "https://erp.example/hooks/alarm"'
-    if "@" in parts.netloc:
-        yield 'url: holds a user name; put it into headers = { Authorization = "Basic ..." }'
+        check()
+    except ValueError as error:
+        yield str(error)
 
 
 def _faults_of_header(name: str, value: Secret) -> Iterator[str]:
@@ -82,5 +190,5 @@ def _faults_of_header(name: str, value: Secret) -> Iterator[str]:
         yield f'headers: "{name}" is not the name of a header'
     if lower in _OURS or lower.startswith(("webhook-", "x-boxbridge-")):
         yield f'headers: "{name}" is set by boxbridge itself'
-    if not _VALUE.fullmatch(value.reveal()):
+    if not VALUE.fullmatch(value.reveal()):
         yield f'headers: the value of "{name}" is empty or holds characters that no header may hold'

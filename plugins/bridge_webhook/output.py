@@ -3,103 +3,132 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ssl
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from bridge import Delivery, Event, Output, PictureLost, Stopped, Unavailable, outcome
+from bridge import Delivery, Event, Output, OutputContext, PictureLost, outcome
+from bridge_webhook.blotting import basic_authorization, shown
 from bridge_webhook.message import CLOUDEVENT, delivery_headers, inline, multipart
-from bridge_webhook.options import WebhookOptions
+from bridge_webhook.oauth2 import Token
+from bridge_webhook.options import VALUE, WebhookOptions
 from bridge_webhook.signature import signed_headers, signing_key
+from bridge_webhook.target import origin_of, target_of
 from bridge_webhook.trust import trust
 
 if TYPE_CHECKING:
-    from bridge_webhook.client import Client
-
-SHOWN = 500
-"""Characters of an answer that a reason shows."""
-_SHORTEST_HIDDEN = 6
-"""Characters of a part of the URL that may be a secret; shorter ones would blank ordinary words."""
+    from bridge_webhook.client import Answer, Client
 
 
 class Webhook(Output):
-    """Posts every event as a CloudEvent, signed where there is a secret."""
+    """Posts every event as a CloudEvent, as the device's own request, or as a template has it."""
 
     type = "webhook"
     Options = WebhookOptions
     options: WebhookOptions
     _client: Client
 
+    def __init__(self, context: OutputContext) -> None:
+        super().__init__(context)
+        options = self.options
+        self._keys = [signing_key(secret) for secret in options.secrets]
+        self._token = Token(options, options.oauth2) if options.oauth2 else None
+        self._origin = origin_of(options.url)
+        self._headers = {
+            "User-Agent": f"boxbridge/{self.version}".rstrip("/"),
+            "Accept-Encoding": "identity",
+            **({"Authorization": f"Bearer {options.bearer.reveal()}"} if options.bearer else {}),
+            **({"Authorization": basic_authorization(options.basic)} if options.basic else {}),
+            **{name: value.reveal() for name, value in options.headers.items()},
+        }
+        if options.template:
+            from bridge_webhook.template import Template  # noqa: PLC0415 - only who uses it should load Jinja2
+
+            self._template = Template(options.template, self.timezone)
+
     async def open(self) -> str:
         """Make ready to connect; nothing is sent. Raises Stopped where the certificates can't be read."""
-        from bridge_webhook.client import Client  # noqa: PLC0415 - httpx2 costs 8 MB, which only a webhook should
-
-        tls = await self._tls()
-        self._client = Client(self.options.url, self.origin, tls, float(self.options.connect_timeout))
-        return f"{self.origin}, {'signed' if self.options.secret else 'not signed'}"
+        self._client = await self._made_ready()
+        return f"{self._origin}, {'signed' if self._keys else 'not signed'}"
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._token:
+            await self._token.close()
         await self._client.close()
 
     async def check(self) -> str:
-        """Resolve the name, connect, agree on TLS, and say how long that took; nothing is posted."""
-        from bridge_webhook.client import reason  # noqa: PLC0415 - as above
-
-        parts = urlsplit(self.options.url)
-        tls = await self._tls() if parts.scheme == "https" else None
-        began = time.perf_counter()
+        """Resolve the name, connect, agree on TLS, get a token where one is needed; nothing is posted."""
+        client = await self._made_ready()
         try:
-            async with asyncio.timeout(self.options.connect_timeout):
-                port = parts.port or (443 if tls else 80)
-                _, writer = await asyncio.open_connection(parts.hostname, port, ssl=tls)
-        except TimeoutError as error:
-            raise Unavailable(f"{self.origin}: no connection within {self.options.connect_timeout}") from error
-        except OSError as error:
-            raise Unavailable(f"{self.origin}: {reason(error)}") from error
-        took = time.perf_counter() - began
-        writer.transport.abort()  # nothing was sent: there is nothing to take leave of
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return f"{self.origin} reachable in {took * 1000:.0f} ms"
+            found = await client.reach(self.options.url)
+            if self._token:
+                await self._token.get(client)
+                found += ", token granted"
+        finally:
+            if self._token:
+                await self._token.close()
+            await client.close()
+        return found
 
     async def deliver(self, delivery: Delivery) -> None:
         """Post one event; returns when the far side has answered 2xx."""
+        url = target_of(self.options.url, delivery.event)
         headers, body = await self._request(delivery)
-        answer = await self._client.post(headers, body)
-        outcome(answer.status, answer.headers, self._shown(answer.beginning))
+        tokens: tuple[str, ...] = ()
+        if self._token is None:
+            answer = await self._client.post(url, headers, body)
+        else:
+            answer, tokens = await self._with_token(self._token, url, headers, body)
+        outcome(answer.status, answer.headers, shown(answer.body, self.options, url, tokens))
 
     def where(self, delivery: Delivery) -> str:
         """Whom it was posted to, and the header to look for there."""
-        return f"{self.origin}, X-Boxbridge-Id: {delivery.event.id}"
+        return f"{self._origin}, X-Boxbridge-Id: {delivery.event.id}"
 
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port of the URL. Its path and query may hold secrets and are never shown."""
-        parts = urlsplit(self.options.url)
-        return f"{parts.scheme}://{parts.netloc}"
+    async def _made_ready(self) -> Client:
+        from bridge_webhook.client import Client  # noqa: PLC0415 - costs 8 MB, which only a webhook should
+
+        options = self.options
+        tls = await asyncio.to_thread(trust, options.ca, insecure=options.insecure, cert=options.cert, key=options.key)
+        return Client(self.name, options, tls)
+
+    async def _with_token(
+        self, token: Token, url: str, headers: dict[str, str], body: bytes
+    ) -> tuple[Answer, tuple[str, ...]]:
+        """Post with the token, and once more with a fresh one where that is refused; returns the tokens too."""
+        first = await token.get(self._client)
+        answer = await self._client.post(url, headers | {"Authorization": f"Bearer {first}"}, body)
+        if answer.status != 401:
+            return answer, (first,)
+        token.refused(first)
+        second = await token.get(self._client)
+        answer = await self._client.post(url, headers | {"Authorization": f"Bearer {second}"}, body)
+        return answer, (first, second)
 
     async def _request(self, delivery: Delivery) -> tuple[dict[str, str], bytes]:
         event, options = delivery.event, self.options
-        pictures = {} if options.picture == "none" else await self._pictures(event)
-        lost = options.picture != "none" and len(pictures) < len(event.pictures)
-        content_type, body = CLOUDEVENT, delivery.document
-        if options.picture == "inline":
-            body = inline(body, pictures, await self._annotated(event))
-        elif options.picture == "multipart":
-            content_type, body = multipart(event, body, pictures, await self._annotated(event))
-        headers = {
-            "User-Agent": f"boxbridge/{self.version}".rstrip("/"),
-            "Accept-Encoding": "identity",
-            "Content-Type": content_type,
-            **{name: value.reveal() for name, value in options.headers.items()},
-            **delivery_headers(delivery, picture_lost=lost),
-        }
-        if options.secret is not None:
-            headers |= signed_headers(signing_key(options.secret), event.id, int(time.time()), body)
+        pictures = None if options.picture == "none" else await self._pictures(event)
+        annotated = await self._annotated(event)
+        lost = pictures is not None and len(pictures) < len(event.pictures)
+        content_type, body = await self._body(delivery, pictures if options.picture == "inline" else None, annotated)
+        if pictures is not None and options.picture == "multipart":
+            content_type, body = multipart(event, content_type, body, pictures, annotated)
+        headers = {**self._headers, "Content-Type": content_type, **delivery_headers(delivery, picture_lost=lost)}
+        if self._keys:
+            headers |= signed_headers(self._keys, event.id, int(time.time()), body)
         return headers, body
+
+    async def _body(
+        self, delivery: Delivery, pictures: dict[int, bytes] | None, annotated: dict[int, bytes]
+    ) -> tuple[str, bytes]:
+        """Content type and content, with the pictures in it that it is given."""
+        if self.options.format == "original":
+            came_as = delivery.original.content_type
+            return came_as if VALUE.fullmatch(came_as) else "application/octet-stream", await delivery.original.read()
+        if self.options.format == "template":
+            return self.options.content_type, self._template.render(delivery, pictures, annotated)
+        document = delivery.document
+        return CLOUDEVENT, document if pictures is None else inline(document, pictures, annotated)
 
     async def _pictures(self, event: Event) -> dict[int, bytes]:
         """The pictures by their place in the event, without those that are lost."""
@@ -120,23 +149,3 @@ class Webhook(Output):
         except PictureLost:  # said where the scene itself was read
             drawn = None
         return {} if drawn is None else {event.pictures.index(event.scene): drawn}
-
-    async def _tls(self) -> ssl.SSLContext:
-        try:
-            return await asyncio.to_thread(trust, self.options.ca, insecure=self.options.insecure)
-        except OSError as error:  # ssl.SSLError is one
-            raise Stopped(f"ca file {self.options.ca} can't be used: {error.strerror or error}") from error
-
-    def _shown(self, body: bytes) -> str:
-        """The beginning of an answer on one line, without the secrets that it may echo, the URL's path included."""
-        text = body.decode(errors="replace")
-        parts = urlsplit(self.options.url)
-        hidden = [part for part in (*parts.path.split("/"), parts.query) if len(part) >= _SHORTEST_HIDDEN]
-        for part in sorted(hidden, key=len, reverse=True):
-            text = text.replace(part, "<url>").replace(unquote(part), "<url>")
-        for secret in filter(None, [self.options.secret, *self.options.headers.values()]):
-            value = secret.reveal()
-            for told in (value, *value.split()[-1:]):  # also without the "Bearer" before it
-                text = text.replace(told, "<secret>")
-        line = " ".join(text.split())
-        return "".join(character for character in line[:SHOWN] if character.isprintable())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
+from collections.abc import Iterable
 
 import pybase64
 
@@ -29,9 +30,16 @@ def signing_key(secret: Secret) -> bytes:
     return key
 
 
-def signed_headers(key: bytes, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of a signed request. `timestamp`: of this attempt, in seconds since 1970."""
+def signed_headers(keys: Iterable[bytes], event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The three headers of a signed request, with a signature for each key.
+
+    `timestamp`: of this attempt, in seconds since 1970.
+    """
+    signatures = " ".join(f"v1,{_signature(key, event_id, timestamp, body)}" for key in keys)
+    return {"webhook-id": event_id, "webhook-timestamp": str(timestamp), "webhook-signature": signatures}
+
+
+def _signature(key: bytes, event_id: str, timestamp: int, body: bytes) -> str:
     signed = hmac.new(key, f"{event_id}.{timestamp}.".encode(), hashlib.sha256)
     signed.update(body)
-    signature = pybase64.b64encode(signed.digest()).decode()
-    return {"webhook-id": event_id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
+    return pybase64.b64encode(signed.digest()).decode()

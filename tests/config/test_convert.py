@@ -32,6 +32,7 @@ class Options(Struct, kw_only=True, rename={"from_": "from"}):
     room: Size | None = None
     backlog: Duration | Size | Literal["all"] = "all"
     secret: Secret | None = None
+    secrets: Secret | list[Secret] | None = None
     path: Path | None = None
     zone: ZoneInfo | None = None
     mode: Literal["now", "later"] = "now"
@@ -69,6 +70,8 @@ def convert(folder: Path, text: str, environment: dict[str, str] | None = None, 
         ('backlog = "5GB"', "backlog", 5 * 10**9),
         ('backlog = "all"', "backlog", "all"),
         ('secret = "s"', "secret", Secret("s")),
+        ('secrets = "s"', "secrets", Secret("s")),
+        ('secrets = ["s", "t"]', "secrets", [Secret("s"), Secret("t")]),
         ('zone = "Asia/Shanghai"', "zone", ZoneInfo("Asia/Shanghai")),
         ('mode = "later"', "mode", "later"),
         ("from = 7", "from_", 7),
@@ -107,6 +110,11 @@ def test_a_value_becomes_what_the_field_says(tmp_path: Path, text: str, field: s
             '1:11 backlog: "some" is not a duration such as "30s" or a size such as "16MB" or "all"',
         ),
         ("backlog = [1]", '1:11 backlog: a list is not a duration such as "30s" or a size such as "16MB" or "all"'),
+        (
+            "secrets = 1234",
+            '1:11 secrets: this is not a secret: "${NAME}" or { file = "secrets/name" } or a list',
+        ),
+        ('secrets = ["s", 1]', '1:17 secrets[1]: this is not a secret: "${NAME}" or { file = "secrets/name" }'),
         ("secret = 1234", '1:10 secret: this is not a secret: "${NAME}" or { file = "secrets/name" }'),
         ("path = 1", "1:8 path: 1 is not a path"),
         ('zone = "Asia/Shanghia"', '1:8 zone: "Asia/Shanghia" is no time zone, did you mean "Asia/Shanghai"?'),
@@ -186,9 +194,9 @@ def test_paths_are_relative_to_the_configuration(tmp_path: Path) -> None:
 def test_a_secret_is_read_from_a_file_beside_the_configuration_without_its_last_line_break(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"s3cret\n")
     (tmp_path / "two").write_bytes(b" two\nlines\n\r\n")
-    text = 'secret = { file = "one" }\nheaders = { a = { file = "${WHERE}/two" } }'
+    text = 'secret = { file = "one" }\nsecrets = { file = "one" }\nheaders = { a = { file = "${WHERE}/two" } }'
     options = convert(tmp_path, text, {"WHERE": str(tmp_path)})
-    assert options.secret.reveal() == "s3cret"
+    assert options.secret.reveal() == options.secrets.reveal() == "s3cret"
     assert options.headers["a"].reveal() == " two\nlines\n"
 
 

@@ -59,6 +59,9 @@ listen = "127.0.0.1:8601"
 type = "hook"
 enabled = true
 from = "now"
+# only is not set
+# at_most is not set
+# max_age is not set
 backlog = "30d"
 # in_flight is not set
 timeout = "30s"

@@ -86,6 +86,8 @@ PATTERNS: Final[Mapping[str, str]] = {
         "socket 路径 {path} 超过 {n} 字节：请缩短 `data`"
     ),
     # --- Outputs and devices
+    "line {count} of the template: {FAULT}": "模板第 {count} 行：{FAULT}",
+    "line {count} of the template: {error}": "模板第 {count} 行：{error}",
     "{FAULT} (there are: {known}). {broken}": "{FAULT}（可用：{known}）。{broken}",
     "{FAULT} (there are: {known})": "{FAULT}（可用：{known}）",
     "{FAULT}, did you mean {near}?": "{FAULT}，是否应为 {near}？",
@@ -193,7 +195,30 @@ PATTERNS: Final[Mapping[str, str]] = {
     "nothing may follow host and port": "主机和端口之后不能再有内容",
     "not a URL with a port between {low} and {high}": "不是端口在 {low} 到 {high} 之间的 URL",
     "not an http or https URL, such as {example}": "不是 http 或 https URL，例如 {example}",
-    "holds a user name; put it into {example}": "含有用户名；请改写为 {example}",
+    "holds a user name; put it into basic, or for a proxy into proxy_basic": (
+        "含有用户名；请改用 basic，代理则用 proxy_basic"
+    ),
+    "{address} is a link-local address: nothing is ever sent there": "{address} 是链路本地地址：绝不会向其发送",
+    "{address} is a cloud's metadata address: nothing is ever sent there": (
+        "{address} 是云平台的元数据地址：绝不会向其发送"
+    ),
+    "names in braces may stand in its path and query, not in its host": (
+        "花括号中的名称只能用于路径和查询部分，不能用于主机"
+    ),
+    "{name} is not known": "未知的 {name}",
+    "sets Authorization, as {other} does: only one of them can": (
+        "与 {other} 都会设置 Authorization：只能使用其中之一"
+    ),
+    "username holds a colon, which ends it": "username 含有冒号，而冒号表示用户名结束",
+    "is empty or holds characters that no header may hold": "为空，或含有头部不允许的字符",
+    'has to be "none" with format = "original", whose pictures are where they came': (
+        'format = "original" 时须为 "none"：图片在原始报文中的原处'
+    ),
+    'goes with format = "template", and only with that': '只能与 format = "template" 同时设置',
+    "gives no JSON where a name holds quotes, at: {text}; write {example} without quotes around it": (
+        "名称含引号时得不到有效的 JSON，见：{text}；请写 {example}，外面不加引号"
+    ),
+    "the template fails: {error}": "模板出错：{error}",
     '"{name}" is not the name of a header': '"{name}" 不是合法的头部名称',
     '"{name}" is set by boxbridge itself': '"{name}" 由 boxbridge 自行设置',
     'the value of "{name}" is empty or holds characters that no header may hold': (

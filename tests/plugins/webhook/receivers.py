@@ -28,6 +28,8 @@ class Received:
     def __init__(self, request: Request, body: bytes) -> None:
         self.headers = dict(request.headers)
         self.target = request.url.path
+        query = request.scope["query_string"].decode()
+        self.raw = request.scope["raw_path"].decode() + (f"?{query}" if query else "")
         self.body = body
         assert request.client is not None
         self.peer = request.client.port
@@ -69,8 +71,8 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 @asynccontextmanager
-async def hostile(conversation: Conversation) -> AsyncIterator[str]:
-    """A far side that does as this function says once a request's headers have arrived; gives its URL."""
+async def hostile(conversation: Conversation, *, at_once: bool = False) -> AsyncIterator[str]:
+    """A far side that does as this function says once a request's headers have arrived, or before; gives its URL."""
     talking: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +80,8 @@ async def hostile(conversation: Conversation) -> AsyncIterator[str]:
         assert task is not None
         talking.add(task)
         try:
-            await reader.readuntil(b"\r\n\r\n")
+            if not at_once:
+                await reader.readuntil(b"\r\n\r\n")
             await conversation(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
@@ -94,6 +97,13 @@ async def hostile(conversation: Conversation) -> AsyncIterator[str]:
             task.cancel()
         await asyncio.gather(*talking)
         await server.wait_closed()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port: int = nobody.getsockname()[1]
+    return port
 
 
 def webhook_to(url: str, **options: Any) -> Webhook:

@@ -7,17 +7,20 @@ import email
 import hashlib
 import hmac
 import json
+import re
 import time
 from email.message import Message
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from bridge import Secret
+from bridge import PictureLost, Rejected, Secret
 from bridge_webhook.message import inline
+from bridge_webhook.options import Basic
 from tests.plugins.deliveries import ID, SCENE, delivery_of
 from tests.plugins.webhook.receivers import Receiver, opened
 
@@ -153,3 +156,147 @@ async def test_connections_are_used_again(receiver: Receiver) -> None:
             await webhook.deliver(delivery_of(("scene", bytes(300_000))))
     assert len(receiver.requests) == 5
     assert len({request.peer for request in receiver.requests}) == 1
+
+
+async def test_while_secrets_change_over_each_of_them_verifies(receiver: Receiver) -> None:
+    """The receiver changes whenever it likes: the old secret, the new one and both in either order are good."""
+    old, new = Secret(WHSEC), Secret("whsec_" + base64.b64encode(bytes(32)).decode())
+    for secrets in ([old], [new, old], [old, new], [new]):
+        async with opened(receiver.url(), secret=secrets) as webhook:
+            await webhook.deliver(delivery_of())
+        request = receiver.requests[-1]
+        signatures = request.headers["webhook-signature"].split(" ")
+        assert [signature[:3] for signature in signatures] == ["v1,"] * len(secrets)
+        for secret in (old, new):
+            verifier = Verifier(secret.reveal())
+            if secret in secrets:
+                assert verifier.verify(request.body, request.headers)["id"] == ID
+            else:
+                with pytest.raises(WebhookVerificationError):
+                    verifier.verify(request.body, request.headers)
+
+
+async def test_the_original_is_posted_as_it_came_with_its_content_type(receiver: Receiver) -> None:
+    delivery = delivery_of(("scene", SCENE))
+    async with opened(receiver.url(), format="original", secret=Secret(WHSEC)) as webhook:
+        await webhook.deliver(delivery)
+    (request,) = receiver.requests
+    assert request.body == b'{"bg" : "' + base64.b64encode(SCENE) + b'"}'
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["x-boxbridge-id"] == ID
+    expected = hmac.digest(KEY, f"{ID}.{request.headers['webhook-timestamp']}.".encode() + request.body, hashlib.sha256)
+    assert request.headers["webhook-signature"] == f"v1,{base64.b64encode(expected).decode()}"
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain; name=东", "a\r\nX: y"])
+async def test_an_original_of_no_sendable_content_type_is_bytes(receiver: Receiver, content_type: str) -> None:
+    delivery = delivery_of()
+    original = msgspec.structs.replace(delivery.original, content_type=content_type)
+    async with opened(receiver.url(), format="original") as webhook:
+        await webhook.deliver(msgspec.structs.replace(delivery, original=original))
+    assert receiver.requests[0].headers["content-type"] == "application/octet-stream"
+
+
+async def test_an_original_whose_picture_is_lost_can_not_be_sent(receiver: Receiver) -> None:
+    async with opened(receiver.url(), format="original") as webhook:
+        with pytest.raises(PictureLost):
+            await webhook.deliver(delivery_of(("scene", None)))
+    assert receiver.requests == []
+
+
+TEXT = """{"msgtype": "text", "text": {"content":
+  {{ (event.occurred | localtime("%H:%M") ~ " " ~ event.channel.name ~ " " ~ event.name) | tojson }}},
+  "counts": {{ event.counts | tojson }}, "again": {{ attempt }}, "late": {{ late | tojson }},
+  "when": {{ event.received | tojson }}}"""
+
+
+async def test_a_template_gives_the_body(receiver: Receiver) -> None:
+    async with opened(receiver.url(), format="template", template=TEXT, secret=Secret(WHSEC)) as webhook:
+        await webhook.deliver(delivery_of(attempt=2))
+    (request,) = receiver.requests
+    assert request.headers["content-type"] == "application/json"
+    assert json.loads(request.body) == {
+        "msgtype": "text",
+        "text": {"content": "12:15 东门 车辆离开"},
+        "counts": {"车辆离开": 2},
+        "again": 2,
+        "late": False,
+        "when": "2026-11-23T20:15:01.123000+08:00",
+    }
+    assert Verifier(KEY).verify(request.body, request.headers)
+
+
+async def test_a_template_has_the_pictures_where_they_are_inline(receiver: Receiver) -> None:
+    template = '{"scene": {{ scene | tojson }}, "all": {{ pictures | tojson }}}'
+    options = {"format": "template", "picture": "inline", "template": template}
+    async with opened(receiver.url(), **options) as webhook:
+        await webhook.deliver(delivery_of(("target", b"snapshot"), ("scene", SCENE), ("other", None)))
+        await webhook.deliver(delivery_of())
+    with_pictures, without = (json.loads(request.body) for request in receiver.requests)
+    scene, snapshot = base64.b64encode(SCENE).decode(), base64.b64encode(b"snapshot").decode()
+    assert with_pictures == {"scene": scene, "all": [snapshot, scene, ""]}
+    assert without == {"scene": "", "all": []}
+    assert receiver.requests[0].headers["x-boxbridge-picture"] == "lost"
+
+
+async def test_a_template_may_be_a_part_beside_the_pictures(receiver: Receiver) -> None:
+    options = {
+        "format": "template",
+        "picture": "multipart",
+        "template": "{{ event.kind }}",
+        "content_type": "text/plain",
+    }
+    async with opened(receiver.url(), **options) as webhook:
+        await webhook.deliver(delivery_of(("scene", SCENE)))
+    (request,) = receiver.requests
+    event, scene = parts_of(request.headers["content-type"], request.body)
+    assert (event.get_content_type(), content_of(event)) == ("text/plain", b"pre_offvehicle")
+    assert content_of(scene) == SCENE
+
+
+async def test_an_event_without_what_a_template_asks_for_is_rejected_with_the_line(receiver: Receiver) -> None:
+    options = {"format": "template", "template": "\n{{ event.targets[0].track }}", "content_type": "text/plain"}
+    async with opened(receiver.url(), **options) as webhook:
+        with pytest.raises(Rejected, match=r"^line 2 of the template: tuple object has no element 0$"):
+            await webhook.deliver(delivery_of())
+    assert receiver.requests == []
+
+
+async def test_what_a_device_says_is_never_a_template(receiver: Receiver) -> None:
+    options = {"format": "template", "template": "{{ event.kind }}", "content_type": "text/plain"}
+    async with opened(receiver.url(), **options) as webhook:
+        await webhook.deliver(delivery_of(kind="{{ 7 * 7 }}"))
+    assert receiver.requests[0].body == b"{{ 7 * 7 }}"
+
+
+@pytest.mark.parametrize(
+    ("device", "kind", "target"),
+    [
+        ("gate-3", "pre_offvehicle", "/plant-a/gate-3/1?kind=pre_offvehicle"),
+        ("东门/../x", "a&b=c#d", "/plant-a/%E4%B8%9C%E9%97%A8%2F..%2Fx/1?kind=a%26b%3Dc%23d"),
+        ("a b%2F{kind}", "100%", "/plant-a/a%20b%252F%7Bkind%7D/1?kind=100%25"),
+    ],
+)
+async def test_names_in_the_url_are_filled_in_and_can_not_lead_elsewhere(
+    receiver: Receiver, device: str, kind: str, target: str
+) -> None:
+    async with opened(receiver.url("/{site}/{device}/{channel}?kind={kind}")) as webhook:
+        await webhook.deliver(delivery_of(device=device, kind=kind))
+    assert receiver.requests[0].raw == target
+
+
+@pytest.mark.parametrize("device", [".", ".."])
+async def test_an_event_whose_name_would_be_a_step_between_folders_is_rejected(receiver: Receiver, device: str) -> None:
+    async with opened(receiver.url("/{device}/x")) as webhook:
+        with pytest.raises(Rejected, match=f'the device "{re.escape(device)}" can\'t stand in a url'):
+            await webhook.deliver(delivery_of(device=device))
+
+
+async def test_bearer_and_basic_are_sent(receiver: Receiver) -> None:
+    login = Basic(username="me", password=Secret("hush:东"))
+    for options in ({"bearer": Secret("t0ken")}, {"basic": login}):
+        async with opened(receiver.url(), **options) as webhook:
+            await webhook.deliver(delivery_of())
+    bearer, basic = (request.headers["authorization"] for request in receiver.requests)
+    assert bearer == "Bearer t0ken"
+    assert base64.b64decode(basic.removeprefix("Basic ")).decode() == "me:hush:东"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import email.utils
 import logging
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,8 +15,9 @@ import pytest
 from starlette.responses import PlainTextResponse, Response
 
 from bridge import Rejected, Retry, Secret, Stopped, Unavailable
+from bridge_webhook.options import Basic
 from tests.plugins.deliveries import SCENE, delivery_of
-from tests.plugins.webhook.receivers import Receiver, hostile, opened, webhook_to
+from tests.plugins.webhook.receivers import Receiver, free_port, hostile, opened, webhook_to
 
 pytestmark = pytest.mark.anyio
 
@@ -36,10 +37,18 @@ async def test_2xx_is_delivered(receiver: Receiver, status: int) -> None:
         (401, Stopped),
         (403, Stopped),
         (404, Retry),
+        (407, Rejected),
+        (408, Unavailable),
+        (409, Rejected),
         (410, Stopped),
+        (425, Unavailable),
         (429, Unavailable),
         (500, Retry),
+        (501, Retry),
+        (502, Unavailable),
         (503, Unavailable),
+        (504, Unavailable),
+        (599, Retry),
     ],
 )
 async def test_other_answers_mean_what_their_status_says(
@@ -122,6 +131,16 @@ async def test_a_connection_that_ends_before_the_answer_means_unavailable(said: 
             await webhook.deliver(delivery_of(("scene", SCENE)))
 
 
+async def test_a_far_side_that_only_echoes_gets_no_secret_into_the_reason() -> None:
+    async def echo(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /hooks/T0PSECRET HTTP/1.1\r\nAuthorization: Bearer t0ken\r\n\r\n")
+        await writer.drain()
+
+    async with hostile(echo) as url, opened(url, bearer=Secret("t0ken")) as webhook:
+        with pytest.raises(Unavailable, match=r"illegal status line$"):
+            await webhook.deliver(delivery_of())
+
+
 async def test_a_connection_that_is_reset_means_unavailable() -> None:
     async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
@@ -139,12 +158,6 @@ async def test_a_far_side_that_never_answers_is_waited_for_until_the_delivery_is
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await webhook.deliver(delivery_of())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port: int = nobody.getsockname()[1]
-    return port
 
 
 async def test_a_refused_connection_means_unavailable_and_names_the_host() -> None:
@@ -203,6 +216,18 @@ async def test_secrets_are_in_no_error_repr_or_log(receiver: Receiver, caplog: p
     for secret in ("s3cret-key", "t0ken"):
         assert secret not in f"{shown} {raised.value!r} {logged}"
     assert "qu3ry" not in f"{raised.value!r} {logged}"
+
+
+async def test_passwords_are_shown_in_no_form(receiver: Receiver) -> None:
+    login = Basic(username="me", password=Secret("hush-hush"))
+    encoded = base64.b64encode(b"me:hush-hush").decode()
+    receiver.answer = PlainTextResponse(f"Basic {encoded}? hush-hush? new-key, old-key, Bearer t0ken", 400)
+    async with opened(receiver.url(), basic=login, secret=[Secret("new-key"), Secret("old-key")]) as webhook:
+        with pytest.raises(Rejected, match=r": Basic <secret>\? <secret>\? <secret>, <secret>, Bearer t0ken$"):
+            await webhook.deliver(delivery_of())
+    async with opened(receiver.url(), bearer=Secret("t0ken")) as webhook:
+        with pytest.raises(Rejected, match=r"Bearer <secret>$"):
+            await webhook.deliver(delivery_of())
 
 
 async def test_the_urls_path_and_query_are_not_shown_where_an_answer_echoes_them(receiver: Receiver) -> None:

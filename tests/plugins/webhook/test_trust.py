@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import Stopped
 from bridge_webhook.trust import trust
 
 
@@ -24,5 +25,5 @@ def test_the_same_trust_is_one_context_and_another_is_another(tmp_path: Path) ->
 
 
 def test_a_file_that_is_none_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(Stopped, match="No such file"):
         trust(tmp_path / "ca.pem", insecure=False)
