@@ -38,12 +38,13 @@ def forbidden(address: str) -> str:
     return ""
 
 
-def forbidden_literal(host: str) -> str:
-    """The same for a host that may as well be a name; that is looked at when it is resolved."""
+def is_address(host: str) -> bool:
+    """Whether a host is an address by itself, and no name that is looked up."""
     try:
-        return forbidden(host)
+        ip_address(host)
     except ValueError:
-        return ""
+        return False
+    return True
 
 
 def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address]:

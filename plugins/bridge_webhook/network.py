@@ -12,10 +12,10 @@ from typing import Any
 import httpcore2
 
 from bridge import Threads
-from bridge_webhook.address import forbidden
+from bridge_webhook.address import forbidden, is_address
 
-_LOOK_UPS_AT_ONCE = 4
-"""A name look-up may hang long after it was given up: so many may, before the next has to wait for one to end."""
+_LOOK_UPS_AT_ONCE = 2
+"""The names of a webhook: its own or its proxy's, and its tokens'. One that hangs does not keep the other waiting."""
 
 
 class Forbidden(httpcore2.ConnectError):
@@ -30,6 +30,8 @@ class Network(httpcore2.AsyncNetworkBackend):
         self._looking_up = Threads(f"webhook-{name}", _LOOK_UPS_AT_ONCE)
         self._worked: dict[str, str] = {}
         """By name the address that a connection was made to last: the first to be tried again."""
+        self._asking: dict[str, asyncio.Future[Any]] = {}
+        """Look-ups under way, by name."""
 
     async def connect_tcp(
         self,
@@ -57,22 +59,38 @@ class Network(httpcore2.AsyncNetworkBackend):
         raise httpcore2.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end; what they still find out is for nobody."""
+        for asking in self._asking.values():
+            asking.cancel()
         self._looking_up.close()
 
     async def _vetted(self, host: str, port: int, timeout: float | None) -> list[str]:
-        try:
-            async with asyncio.timeout(timeout):
-                found = await self._looking_up.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout("the name look-up took too long") from error
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(str(error)) from error
-        addresses = list(dict.fromkeys(str(where[0]) for *_, where in found))
+        addresses = [host] if is_address(host) else await self._look_up(host, port, timeout)
         allowed = [address for address in addresses if not forbidden(address)]
         if addresses and not allowed:
             raise Forbidden(f"is at {addresses[0]}, {forbidden(addresses[0])}: nothing is ever sent there")
         return allowed
+
+    async def _look_up(self, host: str, port: int, timeout: float | None) -> list[str]:
+        """A name's addresses; all connections that are made at the same time wait for one answer."""
+        asking = self._asking.get(host)
+        if asking is None:
+            asking = self._looking_up.run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            self._asking[host] = asking
+            asking.add_done_callback(lambda done: self._answered(host, done))
+        try:
+            async with asyncio.timeout(timeout):
+                found = await asyncio.shield(asking)
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout("the name look-up took too long") from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+    def _answered(self, host: str, done: asyncio.Future[Any]) -> None:
+        del self._asking[host]
+        if not done.cancelled():
+            done.exception()  # those who waited for it may be gone
 
 
 def _left(until: float | None) -> float | None:

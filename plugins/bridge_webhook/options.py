@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
 from bridge import Duration, File, Secret
 from bridge_webhook.signature import signing_key
-from bridge_webhook.target import check_names, check_url
+from bridge_webhook.target import faults_of_names, faults_of_url
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
@@ -40,8 +39,9 @@ class OAuth2(Struct, frozen=True, kw_only=True):
         Literal["basic", "body"], Meta(description="Whether id and secret go into a header or into the form.")
     ] = "basic"
 
-    def __post_init__(self) -> None:
-        check_url("token_url", self.token_url, "https://login.example/oauth2/token")
+    def faults(self) -> Iterator[str]:
+        """What is wrong with them, "key: what is wrong"."""
+        yield from faults_of_url("token_url", self.token_url, "https://login.example/oauth2/token")
 
 
 class WebhookOptions(Struct, frozen=True, kw_only=True):
@@ -122,66 +122,59 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
 
     def faults(self) -> Iterator[str]:
         """What is wrong with them, "key: what is wrong"."""
-        yield from _said(self._check_secrets)
+        yield from self._faults_of_body()
+        yield from self._faults_of_secrets()
+        yield from self._faults_of_authorization()
+        yield from self._faults_of_connection()
+        yield from faults_of_url("url", self.url)
+        yield from faults_of_names(self.url)
+
+    def _faults_of_body(self) -> Iterator[str]:
+        if not VALUE.fullmatch(self.content_type):
+            yield "content_type: is empty or holds characters that no header may hold"
+        if self.format == "original" and self.picture != "none":
+            yield 'picture: has to be "none" with format = "original", whose pictures are where they came'
+        if self.annotated and self.picture == "none":
+            yield 'annotated: needs picture = "inline" or "multipart"'
+        if (self.format == "template") != (self.template != ""):
+            yield 'template: goes with format = "template", and only with that'
+        elif self.template:
+            from bridge_webhook.template import faults_of_template  # noqa: PLC0415 - only who uses it loads Jinja2
+
+            yield from faults_of_template(self)
+
+    def _faults_of_secrets(self) -> Iterator[str]:
+        if self.secret == []:
+            yield "secret: is empty"
+        for secret in self.secrets:
+            try:
+                signing_key(secret)
+            except ValueError as error:
+                yield str(error)
+
+    def _faults_of_authorization(self) -> Iterator[str]:
         for name, value in self.headers.items():
             yield from _faults_of_header(name, value)
-        for check in (self._check_authorization, self._check_connection, self._check_body, self._check_url):
-            yield from _said(check)
-
-    def _check_url(self) -> None:
-        check_url("url", self.url)
-        check_names(self.url)
-
-    def _check_secrets(self) -> None:
-        if self.secret == []:
-            raise ValueError("secret: is empty")
-        for secret in self.secrets:
-            signing_key(secret)
-
-    def _check_authorization(self) -> None:
-        headers = {name.lower() for name in self.headers}
-        given = [key for key in ("bearer", "basic", "oauth2") if getattr(self, key)]
-        given += ["headers"] if "authorization" in headers else []
-        if len(given) > 1:
-            raise ValueError(f"{given[1]}: sets Authorization, as {given[0]} does: only one of them can")
         if self.bearer and not VALUE.fullmatch(self.bearer.reveal()):
-            raise ValueError("bearer: is empty or holds characters that no header may hold")
+            yield "bearer: is empty or holds characters that no header may hold"
         for key in ("basic", "proxy_basic"):
             login: Basic | None = getattr(self, key)
             if login and ":" in login.username:
-                raise ValueError(f"{key}: username holds a colon, which ends it")
+                yield f"{key}: username holds a colon, which ends it"
+        given = [key for key in ("bearer", "basic", "oauth2") if getattr(self, key)]
+        given += ["headers"] if "authorization" in {name.lower() for name in self.headers} else []
+        if len(given) > 1:
+            yield f"{given[1]}: sets Authorization, as {given[0]} does: only one of them can"
 
-    def _check_connection(self) -> None:
-        if self.proxy:
-            check_url("proxy", self.proxy, "http://192.168.1.2:3128")
-            parts = urlsplit(self.proxy)
-            if parts.path.strip("/") or parts.query:
-                raise ValueError("proxy: nothing may follow host and port")
-        elif self.proxy_basic:
-            raise ValueError("proxy_basic: needs proxy beside it")
+    def _faults_of_connection(self) -> Iterator[str]:
         if self.key and not self.cert:
-            raise ValueError("key: needs cert beside it")
-
-    def _check_body(self) -> None:
-        if not VALUE.fullmatch(self.content_type):
-            raise ValueError("content_type: is empty or holds characters that no header may hold")
-        if self.format == "original" and self.picture != "none":
-            raise ValueError('picture: has to be "none" with format = "original", whose pictures are where they came')
-        if self.annotated and self.picture == "none":
-            raise ValueError('annotated: needs picture = "inline" or "multipart"')
-        if (self.format == "template") != bool(self.template):
-            raise ValueError('template: goes with format = "template", and only with that')
-        if self.template:
-            from bridge_webhook.template import check_template  # noqa: PLC0415 - only who uses it should load Jinja2
-
-            check_template(self)
-
-
-def _said(check: Callable[[], None]) -> Iterator[str]:
-    try:
-        check()
-    except ValueError as error:
-        yield str(error)
+            yield "key: needs cert beside it"
+        if self.proxy_basic and not self.proxy:
+            yield "proxy_basic: needs proxy beside it"
+        if self.proxy:
+            yield from faults_of_url("proxy", self.proxy, "http://192.168.1.2:3128")
+            if re.search(r"[^:/][/?].", self.proxy):
+                yield "proxy: nothing may follow host and port"
 
 
 def _faults_of_header(name: str, value: Secret) -> Iterator[str]:

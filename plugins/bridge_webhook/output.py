@@ -70,16 +70,17 @@ class Webhook(Output):
             await client.close()
         return found
 
-    async def deliver(self, delivery: Delivery) -> None:
-        """Post one event; returns when the far side has answered 2xx."""
+    async def deliver(self, delivery: Delivery) -> str:
+        """Post one event; returns when the far side has answered 2xx, with the pictures that it did not get."""
         url = target_of(self.options.url, delivery.event)
-        headers, body = await self._request(delivery)
+        headers, body, less = await self._request(delivery)
         tokens: tuple[str, ...] = ()
         if self._token is None:
             answer = await self._client.post(url, headers, body)
         else:
             answer, tokens = await self._with_token(self._token, url, headers, body)
         outcome(answer.status, answer.headers, shown(answer.body, self.options, url, tokens))
+        return "; ".join(less)
 
     def where(self, delivery: Delivery) -> str:
         """Whom it was posted to, and the header to look for there."""
@@ -105,18 +106,18 @@ class Webhook(Output):
         answer = await self._client.post(url, headers | {"Authorization": f"Bearer {second}"}, body)
         return answer, (first, second)
 
-    async def _request(self, delivery: Delivery) -> tuple[dict[str, str], bytes]:
+    async def _request(self, delivery: Delivery) -> tuple[dict[str, str], bytes, list[str]]:
+        """Headers, body, and what of the event is not in it."""
         event, options = delivery.event, self.options
-        pictures = None if options.picture == "none" else await self._pictures(event)
+        pictures, less = (None, []) if options.picture == "none" else await self._pictures(event)
         annotated = await self._annotated(event)
-        lost = pictures is not None and len(pictures) < len(event.pictures)
         content_type, body = await self._body(delivery, pictures if options.picture == "inline" else None, annotated)
         if pictures is not None and options.picture == "multipart":
             content_type, body = multipart(event, content_type, body, pictures, annotated)
-        headers = {**self._headers, "Content-Type": content_type, **delivery_headers(delivery, picture_lost=lost)}
+        headers = {**self._headers, "Content-Type": content_type, **delivery_headers(delivery, picture_lost=bool(less))}
         if self._keys:
             headers |= signed_headers(self._keys, event.id, int(time.time()), body)
-        return headers, body
+        return headers, body, less
 
     async def _body(
         self, delivery: Delivery, pictures: dict[int, bytes] | None, annotated: dict[int, bytes]
@@ -130,15 +131,16 @@ class Webhook(Output):
         document = delivery.document
         return CLOUDEVENT, document if pictures is None else inline(document, pictures, annotated)
 
-    async def _pictures(self, event: Event) -> dict[int, bytes]:
-        """The pictures by their place in the event, without those that are lost."""
+    async def _pictures(self, event: Event) -> tuple[dict[int, bytes], list[str]]:
+        """The pictures by their place in the event, and which are not among them because they are lost."""
         pictures: dict[int, bytes] = {}
+        less: list[str] = []
         for place, picture in enumerate(event.pictures):
             try:
                 pictures[place] = await picture.read()
             except PictureLost as error:
-                self.log.warning("sent without a picture", event_id=event.id, role=picture.role, reason=str(error))
-        return pictures
+                less.append(f"{picture.role}: left out, {error}")
+        return pictures, less
 
     async def _annotated(self, event: Event) -> dict[int, bytes]:
         """The annotated copy of the scene by the scene's place, where it is wanted and can be had."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from bridge import Event, Rejected
-from bridge_webhook.address import forbidden_literal
+from bridge_webhook.address import forbidden, is_address
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
@@ -22,31 +22,33 @@ NAMES: Final[dict[str, Callable[[Event], str]]] = {
 """What may stand in braces in a url."""
 
 
-def check_url(key: str, url: str, example: str = "https://erp.example/hooks/alarm") -> None:
-    """Raises ValueError, `key: what is wrong`, where a text is no URL, or one that nothing is ever sent to."""
+def faults_of_url(key: str, url: str, example: str = "https://erp.example/hooks/alarm") -> Iterator[str]:
+    """`key: what is wrong` where a text is no URL, or one that nothing is ever sent to."""
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
     except ValueError:
-        raise ValueError(f"{key}: not a URL with a port between 1 and 65535") from None
+        yield f"{key}: not a URL with a port between 1 and 65535"
+        return
     if parts.scheme not in ("http", "https") or not host or port == 0 or re.search(r"[\s\x00-\x1f]", url):
-        raise ValueError(f'{key}: not an http or https URL, such as "{example}"')
+        yield f'{key}: not an http or https URL, such as "{example}"'
+        return
     if "@" in parts.netloc:
-        raise ValueError(f"{key}: holds a user name; put it into basic, or for a proxy into proxy_basic")
-    if why := forbidden_literal(host):
-        raise ValueError(f"{key}: {host} is {why}: nothing is ever sent there")
+        yield f"{key}: holds a user name; put it into basic, or for a proxy into proxy_basic"
+    if is_address(host) and (why := forbidden(host)):
+        yield f"{key}: {host} is {why}: nothing is ever sent there"
 
 
-def check_names(url: str) -> None:
-    """Raises ValueError where braces hold an unknown name, or stand where the host or its port would be."""
-    if _SLOT.search(urlsplit(url).netloc):
-        raise ValueError("url: names in braces may stand in its path and query, not in its host")
+def faults_of_names(url: str) -> Iterator[str]:
+    """`url: what is wrong` where braces hold an unknown name, or stand where the host or its port would be."""
+    if re.match(r"[^:]*://[^/?]*[{}]", url):
+        yield "url: names in braces may stand in its path and query, not in its host"
     for name in _SLOT.findall(url):
         if name not in NAMES:
             near = difflib.get_close_matches(name, NAMES, 1)
             known = ", ".join(f"{{{known}}}" for known in NAMES)
             meant = f", did you mean {{{near[0]}}}?" if near else ""
-            raise ValueError(f"url: {{{name}}} is not known{meant} (there are: {known})")
+            yield f"url: {{{name}}} is not known{meant} (there are: {known})"
 
 
 def target_of(url: str, event: Event) -> str:

@@ -10,7 +10,7 @@ import difflib
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -89,12 +89,12 @@ class Template:
                 raise ValueError(f"line {node.lineno} of the template: {what}")
 
 
-def check_template(options: WebhookOptions) -> None:
-    """Raises ValueError, `template: what is wrong`, where the text compiles not or fails with the sample event."""
+def faults_of_template(options: WebhookOptions) -> Iterator[str]:
+    """`template: what is wrong` where the text compiles not or fails with the sample event."""
     try:
         Template(options.template, UTC).check(options.content_type, inline=options.picture == "inline")
     except ValueError as error:
-        raise ValueError(f"template: {error}") from None
+        yield f"template: {error}"
 
 
 class _Environment(ImmutableSandboxedEnvironment):

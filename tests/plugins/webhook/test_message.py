@@ -133,7 +133,8 @@ async def test_multipart_has_the_document_and_a_part_for_each_picture(receiver: 
 @pytest.mark.parametrize("picture", ["inline", "multipart"])
 async def test_an_event_whose_picture_is_lost_is_sent_without_it(receiver: Receiver, picture: str) -> None:
     async with opened(receiver.url(), picture=picture) as webhook:
-        await webhook.deliver(delivery_of(("scene", None), ("target", b"snapshot")))
+        less = await webhook.deliver(delivery_of(("scene", None), ("target", b"snapshot")))
+    assert less == "scene: left out, its bytes were damaged on disk"
     (request,) = receiver.requests
     assert request.headers["x-boxbridge-picture"] == "lost"
     if picture == "inline":

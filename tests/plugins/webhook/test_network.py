@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -89,6 +90,35 @@ async def test_a_name_is_looked_up_once_and_what_was_vetted_is_connected_to(
         with pytest.raises(Unavailable, match=r"is at 169\.254\.169\.254"):
             await webhook.deliver(delivery_of())
     assert len(receiver.requests) == 1
+
+
+async def test_connections_that_are_made_together_wait_for_one_look_up(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each of a hundred webhooks would have a thread for each post under way."""
+    asked = 0
+    threads: set[str] = set()
+
+    def slowly(_host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        nonlocal asked
+        asked += 1
+        threads.add(threading.current_thread().name)
+        time.sleep(0.2)
+        return list(_REAL("127.0.0.1", port, type=socket.SOCK_STREAM))
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    async with opened(f"http://slow.example:{receiver.port}/hook") as webhook:
+        await asyncio.gather(*(webhook.deliver(delivery_of()) for _ in range(20)))
+    assert len(receiver.requests) == 20
+    assert (asked, len(threads)) == (1, 1)
+
+
+async def test_an_address_is_not_looked_up(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(["127.0.0.9"])
+    monkeypatch.setattr(socket, "getaddrinfo", names.look_up)
+    async with opened(receiver.url()) as webhook:
+        await webhook.deliver(delivery_of())
+    assert names.asked == 0
 
 
 async def test_of_several_addresses_the_forbidden_ones_are_passed_over(

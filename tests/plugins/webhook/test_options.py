@@ -38,7 +38,7 @@ FORBIDDEN = [
     ],
 )
 def test_urls_that_are_fine(url: str) -> None:
-    assert WebhookOptions(url=url).url == url
+    assert list(WebhookOptions(url=url).faults()) == []
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_what_is_wrong_is_said(options: dict[str, Any], sentence: str) -> None:
 
 def test_a_url_for_tokens_is_checked_as_well() -> None:
     for url in ("ftp://h/", "http://169.254.169.254/"):
-        with pytest.raises(ValueError, match=r"^token_url: ") as raised:
-            OAuth2(token_url=url, client_id="me", client_secret=Secret("hush"))
-        assert chinese(str(raised.value))
+        (told,) = OAuth2(token_url=url, client_id="me", client_secret=Secret("hush")).faults()
+        assert told.startswith("token_url: ")
+        assert chinese(told)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,4 @@ def test_a_template_that_is_wrong_is_found_where_it_stands_in_the_configuration(
         read(file, {}).settings({"webhook": Webhook})
     said = str(raised.value)
     assert "output.erp.secret[1].file: can't read" in said
-    assert "output.erp.template: line" not in said  # one thing after the other: the table's own checks come last
-    file.write_text(f'{table}template = """\n{{{{ evnt }}}}"""\n')
-    with pytest.raises(
-        ConfigError, match=r'boxbridge\.toml:5:12 +output\.erp\.template: line 1 of the template: "evnt"'
-    ):
-        read(file, {}).settings({"webhook": Webhook})
+    assert re.search(r'boxbridge\.toml:5:12 +output\.erp\.template: line 1 of the template: "evnt" is not known', said)
