@@ -19,6 +19,7 @@ from websockets.protocol import Protocol as Frames
 from bridge.receiver.body import settle
 from bridge.receiver.budget import BodyBudget, Busy, Claim, TooLarge
 from bridge.receiver.pace import Pace
+from bridge.receiver.seats import Seat
 
 log = structlog.get_logger("boxbridge.receiver")
 
@@ -52,11 +53,11 @@ class Conversation(asyncio.Protocol):
     """One connection, from `begin` until it is lost."""
 
     def __init__(
-        self, desk: Desk, transport: asyncio.Transport, peer: str, loop: asyncio.AbstractEventLoop, server: ServerState
+        self, desk: Desk, transport: asyncio.Transport, seat: Seat, loop: asyncio.AbstractEventLoop, server: ServerState
     ) -> None:
         self._desk = desk
         self._transport = transport
-        self._peer = peer
+        self._seat = seat
         self._loop = loop
         self._server = server
         self._frames = Frames(SERVER, state=OPEN, max_size=None)
@@ -83,6 +84,7 @@ class Conversation(asyncio.Protocol):
         """Take messages, first of the bytes that came with the handshake."""
         self._server.connections.add(self)  # type: ignore[arg-type]  # it only calls `shutdown`
         self._transport.set_protocol(self)
+        self._seat.connection = self
         self._watch()
         self.data_received(early)
 
@@ -91,6 +93,7 @@ class Conversation(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
         self._heard = self._loop.time()
+        self._seat.heard()
         if self._lost_thread:
             return
         self._pace.grow(len(data))
@@ -113,6 +116,7 @@ class Conversation(asyncio.Protocol):
             self._desk.refuse(400, "cut short: the connection ended before the message did")
         self._forget_message()
         self._pace.end()
+        self._seat.leave()
         if self._timer is not None:
             self._timer.cancel()
         self._server.connections.discard(self)
@@ -120,6 +124,13 @@ class Conversation(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops: answer what was received, then close."""
         self._end(CloseCode.GOING_AWAY, "the server stops")
+
+    def give_way(self) -> bool:
+        """Another connection needs the seat: end, unless this one waits for us."""
+        if self._answering and self._can_write:
+            return False
+        self._transport.abort()
+        return True
 
     # --- Reading
 
@@ -204,6 +215,7 @@ class Conversation(asyncio.Protocol):
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering.discard(task)
         self._server.tasks.discard(task)
+        self._seat.heard()
         if self._unread or not self._reading:
             self._read_on()
         self._close_if_due()
@@ -255,7 +267,7 @@ class Conversation(asyncio.Protocol):
                 self._transport.close()
         if self._frames.parser_exc is not None and self._farewell is None:
             self._farewell = (CloseCode.PROTOCOL_ERROR, "")
-            log.warning("connection cut", peer=self._peer, reason=f"no WebSocket: {self._frames.parser_exc}")
+            log.warning("connection cut", peer=self._seat.address, reason=f"no WebSocket: {self._frames.parser_exc}")
 
     def _refuse(self, why: TooLarge | Busy) -> None:
         """Refuse the message that comes in; what follows it in the stream can't be told from it any more."""
@@ -287,7 +299,7 @@ class Conversation(asyncio.Protocol):
 
     def _cut(self, reason: str) -> None:
         if not self._transport.is_closing():
-            log.warning("connection cut", peer=self._peer, reason=reason)
+            log.warning("connection cut", peer=self._seat.address, reason=reason)
             self._transport.abort()
 
     def _watch(self) -> None:

@@ -53,10 +53,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport = OneWrite(transport, self.loop)  # type: ignore[assignment]
         self._pace = Pace(self.loop, self._too_slow)
         self._expect_headers()
+        self._seat = cast(Door, self.app).seats.take(self._peer, self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._expect_nothing()
+        self._seat.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -64,6 +66,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._is_broken:
             return
+        self._seat.heard()
         if self._deadline is None and not self._pace.running and (self.cycle is None or self.cycle.response_complete):
             self._expect_headers()  # blank lines before a request begin none
         self._unparsed += len(data)
@@ -127,6 +130,20 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(_whole(answer))
         self.transport.close()
 
+    def on_response_complete(self) -> None:
+        """The answer is on its way."""
+        self._seat.heard()
+        super().on_response_complete()
+
+    def give_way(self) -> bool:
+        """Another connection needs the seat: end, unless this one waits for us."""
+        cycle = self.cycle
+        is_whole = bool(self.pipeline) or (cycle is not None and not cycle.more_body and not cycle.response_complete)
+        if is_whole and not self.flow.write_paused:
+            return False
+        self.transport.abort()
+        return True
+
     # --- Offers to speak another protocol
 
     def _should_upgrade(self) -> bool:
@@ -168,7 +185,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         desk = door.desk(scope)
         self.connections.discard(self)
-        Conversation(desk, self.transport, self._peer, self.loop, self.server_state).begin(early)
+        Conversation(desk, self.transport, self._seat, self.loop, self.server_state).begin(early)
 
     # --- Deadlines
 

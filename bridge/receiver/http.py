@@ -15,6 +15,7 @@ from bridge.receiver.body import Body
 from bridge.receiver.budget import BodyBudget, Broken, Busy, TooLarge
 from bridge.receiver.intake import Intake
 from bridge.receiver.messages import Messages
+from bridge.receiver.seats import seats_for_devices
 
 log = structlog.get_logger("boxbridge.receiver")
 
@@ -32,6 +33,7 @@ class Door:
     """
 
     def __init__(self, intake: Intake) -> None:
+        self.seats = seats_for_devices()
         self._intake = intake
         self._budget = BodyBudget(lambda: max(BODIES_BYTES, intake.settings.server.max_body))
 

@@ -16,6 +16,7 @@ from bridge.listener import Listener, tcp_socket
 from bridge.protocols.skill import PATH
 from bridge.receiver import http
 from bridge.receiver.guard import GuardedProtocol
+from bridge.receiver.seats import Seats
 from bridge.testing import Box
 from tests.brokers import HOST, free_port
 from tests.rooms import Rooms, opened
@@ -50,9 +51,11 @@ class Door:
             return await reader.read()
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """A raw connection."""
-        reader, writer = await asyncio.open_connection(HOST, self.port)
+    async def connected(
+        self, come_from: str = HOST
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A raw connection, from this address."""
+        reader, writer = await asyncio.open_connection(HOST, self.port, local_addr=(come_from, 0))
         try:
             async with asyncio.timeout(10):
                 yield reader, writer
@@ -97,7 +100,9 @@ def parsed(answer: bytes) -> Refusal:
 
 
 @asynccontextmanager
-async def door_to(folder: Path, *outputs: type[Output], max_body: int | None = None) -> AsyncIterator[Door]:
+async def door_to(
+    folder: Path, *outputs: type[Output], max_body: int | None = None, seats: Seats | None = None
+) -> AsyncIterator[Door]:
     """The door, open for a while."""
     async with opened(folder, *outputs) as rooms:
         if max_body is not None:
@@ -105,6 +110,7 @@ async def door_to(folder: Path, *outputs: type[Output], max_body: int | None = N
             rooms.intake.settings = msgspec.structs.replace(rooms.settings, server=server)
         port = free_port()
         door = http.Door(rooms.intake)
+        door.seats = seats or door.seats
         listener = Listener(door, [tcp_socket(f"{HOST}:{port}")], GuardedProtocol)
         await listener.start()
         try:
