@@ -12,6 +12,7 @@ from typing import Final, Self
 import structlog
 
 from bridge import __version__, systemd
+from bridge.config.certificate import tls_context
 from bridge.config.load import read
 from bridge.config.restart import without_restart
 from bridge.config.settings import JOURNAL, SOCKET, Settings
@@ -29,6 +30,7 @@ from bridge.plugins import Plugins
 from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.http import Door
 from bridge.receiver.intake import Intake
+from bridge.receiver.tls import Secured
 
 log = structlog.get_logger("boxbridge.daemon")
 
@@ -48,6 +50,8 @@ class Daemon:
         self.journal = Journal(settings.data / JOURNAL, _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
         self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen)
+        cert, key = settings.server.cert, settings.server.key
+        self._secured = Secured(tls_context(cert, key), GuardedProtocol) if cert else None
         self.replays = Replays(self.journal, self.dispatcher)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")
@@ -76,7 +80,7 @@ class Daemon:
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
             listeners = [
-                Listener(Door(self.intake), [devices], GuardedProtocol),
+                Listener(Door(self.intake), [devices], self._secured or GuardedProtocol),
                 Listener(api.application(self), [commands]),
             ]
             if self.settings.control.listen:
@@ -155,6 +159,8 @@ class Daemon:
         return Reloaded(after_restart=after_restart, dropped=dropped)
 
     async def _put_in_force(self, settings: Settings) -> None:
+        if self._secured and settings.server.cert:
+            self._secured.context = tls_context(settings.server.cert, settings.server.key)
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
         await self.dispatcher.apply(settings)

@@ -70,12 +70,13 @@ def banner(daemon: Daemon, seconds: float) -> str:
     """What a person wants to know first: what to type into the box, and whether the outputs are there."""
     settings = daemon.settings
     outputs = "    ".join(map(_in_short, daemon.dispatcher.reports()))
+    s = "s" if settings.server.cert else ""
     waiting = sum(lane.waiting for lane in daemon.dispatcher.reports())
     return "\n".join(
         [
             f"boxbridge {__version__}   {daemon.config}   site {settings.site}   data {settings.data}",
             *(
-                f"  devices     http://{host}{PATH}      <- type this into the box   (or ws://{host}/)"
+                f"  devices     http{s}://{host}{PATH}      <- type this into the box   (or ws{s}://{host}/)"
                 for host in device_hosts(settings)
             ),
             f"  outputs     {outputs or 'none'}",

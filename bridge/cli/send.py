@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 from contextlib import closing
 from pathlib import Path
@@ -51,32 +52,37 @@ def send_command(file: Any, url: str | None, ws: bool, config: Path | None) -> N
         body = sample_push()
     else:
         body = file.read()
-    url, token = (url, None) if url else _listening(config)
+    url, token, trust = (url, None, None) if url else _listening(config)
     if ws and url.startswith("http"):
         url = "ws" + url.removeprefix("http")
     send = push_message if url.startswith(("ws:", "wss:")) else push
-    sent = send(body, url, token)
+    sent = send(body, url, token, trust)
     success, answer = _read(sent, _expected(body))
     click.echo(f"{sent.how}  {answer}  {sent.seconds * 1000:.0f} ms")
     click.get_current_context().exit(0 if success else 1)
 
 
-def push(body: bytes, url: str, token: Secret | None = None) -> Sent:
-    """POST one body; raises UsageError for what is no address and OutputUnreachable where nobody answers."""
+def push(body: bytes, url: str, token: Secret | None, trust: ssl.SSLContext | None) -> Sent:
+    """POST one body; `trust` says which certificates are taken, None: those of known authorities.
+
+    Raises UsageError for what is no address and OutputUnreachable where nobody answers.
+    """
     began = time.monotonic()
     try:
-        with closing(_connection(url)) as connection:
+        with closing(_connection(url, trust)) as connection:
             connection.request("POST", _target(url), body, {"Content-Type": "application/json", **_shown(token)})
             answer = connection.getresponse()
             fine = 200 <= answer.status < 300
             return Sent(f"HTTP {answer.status}", fine, answer.read(), time.monotonic() - began)
+    except ssl.SSLError as error:  # some are a ValueError as well
+        raise OutputUnreachable(f"{url}: no TLS: {error}") from error
     except (ValueError, http.client.InvalidURL) as error:
         raise UsageError(f"{url} is not an address such as http://127.0.0.1:8600{PATH}") from error
     except (OSError, http.client.HTTPException) as error:
         raise OutputUnreachable(f"{url}: no answer: {why(error)}") from error
 
 
-def push_message(body: bytes, url: str, token: Secret | None = None) -> Sent:
+def push_message(body: bytes, url: str, token: Secret | None, trust: ssl.SSLContext | None) -> Sent:
     """Send one body as a WebSocket message; raises UsageError and OutputUnreachable as `push` does."""
     from websockets.exceptions import InvalidURI, WebSocketException
     from websockets.sync.client import connect
@@ -84,11 +90,19 @@ def push_message(body: bytes, url: str, token: Secret | None = None) -> Sent:
     began = time.monotonic()
     try:
         with connect(
-            url, proxy=None, compression=None, max_size=None, open_timeout=TIMEOUT, additional_headers=_shown(token)
+            url,
+            ssl=trust,
+            proxy=None,
+            compression=None,
+            max_size=None,
+            open_timeout=TIMEOUT,
+            additional_headers=_shown(token),
         ) as connection:
             connection.send(body, text=_is_text(body))
             answer = connection.recv(TIMEOUT, decode=False)
             return Sent("WebSocket", True, answer, time.monotonic() - began)
+    except ssl.SSLError as error:
+        raise OutputUnreachable(f"{url}: no TLS: {error}") from error
     except (ValueError, InvalidURI) as error:
         raise UsageError(f"{url} is not an address such as ws://127.0.0.1:8600/") from error
     except (OSError, WebSocketException) as error:
@@ -108,12 +122,13 @@ def _is_text(body: bytes) -> bool:
     return True
 
 
-def _connection(url: str) -> http.client.HTTPConnection:
+def _connection(url: str, trust: ssl.SSLContext | None) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname, parts.port, timeout=TIMEOUT)
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, context=trust)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT)
 
 
 def _target(url: str) -> str:
@@ -121,8 +136,8 @@ def _target(url: str) -> str:
     return (parts.path or PATH) + (f"?{parts.query}" if parts.query else "")
 
 
-def _listening(config: Path | None) -> tuple[str, Secret | None]:
-    """Where the configured daemon listens on this machine, and its token; defaults where there is no configuration.
+def _listening(config: Path | None) -> tuple[str, Secret | None, ssl.SSLContext | None]:
+    """Where the configured daemon listens on this machine, its token, and trust in it; defaults without configuration.
 
     Reads that one table: the sender needs none of the other secrets that the whole configuration may name.
     """
@@ -135,7 +150,17 @@ def _listening(config: Path | None) -> tuple[str, Secret | None]:
         server = ServerSettings()
     host, port = host_and_port(server.listen)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - any address is reached by loopback
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}", server.token
+    address = f"{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    if server.cert:
+        return f"https://{address}", server.token, _trust_in_any()
+    return f"http://{address}", server.token, None
+
+
+def _trust_in_any() -> ssl.SSLContext:
+    """For this machine's own daemon: its certificate names the host as boxes know it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _expected(body: bytes) -> str:

@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from bridge import annotation
 from bridge.config import defaults
 from bridge.config.address import collide, host_and_port, is_loopback
+from bridge.config.certificate import tls_context
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
 from bridge.config.locator import Path, Place, Places
 from bridge.config.settings import (
@@ -271,6 +272,11 @@ class _Reading(Conversion):
                 self.fault(("server", "allow", number), f'{shown(network)} is no network, such as "192.168.0.0/16"')
         if server.token and not _TOKEN.fullmatch(server.token.reveal()):
             self.fault(("server", "token"), "a token has 8 characters or more of A-Z, a-z, 0-9, - . _ ~")
+        if server.cert:
+            try:
+                tls_context(server.cert, server.key)
+            except ValueError as error:
+                self.fault(("server", "cert"), str(error))
 
     def _check_control(self, control: Any) -> None:
         if isinstance(control, ControlSettings) and control.listen:

@@ -39,7 +39,20 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         Secret | None,
         Meta(description="What a box must show: http://host:8600/TOKEN/…, ?token=TOKEN, or as a bearer's."),
     ] = None
+    cert: Annotated[
+        Path | None,
+        Meta(description="PEM file of a certificate: devices push to https://.", examples=["secrets/server.pem"]),
+    ] = None
+    key: Annotated[
+        Path | None,
+        Meta(description="PEM file of its private key, if not in the same file.", examples=["secrets/server.key"]),
+    ] = None
     max_body: Annotated[Size, Meta(description="Largest push that is taken.", ge=1000, le=64_000_000)] = Size("16MB")
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a key can't be meant so."""
+        if self.key and not self.cert:
+            raise ValueError("key: needs cert beside it")
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from bridge.errors import ConfigError
 from bridge.options import Duration, Secret, Size
 from bridge.output import Output
 from bridge.plugins import Plugins
+from tests.certificates import self_signed
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -110,6 +111,7 @@ def test_all_that_is_commented_out_loads_too(tmp_path: Path) -> None:
     text = uncommented(example(["odd"], {"odd": Odd}))
     assert tomli.loads(text)["output"]["odd"].keys() > {"key", "from-port", "room", "hosts", "login"}
     assert tomli.loads(text)["device"]["SERIAL"]["channels"] == {"1": "north"}
+    self_signed(tmp_path / "secrets")
     settings_of(text, tmp_path, {"odd": Odd}, {"ODD_KEY": "k", "ODD_PASSWORD": "p", "BOX_TOKEN": "gates-and-cars"})
 
 

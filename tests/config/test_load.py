@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from bridge.config.settings import PLUGINS_DIR, OutputSettings, Settings
 from bridge.errors import ConfigError, NoConfiguration
 from bridge.options import Duration, Secret, Size
 from bridge.output import Output, OutputContext
+from tests.certificates import self_signed
 from tests.rooms import output_with
 
 
@@ -486,3 +488,24 @@ def test_a_plugin_that_fails_to_say_what_it_holds_is_a_fault_at_its_table() -> N
 )
 def test_nonsense_in_what_an_output_is_given_is_refused(key: str, said: str) -> None:
     assert fault(f'[output.a]\ntype = "archive"\n{key}\n').partition("output.a.")[2] == said
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ('key = "a.key"', "server.key: needs cert beside it"),
+        ('cert = "a.pem"', "a.pem: No such file or directory"),
+        ('cert = "boxbridge.toml"', "boxbridge.toml is no certificate with its private key, both as PEM"),
+    ],
+)
+def test_a_certificate_is_read_beforehand(key: str, sentence: str) -> None:
+    assert sentence in fault(f"[server]\n{key}\n")
+
+
+def test_a_certificate_without_its_key_and_one_with_a_password_are_told(tmp_path: Path) -> None:
+    cert, key = self_signed(tmp_path)
+    assert "is no certificate with its private key" in fault(f'[server]\ncert = "{cert}"\n')
+    assert settings(f'[server]\ncert = "{cert}"\nkey = "{key}"\n').server.cert == cert
+    locked = tmp_path / "locked.key"
+    subprocess.run(["openssl", "pkey", "-aes256", "-passout", "pass:x", "-in", key, "-out", locked], check=True)
+    assert "without password (it is encrypted)" in fault(f'[server]\ncert = "{cert}"\nkey = "{locked}"\n')

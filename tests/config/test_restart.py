@@ -32,3 +32,13 @@ def test_the_value_that_runs_stays_and_the_key_is_named(key: str) -> None:
 def test_all_else_is_taken_over() -> None:
     new = replace(RUNNING, site="plant-b", server=ServerSettings(max_body=Size("1MB")))
     assert without_restart(RUNNING, new) == (new, [])
+
+
+def test_another_certificate_is_taken_over_but_tls_begins_and_ends_with_a_restart() -> None:
+    plain, secured, renewed = (
+        replace(RUNNING, server=ServerSettings(cert=cert, key=key))
+        for cert, key in [(None, None), (Path("a.pem"), Path("a.key")), (Path("b.pem"), None)]
+    )
+    assert without_restart(secured, renewed) == (renewed, [])
+    assert without_restart(plain, secured) == (plain, ["server.cert"])
+    assert without_restart(secured, plain) == (secured, ["server.cert"])

@@ -22,12 +22,13 @@ COMMAND = Path(sys.executable).with_name("boxbridge")
 class Installation:
     """Runs `boxbridge run` with a configuration; `kill`, `stop` and `start` as often as wanted."""
 
-    def __init__(self, folder: Path, outputs: str) -> None:
+    def __init__(self, folder: Path, outputs: str, server: str = "") -> None:
         self.folder = folder
         self.port = free_port()
         self.config = folder / "boxbridge.toml"
         self.data = folder / "data"
         self.log = folder / "boxbridge.log"
+        self.server = server
         self.configure(outputs)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -35,7 +36,7 @@ class Installation:
         """Write the configuration."""
         self.config.write_text(
             f'site = "plant-a"\ndata = "{self.data}"\ntimezone = "Asia/Shanghai"\n'
-            f'[server]\nlisten = "{HOST}:{self.port}"\n[control]\nlisten = ""\n{outputs}\n',
+            f'[server]\nlisten = "{HOST}:{self.port}"\n{self.server}\n[control]\nlisten = ""\n{outputs}\n',
             encoding="utf-8",
         )
 
@@ -54,11 +55,15 @@ class Installation:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         try:
-            with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=5)) as connection:
+            with contextlib.closing(self.connection(5)) as connection:
                 connection.request("GET", "/")
                 return connection.getresponse().status == 200
         except OSError:
             return False
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """A connection as a box makes it."""
+        return http.client.HTTPConnection(HOST, self.port, timeout=timeout)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -95,7 +100,7 @@ class Installation:
 
     def push(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """Push one body as a box does; returns HTTP status and answer."""
-        with contextlib.closing(http.client.HTTPConnection(HOST, self.port, timeout=30)) as connection:
+        with contextlib.closing(self.connection(30)) as connection:
             connection.request("POST", "/dataPush/DataReportCB", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             return answer.status, msgspec.json.decode(answer.read())

@@ -101,7 +101,11 @@ def parsed(answer: bytes) -> Refusal:
 
 @asynccontextmanager
 async def door_to(
-    folder: Path, *outputs: type[Output], max_body: int | None = None, seats: Seats | None = None
+    folder: Path,
+    *outputs: type[Output],
+    max_body: int | None = None,
+    seats: Seats | None = None,
+    protocol: Any = GuardedProtocol,
 ) -> AsyncIterator[Door]:
     """The door, open for a while."""
     async with opened(folder, *outputs) as rooms:
@@ -111,7 +115,7 @@ async def door_to(
         port = free_port()
         door = http.Door(rooms.intake)
         door.seats = seats or door.seats
-        listener = Listener(door, [tcp_socket(f"{HOST}:{port}")], GuardedProtocol)
+        listener = Listener(door, [tcp_socket(f"{HOST}:{port}")], protocol)
         await listener.start()
         try:
             yield Door(rooms, door, listener, port)

@@ -24,6 +24,13 @@ from tests.rooms import until
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop of the daemon: others end connections in other ways."""
+    return "asyncio", {"use_uvloop": True}
+
+
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
 
