@@ -43,6 +43,8 @@ plugins_dir = "/etc/boxbridge/plugins"
 listen = "0.0.0.0:8600"
 allow = []
 # token is not set
+# cert is not set
+# key is not set
 max_body = "16MB"
 
 [journal]
