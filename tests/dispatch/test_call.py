@@ -203,6 +203,21 @@ async def test_a_coroutine_that_goes_on_when_it_is_cancelled_is_cut_off(
     assert told == ["cancelled", "cut off"] * 2
 
 
+async def test_what_a_coroutine_says_to_being_cut_off_does_not_count(
+    caller: Caller, held: Held, no_patience: None
+) -> None:
+    async def goes_on_and_complains() -> None:
+        try:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+        finally:
+            raise KeyError("cut off")
+
+    with pytest.raises(NoAnswer):
+        await asyncio.wait_for(call(caller, goes_on_and_complains, held, 0.02), 10)
+
+
 async def test_a_coroutine_that_returns_when_it_is_cancelled_has_not_answered(caller: Caller, held: Held) -> None:
     async def gives_in() -> str:
         with contextlib.suppress(asyncio.CancelledError):

@@ -322,3 +322,14 @@ async def test_what_an_output_says_of_a_delivery_is_kept_with_it(
         await until(lambda: rooms.report("sink").delivered)
         change = rooms.journal.cursors["sink"]._changes[-1]
         assert (change.outcome, change.reason) == ("delivered", "scene left out")
+
+
+async def test_one_that_is_no_longer_configured_clears_up_at_its_far_side_once(tmp_path: Path, far: Far) -> None:
+    class Tidy(async_output("tidy", far)):  # type: ignore[misc]
+        async def forget(self) -> str:
+            return "all is gone"
+
+    async with opened(tmp_path, Tidy) as rooms:
+        await rooms.dispatcher.apply(msgspec.structs.replace(rooms.settings, output={}))
+        assert await rooms.dispatcher.forget("tidy") == "all is gone"
+        assert await rooms.dispatcher.forget("tidy") is None

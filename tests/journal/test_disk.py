@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_rates_are_pushes_and_bytes_a_second() -> None:
 def test_a_disk_that_fails_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fault(monkeypatch, "fdatasync", errno.EIO, after=3)
     with pytest.raises(OSError, match="Input/output"):
+        measure(tmp_path, 1, 1000, 0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_is_interrupted_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fdatasync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
         measure(tmp_path, 1, 1000, 0.0)
     assert list(tmp_path.iterdir()) == []
 

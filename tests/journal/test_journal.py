@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import FileTrouble
 from bridge.event import PictureLost
-from bridge.journal.journal import Journal, JournalUnavailable, Record
+from bridge.journal.journal import Journal, JournalUnavailable, Keep, Record
 from tests.journal.faults import Fault
 from tests.journal.journals import (
     FOR_EVER,
@@ -383,3 +383,15 @@ async def test_it_tells_how_much_it_wrote_and_how_much_room_there_is(tmp_path: P
         assert journal.written["index"] > before["index"]
         assert journal.outlook().taken > outlook.taken
         assert journal.outlook().limit > outlook.taken
+
+
+async def test_its_lock_may_be_taken_before_it_is_opened_and_given_back_without(tmp_path: Path) -> None:
+    journal, other = (Journal(tmp_path, Keep(settled=60, dead=60)) for _ in range(2))
+    journal.lock()
+    journal.lock()  # it has it already
+    with pytest.raises(FileTrouble, match="in use"):
+        other.lock()
+    journal.unlock()
+    journal.unlock()
+    other.lock()
+    other.unlock()

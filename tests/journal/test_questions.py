@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.journal.journal import Journal
-from bridge.journal.questions import FOR_EVER, Count, EventRow, Filter, count_events, find_events, next_event
+from bridge.journal.questions import FOR_EVER, Count, EventRow, Filter, count_events, devices, find_events, next_event
 from tests.journal.journals import running, store
 
 pytestmark = pytest.mark.anyio
@@ -59,3 +59,10 @@ async def test_events_are_counted_as_a_list_would_show_them(tmp_path: Path) -> N
         assert await count(below=4) == Count(3, 1, 3)
         assert await count(device=rows[0].device, kind=rows[0].kind) == Count(4, 1, 4)
         assert await count(device="another") == await count(before=rows[0].received) == Count(0, 0, 0)
+
+
+async def test_devices_are_told_by_name(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+        assert await journal.ask(lambda index: devices(index, 5)) == sorted({row.device for row in rows})
+        assert await journal.ask(lambda index: devices(index, 0)) == []
