@@ -52,18 +52,16 @@ def routes(house: House) -> list[Route]:
         return UnknownList(timezone=str(house.settings.timezone), pushes=await _entries(house))
 
     async def bytes_(request: Request) -> Response:
-        entry = await _one(house, request.path_params["number"])
+        entry = _one(await _entries(house), request.path_params["number"])
         return Response(await _body(house, entry), media_type="application/octet-stream", headers=AS_FILE)
 
     async def retry(request: Request) -> list[Tried]:
         chosen = await body(request, Chosen)
         if bool(chosen.numbers) == chosen.all:
             raise Wrong("say which pushes: numbers, or all")
-        if chosen.all:
-            entries = list(reversed(await _entries(house)))
-        else:
-            entries = [await _one(house, number) for number in chosen.numbers]
-        return [await _try(house, entry) for entry in entries]
+        entries = await _entries(house)
+        meant = entries[::-1] if chosen.all else [_one(entries, number) for number in chosen.numbers]
+        return [await _try(house, entry) for entry in meant]
 
     return [
         Route("/api/v1/unknown", answering(listed)),
@@ -100,8 +98,8 @@ async def _entries(house: House) -> list[NotUnderstood]:
         raise Trouble(f"what was not understood can't be read: {why(error)}") from error
 
 
-async def _one(house: House, number: int) -> NotUnderstood:
-    found = next((entry for entry in await _entries(house) if entry.number == number), None)
+def _one(entries: list[NotUnderstood], number: int) -> NotUnderstood:
+    found = next((entry for entry in entries if entry.number == number), None)
     if found is None:
         raise Missing(f"there is no push {number} that was not understood: boxbridge unknown list")
     return found

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -48,3 +50,17 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"PATH": PATH})
     if done.returncode != 0:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def made_or_skipped(file: Path, what: str) -> Image:
+    """A disk for a test, which else is skipped, saying loudly what is not tested."""
+    reason = missing()
+    if reason:
+        pytest.skip(f"NOT TESTED: {what}, since {reason}")
+    try:
+        made = Image(file, 64)
+        with made.mounted():
+            pass
+    except OSError as error:
+        pytest.skip(f"NOT TESTED: {what}, since no disk can be made here: {error}")
+    return made

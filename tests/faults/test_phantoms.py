@@ -18,16 +18,7 @@ PAGE = 4096
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Image:
-    reason = image.missing()
-    if reason:
-        pytest.skip(f"NOT TESTED: what only memory holds, since {reason}")
-    try:
-        made = Image(tmp_path / "disk.img", 64)
-        with made.mounted():
-            pass
-    except OSError as error:
-        pytest.skip(f"NOT TESTED: what only memory holds, since no disk can be made here: {error}")
-    return made
+    return image.made_or_skipped(tmp_path / "disk.img", "what only memory holds")
 
 
 def take_from_the_disk(disk: Image, page: bytes) -> None:

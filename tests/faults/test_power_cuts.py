@@ -55,16 +55,7 @@ class Cuts:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Image:
-    reason = image.missing()
-    if reason:
-        pytest.skip(f"NOT TESTED: power cuts, since {reason}")
-    try:
-        made = Image(tmp_path / "disk.img", 64)
-        with made.mounted():
-            pass
-    except OSError as error:
-        pytest.skip(f"NOT TESTED: power cuts, since no disk can be made here: {error}")
-    return made
+    return image.made_or_skipped(tmp_path / "disk.img", "power cuts")
 
 
 def test_what_was_answered_before_the_power_failed_is_delivered(forks: Forks, disk: Image, seed: int) -> None:
