@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from bridge.event import utc_now
@@ -25,14 +26,15 @@ RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 
 
-class Door:
-    """The devices' application, for any path and any method, and a desk for the messages of WebSockets.
+class Door(Router):
+    """The devices' application: a router whose default takes any path and any method, and a desk for WebSockets.
 
-    It speaks ASGI itself: request and response objects cost more than they bring, and a router knows paths (one with a
-    line break) that it has no route for.
+    The default speaks ASGI itself: request and response objects cost more than they bring; and no route stands before
+    it, for there are paths (one with a line break) that no pattern of a route fits.
     """
 
     def __init__(self, intake: Intake) -> None:
+        super().__init__(redirect_slashes=False, default=self._answer)
         self.seats = seats_for_devices()
         self._intake = intake
         self._budget = BodyBudget(lambda: max(BODIES_BYTES, intake.settings.server.max_body))
@@ -53,8 +55,7 @@ class Door:
         """Where the messages go of a WebSocket that this request opens."""
         return Messages(self._intake, self._budget, _push(scope))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: Body = scope["state"].pop("body")  # left there, scope and body would hold each other in memory
         if reason := self._intake.admission.refusal(scope):
             await body.discard()
