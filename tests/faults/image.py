@@ -17,13 +17,13 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 class Image:
     """An image that is mounted and unmounted."""
 
-    def __init__(self, file: Path, megabytes: int) -> None:
+    def __init__(self, file: Path, megabytes: int, *options: str) -> None:
         self.file = file
         self.folder = file.with_suffix(".mounted")
         self.folder.mkdir(exist_ok=True)
         with file.open("wb") as made:
             made.truncate(megabytes * 1_000_000)
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", str(file))
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", *options, str(file))
 
     @contextmanager
     def mounted(self, options: str = "loop") -> Iterator[Path]:
@@ -33,6 +33,25 @@ class Image:
             yield self.folder
         finally:
             _run("umount", str(self.folder))
+
+    def write_page_by_page(self) -> None:
+        """Ask for no more than a page at a time, while it is mounted.
+
+        Where there is room for a part of a request, a loop device writes that part and calls all of it written.
+        """
+        device = _run("findmnt", "-n", "-o", "SOURCE", str(self.folder)).strip()
+        Path("/sys/block", Path(device).name, "queue/max_sectors_kb").write_text("4")
+
+
+@contextmanager
+def memory(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A folder in memory, with room for so much and no more."""
+    folder.mkdir()
+    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder))
+    try:
+        yield folder
+    finally:
+        _run("umount", str(folder))
 
 
 def missing() -> str | None:
@@ -46,10 +65,11 @@ def missing() -> str | None:
     return None
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"PATH": PATH})
     if done.returncode != 0:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def made_or_skipped(file: Path, what: str) -> Image:
