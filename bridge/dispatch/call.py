@@ -9,6 +9,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
+from bridge.dispatch.deadline import Deadlines
 from bridge.threads import Threads, contained, tamed
 
 HELD_SECONDS: Final = 0.1
@@ -28,6 +29,7 @@ class Caller:
 
     def __init__(self, name: str, threads: int, on_held: Callable[[float], None]) -> None:
         self._threads = Threads(f"output-{name}", threads)
+        self._deadlines = Deadlines()
         self._on_held = on_held
 
     async def call(
@@ -49,9 +51,9 @@ class Caller:
         return await self._on_loop(lambda: result, seconds) if inspect.isawaitable(result) else result
 
     async def _on_loop(self, function: Callable[[], Any], seconds: float) -> Any:
-        limit, end = asyncio.timeout(seconds), _End()
+        limit, end = self._deadlines.limit(seconds), _End()
         try:
-            async with limit:
+            with limit:
                 result = contained(function)
                 if not inspect.isawaitable(result):
                     return result
@@ -63,7 +65,7 @@ class Caller:
             # Let through, it would look as if we had wished it.
             raise RuntimeError("something that the output waited for was cancelled") from error
         except Exception as error:
-            if limit.expired():
+            if limit.expired:
                 raise NoAnswer(f"no answer within {seconds:g} s") from error
             raise
         finally:
@@ -103,6 +105,7 @@ class Caller:
     def close(self) -> None:
         """Let the threads end once they are idle."""
         self._threads.close()
+        self._deadlines.close()
 
 
 class _End:

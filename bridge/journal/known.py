@@ -22,7 +22,7 @@ from bridge.journal.record import ChangesBlob, Key, PushBlob
 
 log = structlog.get_logger("boxbridge.journal")
 
-_LAZY_PUSHES: Final = 256
+_LAZY_PUSHES: Final = 1_024
 _LAZY_SECONDS: Final = 1.0
 _UNINDEXED_LIMIT: Final = 10_000
 _REBUILD_ROWS: Final = 4_000

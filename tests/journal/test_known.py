@@ -73,8 +73,8 @@ async def test_the_index_is_written_behind_the_answers(tmp_path: Path) -> None:
         await store(journal, "a")
         assert row_count(tmp_path) == (0, 0)
         await until(lambda: row_count(tmp_path) == (1, 1))
-        await store_all(journal, [f"m{n}" for n in range(300)])
-        await until(lambda: row_count(tmp_path) >= (257, 257), seconds=0.9)  # sooner where there are many
+        await store_all(journal, [f"m{n}" for n in range(1_100)])
+        await until(lambda: row_count(tmp_path) >= (1_025, 1_025), seconds=0.9)  # sooner where there are many
 
 
 async def test_a_lost_index_is_made_again(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ async def test_a_damaged_page_loses_nothing(tmp_path: Path, page: int) -> None:
         for n in range(20):
             await store(journal, f"m{n}")
             await store(journal, f"new{n}")
-        await store_all(journal, [f"many{n}" for n in range(300)])
+        await store_all(journal, [f"many{n}" for n in range(1_100)])
         stored = set((await contents(journal)).values())
         assert stored >= {f"m{n}" for n in range(20)} | {f"new{n}" for n in range(20)}
         assert journal.closed_because is None
