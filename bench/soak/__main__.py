@@ -2,6 +2,7 @@
 
     python -m bench.soak --minutes 10              Linux, gcc; as root power cuts and full disks too
     python -m bench.soak --minutes 10 --seed 42    the same again
+    python -m bench.soak --only 'power cut'        one way to break it alone
 
 Exit status 1 means that something answered was lost, or that a start failed. bench/README.md tells the columns.
 """
@@ -150,7 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if shim is None:
         print("this needs gcc (Debian: apt-get install gcc libc6-dev)", file=sys.stderr)
         return 2
-    tests = _tests(folder)
+    tests = [test for test in _tests(folder) if test.name in (options.only or test.name)]
+    if not tests:
+        print(f"nothing here is called {' or '.join(options.only)}", file=sys.stderr)
+        return 2
     forks = Forks(shim, folder / "log")
     end = time.monotonic() + options.minutes * 60
     try:
@@ -181,6 +185,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, default=60, help="how long (60)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="to repeat a run")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these rows of the table, such as 'power cut'")
     parser.add_argument("--folder", help="where journals and images lie while it runs; kept if something is wrong")
     return parser.parse_args(arguments)
 
