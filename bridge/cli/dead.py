@@ -111,9 +111,10 @@ def _event(letter: dict[str, Any]) -> str:
 
 def _page(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
     times = {key: local(letter[key], zone) for key in ("received", "failing_since", "died") if letter[key]}
+    what_now = "dead what now, lost" if letter["lost"] else "dead what now"
     facts = times | {"attempts": letter["attempts"], "reason": translated(lang, letter["reason"])}
     return [
         f"{letter['output']}: {_event(letter)}",
         *(f"  {padded(say(lang, f'title {key}'), 13)}{fact}" for key, fact in facts.items()),
-        "  " + say(lang, "dead what now", id=letter["id"], output=letter["output"]),
+        "  " + say(lang, what_now, id=letter["id"], output=letter["output"]),
     ]

@@ -61,17 +61,24 @@ class Teller:
         story = self._story
         yield self._say("event", **story)
         yield self._at(story["occurred"], "occurred")
+        yield from self._lost() if story["lost"] else self._came_in()
+        for output in story["outputs"]:
+            yield ""
+            yield from self._output(output)
+        if not story["outputs"]:
+            yield self._say("no outputs")
+
+    def _lost(self) -> Iterator[str]:
+        yield self._at(self._story["received"], "received, no more", reason=self._translated(self._story["lost"]))
+
+    def _came_in(self) -> Iterator[str]:
+        story = self._story
         yield self._at(story["received"], "received", **story)
         pictures = ", ".join(f"{p['role']} {as_bytes(p['size'])}" for p in story["pictures"])
         yield self._at(story["received"], "kept", segment=story["segment"],
                        pictures=pictures or self._say("no pictures"))  # fmt: skip
         for again in story["repetitions"]:
             yield self._at(again["first"], "repeated", **again | {"last": self._time(again["last"])})
-        for output in story["outputs"]:
-            yield ""
-            yield from self._output(output)
-        if not story["outputs"]:
-            yield self._say("no outputs")
 
     def around(self) -> Iterator[str]:
         """What came of a device around a time, line by line."""
@@ -116,7 +123,8 @@ class Teller:
             waits = self._say("lane " + output["lane"], reason=reason, output=output["name"])
             yield self._indented("; ".join(part for part in (waits, again) if part))
         if output["state"] == "dead":
-            yield self._indented(self._say("dead what now", id=self._story["id"], output=output["name"]))
+            what_now = "dead what now, lost" if self._story["lost"] else "dead what now"
+            yield self._indented(self._say(what_now, id=self._story["id"], output=output["name"]))
 
     def _at(self, time: str, sentence: str, **values: object) -> str:
         return f"  {self._time(time)}  {self._say(sentence, **values).rstrip()}"

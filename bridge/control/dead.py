@@ -32,6 +32,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     died: datetime
     attempts: int
     reason: str
+    lost: bool
+    """Whether its record is known to be damaged or missing, so that there is nothing to deliver again."""
 
 
 class DeadList(Struct, frozen=True, kw_only=True):
@@ -96,14 +98,23 @@ async def list_dead(house: House, output: str, limit: int, only: set[int] | None
     named = {entry.sequence for entry, _ in shown}
     rows = await house.journal.ask(lambda index: these_events(index, named, Filter(), BEGINNING, len(named)))
     known = {row.sequence: row for row in rows}
+    lost = {row.sequence for row in rows if only is not None and await _is_lost(house, row)}
     return DeadList(
         timezone=str(house.settings.timezone),
         total=len(letters),
-        letters=[_letter(name, entry, known.get(entry.sequence)) for entry, name in shown],
+        letters=[_letter(name, entry, known.get(entry.sequence), lost) for entry, name in shown],
     )
 
 
-def _letter(output: str, entry: OpenEntry, row: EventRow | None) -> DeadLetter:
+async def _is_lost(house: House, row: EventRow) -> bool:
+    try:
+        await events.read(house, row)
+    except Missing:
+        return True
+    return False
+
+
+def _letter(output: str, entry: OpenEntry, row: EventRow | None, lost: set[int]) -> DeadLetter:
     return DeadLetter(
         output=output,
         id=row.id if row else f"#{entry.sequence}",
@@ -115,6 +126,7 @@ def _letter(output: str, entry: OpenEntry, row: EventRow | None) -> DeadLetter:
         died=from_milliseconds(entry.dead_since),
         attempts=entry.attempts,
         reason=entry.reason,
+        lost=row is None or entry.sequence in lost,
     )
 
 

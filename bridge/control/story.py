@@ -14,14 +14,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bridge.control import events
-from bridge.control.answers import Trouble, answering
+from bridge.control.answers import Missing, Trouble, answering
 from bridge.control.house import House
 from bridge.errors import why
-from bridge.event import Event
 from bridge.journal import questions
 from bridge.journal.cursor import Cursor
 from bridge.journal.history import deliveries
-from bridge.journal.journal import Record
 from bridge.journal.questions import FOR_EVER, EventRow
 from bridge.journal.record import Change, OutputNote, TurnedAway, from_milliseconds
 from bridge.journal.standing import Standing, State, last_outcome
@@ -94,6 +92,8 @@ class Story(Struct, frozen=True, kw_only=True):
     path: str
     segment: str
     """The journal's file that has it."""
+    lost: str
+    """Why no more is known than the index says: the record is damaged, or no longer kept. Empty where it is there."""
     pictures: list[Kept]
     repetitions: list[Repetition]
     outputs: list[OutputStory]
@@ -111,9 +111,13 @@ def routes(house: House) -> list[Route]:
 async def tell(house: House, what: str) -> Story:
     """The story of an event; raises Missing, Trouble and sqlite3.Error."""
     row = await events.find(house, what)
-    record, event = await events.read(house, row)
+    try:
+        record, event = await events.read(house, row)
+    except Missing as lost:
+        return await _of_lost(house, row, str(lost))
     segment = house.journal.log.segment_of(row.sequence)
     repeated = await house.journal.ask(lambda index: questions.repetitions(index, record.sequence))
+    delivery = Delivery(event=event, document=record.document(row.sequence), original=record.original())
     return Story(
         timezone=str(house.settings.timezone),
         id=event.id,
@@ -128,13 +132,38 @@ async def tell(house: House, what: str) -> Story:
         method=record.blob.method,
         path=record.blob.path,
         segment=segment.path.name if segment else "",
+        lost="",
         pictures=[Kept(role=p.role, size=p.size, sha256=p.sha256) for p in event.pictures],
         repetitions=[_repetition(sum_) for sum_ in repeated],
-        outputs=await _outputs(house, row, record, event),
+        outputs=await _outputs(house, row, delivery),
     )
 
 
-async def _outputs(house: House, row: EventRow, record: Record, event: Event) -> list[OutputStory]:
+async def _of_lost(house: House, row: EventRow, lost: str) -> Story:
+    """What the index and the outputs still know of an event whose record can't be had."""
+    return Story(
+        timezone=str(house.settings.timezone),
+        id=row.id,
+        msg_id="",
+        kind=row.kind,
+        name="",
+        device=row.device,
+        channel=row.channel,
+        occurred=from_milliseconds(row.occurred),
+        received=from_milliseconds(row.received),
+        peer="",
+        method="",
+        path="",
+        segment="",
+        lost=lost,
+        pictures=[],
+        repetitions=[],
+        outputs=await _outputs(house, row, None),
+    )
+
+
+async def _outputs(house: House, row: EventRow, delivery: Delivery | None) -> list[OutputStory]:
+    """What each output did with it. `delivery`: as they were given it, if that is still there."""
     cursors = list(house.journal.cursors.values())
     entries = [cursor.entry() for cursor in cursors]  # before it is asked, which brings all of this to disk
     troubles = await house.journal.ask(lambda index: questions.troubles(index, row.sequence, row.sequence))
@@ -148,13 +177,12 @@ async def _outputs(house: House, row: EventRow, record: Record, event: Event) ->
         changes = sorted((c for c in (*troubles, *done) if c.output == cursor.number), key=lambda change: change.when)
         state = Standing(entry).state(row.sequence, last_outcome(troubles, cursor.number, row.sequence))
         if state != "earlier" or changes:
-            delivery = Delivery(event=event, document=record.document(row.sequence), original=record.original())
             stories.append(await _output(house, cursor, row, state, changes, delivery))
     return stories
 
 
 async def _output(
-    house: House, cursor: Cursor, row: EventRow, state: State, changes: list[Change], delivery: Delivery
+    house: House, cursor: Cursor, row: EventRow, state: State, changes: list[Change], delivery: Delivery | None
 ) -> OutputStory:
     settings, lane = house.settings.output.get(cursor.name), house.dispatcher.lanes.get(cursor.name)
     until = FOR_EVER if state in ("waiting", "dead") or not changes else changes[-1].when
@@ -162,7 +190,7 @@ async def _output(
     delivered = [change.when for change in changes if change.outcome == "delivered"]
     stands, reason, retry = _lane(house, cursor, row.sequence)
     where = ""
-    if state == "delivered" and lane is not None:
+    if state == "delivered" and lane is not None and delivery is not None:
         try:
             when = from_milliseconds(delivered[-1] if delivered else row.received)
             where = await asyncio.wait_for(lane.where(delivery, when), _WHERE_SECONDS)

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from bridge.journal.record import PREFIX_SIZE, Kind
 from bridge.testing import sample_push
 from tests.brokers import HOST, Mosquitto, Subscriber
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.test_main_job import delivered, message_id
 from tests.end_to_end.web import WebServer
+from tests.journal.journals import damage, newest_segment, records
 
 DEVICE = "DMB3160PWC21J00001"
 
@@ -216,3 +218,26 @@ def test_why_tells_which_rule_skipped_an_event(tmp_path: Path) -> None:
         bridge.kill()
         bridge.start()
         assert len(states(bridge, "--state", "skipped")) == 2
+
+
+def test_of_an_event_whose_record_is_damaged_the_rest_is_told(tmp_path: Path, web: WebServer) -> None:
+    """Given an event that one output has and one gave up, when its record rots, both know of it what they knew."""
+    web.status = 400
+    with Installation(tmp_path, ARCHIVE + webhook(web)) as bridge:
+        msg_id = push(bridge)
+        event = wait_until(bridge, msg_id, "erp", "dead")["id"]
+        bridge.stop()
+        segment = newest_segment(tmp_path / "data" / "journal")
+        (record,) = records(segment, Kind.PUSH)
+        damage(segment, record.offset + PREFIX_SIZE + 9)
+        bridge.start()
+
+        said = bridge.command("why", msg_id).decode()
+        assert f"received; more is not known: the record of event {event} is damaged on disk" in said
+        assert "local (archive): delivered" in said
+        assert f"boxbridge dead drop {event} --output erp" in said
+        assert "dead retry" not in said
+        shown = bridge.command("dead", "show", event).decode()
+        assert "HTTP 400 Bad Request" in shown
+        assert f"boxbridge dead drop {event} --output erp" in shown
+        assert "dead retry" not in shown

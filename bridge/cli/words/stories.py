@@ -13,6 +13,7 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
         "received from {peer} ({method} {path}), msg_id {msg_id}",
         "收到推送，来自 {peer}（{method} {path}），msg_id {msg_id}",
     ),
+    "received, no more": ("received; more is not known: {reason}", "收到推送；其余已无从得知：{reason}"),
     "kept": (
         "kept on disk before the box was answered: journal/{segment}, pictures: {pictures}",
         "先写入磁盘，再回复设备：journal/{segment}，图片：{pictures}",
@@ -100,6 +101,10 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     "dead what now": (
         "to deliver it again: boxbridge dead retry {id} --output {output}",
         "重新投递：boxbridge dead retry {id} --output {output}",
+    ),
+    "dead what now, lost": (
+        "there is nothing to deliver any more; to drop it: boxbridge dead drop {id} --output {output}",
+        "已没有可投递的内容；清除它：boxbridge dead drop {id} --output {output}",
     ),
     "no outputs": (
         "No output is configured: the event is only kept in the journal.",
