@@ -109,7 +109,7 @@ class Inspection:
         for found in segment.records():
             prefix = found.prefix
             if prefix is None:
-                odd.append(Damage(found.offset, found.end))
+                odd.append(Damage(found.offset, found.end, torn=isinstance(found, Damage) and found.torn))
             elif prefix.kind != Kind.PUSH:
                 yield from self._gap(segment, min(prefix.sequence, segment.end or prefix.sequence), odd)
                 yield from _state(segment, found, prefix.kind)
@@ -135,15 +135,16 @@ class Inspection:
 
     def _gap(self, segment: Segment, sequence: int, odd: list[Damage]) -> Iterator[Finding]:
         """Tell of bytes that are no record, and of events that should be before this sequence and are not there."""
-        missing = range(self.next, sequence)
+        # What is missing within a sparse segment was let go; before it nothing is.
+        missing = range(self.next, min(sequence, segment.base) if segment.is_sparse else sequence)
         self.next = max(self.next, sequence)
-        if missing and odd:
+        if missing and odd and not segment.is_sparse:
             yield self._lost("event", missing, segment, odd[0].offset, odd[-1].end)
-        elif missing and not segment.is_sparse:  # else it was let go
+            return
+        if missing:
             yield self._lost("missing", missing, segment)
-        else:
-            for damage in odd:
-                yield _no_record(segment, damage)
+        for damage in odd:
+            yield _no_record(segment, damage)
 
     def _pictures(self, segment: Segment, found: Found | Damage, record: Record) -> Iterator[Finding]:
         self.pushes += 1
@@ -258,10 +259,13 @@ def _state(segment: Segment, found: Found | Damage, kind: int) -> Iterator[Findi
 
 
 def _no_record(segment: Segment, damage: Damage) -> Finding:
-    if damage.end >= segment.size and damage.offset > FIRST_RECORD:
+    if damage.torn:
         sentence = f"ends in a group that was never answered (bytes {damage.offset} to {damage.end})"
         return _at(segment, damage.offset, damage.end, what="torn", sentence=sentence, harm=False)
-    sentence = f"bytes {damage.offset} to {damage.end} are no record; no event is missing, some may come again"
+    follows = "no event is missing, some may come again"
+    if damage.end >= segment.size and segment.end is None:
+        follows = "if a push was answered there, it is lost"
+    sentence = f"bytes {damage.offset} to {damage.end} are no record; {follows}"
     return _at(segment, damage.offset, damage.end, what="bytes", sentence=sentence)
 
 

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,10 @@ import pytest
 
 from bridge.journal.folder import Survey, survey
 from bridge.journal.inspect import Finding, Inspection
+from bridge.journal.journal import Journal
 from bridge.journal.record import Kind
-from bridge.journal.segment import FIRST_RECORD, encode_header, read_header
+from bridge.journal.rewrite import rewrite
+from bridge.journal.segment import FIRST_RECORD, Form, Segment, encode_header, read_header
 from tests.journal.faults import Fault
 from tests.journal.journals import (
     TINY,
@@ -152,6 +155,27 @@ async def test_a_missing_segment_is_a_gap(journal: Path) -> None:
     assert (finding.what, finding.sequence, finding.until) == ("missing", lost[0], lost[-1] + 1)
 
 
+async def test_a_gap_between_segments_of_dead_letters_is_named(journal: Path) -> None:
+    """What such a segment has not was let go; what should lie between two of them was not."""
+    async with running(journal) as opened:
+        before, after = opened.log.segments[0], opened.log.segments[2]
+        for segment in (before, after):
+            await opened._in_writer(partial(_thin, opened, segment))
+    gone = segment_files(journal)[1]
+    lost = [found.prefix.sequence for found in records(gone, Kind.PUSH)]
+    assert harmful(journal) == []
+    gone.unlink()
+    finding = the_harm(journal)
+    assert (finding.what, finding.sequence, finding.until) == ("missing", lost[0], lost[-1] + 1)
+
+
+def _thin(opened: Journal, segment: Segment) -> None:
+    """Let go of all in it but the last, as where that is a dead letter."""
+    last = max(found.prefix.sequence for found in records(segment.path, Kind.PUSH))
+    keep = lambda record: record.sequence == last  # noqa: E731 - a choice
+    assert rewrite(opened.log, [segment], keep, keep, Form.PINNED, 1)
+
+
 async def test_a_page_of_zeros_is_a_gap(journal: Path) -> None:
     path, offset, sequence = a_push_in(journal)
     damage(path, offset, bytes(records(path, Kind.PUSH)[1].prefix.size))
@@ -209,6 +233,16 @@ async def test_what_was_never_answered_does_no_harm(journal: Path) -> None:
     cut(path, last.offset + 100)
     (finding,) = inspected(journal)
     assert (finding.what, finding.harm, finding.offset) == ("torn", False, last.offset)
+
+
+async def test_what_may_have_been_answered_at_the_end_is_not_called_torn(journal: Path) -> None:
+    path = newest_segment(journal)
+    last = records(path, Kind.PUSH)[-1]
+    damage(path, last.offset, bytes(8))
+    rotten, known = harmful(journal)
+    assert (rotten.what, rotten.end) == ("bytes", path.stat().st_size)
+    assert rotten.sentence.endswith("if a push was answered there, it is lost")
+    assert (known.what, known.sequence) == ("index", last.prefix.sequence)
 
 
 async def test_an_index_with_a_row_of_every_kind_is_sound(tmp_path: Path) -> None:

@@ -313,6 +313,9 @@ PATTERNS: Final[Mapping[str, str]] = {
     "bytes {first} to {last} are no record; no event is missing, some may come again": (
         "字节 {first} 至 {last} 不是记录；没有缺失事件，部分事件可能重复投递"
     ),
+    "bytes {first} to {last} are no record; if a push was answered there, it is lost": (
+        "字节 {first} 至 {last} 不是记录；若此处曾有已回复的推送，则该推送已丢失"
+    ),
     "ends in a group that was never answered (bytes {first} to {last})": (
         "末尾是一组从未回复过的推送（字节 {first} 至 {last}）"
     ),
