@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+CUT = "cut"
+"""The line that says that the power is about to fail."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -102,8 +105,11 @@ class History:
 
     def tell(self, lines: Iterable[Line]) -> History:
         """Take in what happened."""
+        power = True
         for line in lines:
-            if line.name == "say":
+            power = power and line.name != CUT
+            # A sync may go well for what a disk that loses its power then drops: nobody outside heard the answer.
+            if line.name == "say" and (power or line.words[0] != "answered"):
                 getattr(self, "_" + line.words[0])(*line.words[1:])
         return self
 
