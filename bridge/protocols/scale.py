@@ -20,7 +20,7 @@ class Scale(Struct, frozen=True):
         if len(numbers) < len(pairs):
             return None
         # The document lets boxes be pixels where all else is normalized; no fraction is as far out as 1.5.
-        if self.normalized != 0 and all(abs(number) <= 1.5 for number in numbers):
+        if self.normalized != 0 and min(numbers, default=0) >= -1.5 and max(numbers, default=0) <= 1.5:
             return [float(number) for number in numbers]
         if not self.width or not self.height:
             return None
