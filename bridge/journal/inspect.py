@@ -135,12 +135,13 @@ class Inspection:
 
     def _gap(self, segment: Segment, sequence: int, odd: list[Damage]) -> Iterator[Finding]:
         """Tell of bytes that are no record, and of events that should be before this sequence and are not there."""
-        # What is missing within a sparse segment was let go; before it nothing is.
-        missing = range(self.next, min(sequence, segment.base) if segment.is_sparse else sequence)
+        missing = range(self.next, sequence)
         self.next = max(self.next, sequence)
-        if missing and odd and not segment.is_sparse:
+        if missing and odd:
             yield self._lost("event", missing, segment, odd[0].offset, odd[-1].end)
             return
+        if segment.is_sparse:  # what is missing within it was let go; before it nothing is
+            missing = range(missing.start, min(missing.stop, segment.base))
         if missing:
             yield self._lost("missing", missing, segment)
         for damage in odd:
