@@ -112,7 +112,10 @@ class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Channel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The camera channel of the box."""
 
-    id: Annotated[str, _described("Channel number as text [channelInfo.channel], or its alias.")] = "0"
+    # From a factory: a plain default would be left out of the document, and every event's has this.
+    id: Annotated[str, _described("Channel number as text [channelInfo.channel], or its alias.")] = msgspec.field(
+        default_factory=lambda: "0"
+    )
     name: Annotated[str, _described("Channel name [channelInfo.name].")] = ""
     comment: Annotated[str, _described("Channel remark [channelInfo.comment].")] = ""
     platform_id: Annotated[str, _described("Id that a platform gave the channel [channelInfo.plat_channel_id].")] = ""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from bridge import Event, Picture
-from bridge.event import decode_document, document_schema, encode_document
+from bridge.event import Channel, decode_document, document_schema, encode_document
 from bridge.testing import sample_event
 
 MOMENT = datetime(2023, 11, 20, 6, 39, 47, tzinfo=UTC)
@@ -40,6 +40,12 @@ def test_a_time_of_another_zone_by_a_plugin_is_the_same_time(event: Event) -> No
 
 def test_what_was_written_reads_as_the_same_event(event: Event) -> None:
     assert decode_document(encode_document(event)) == event
+
+
+def test_a_channel_that_the_box_does_not_number_has_an_id_too(event: Event) -> None:
+    document = encode_document(event.with_(channel=Channel(name="gate")))
+    assert json.loads(document)["data"]["channel"] == {"id": "0", "name": "gate"}
+    assert decode_document(document.replace(b'"id":"0",', b"")).channel.id == "0"
 
 
 def test_times_with_microseconds_as_documents_once_had_them_are_read(event: Event) -> None:
