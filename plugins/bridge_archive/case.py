@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bridge_archive.finding import files_of
 from bridge_archive.manifest import FOLDER, digest_of, manifests
 
 _HOW: Final = """\
@@ -45,8 +46,7 @@ _NOT_SEALED: Final = "(the day is not sealed yet / 当天尚未封存)"
 
 def export(root: Path, stem: Path, story: Mapping[str, Any] | None, case: Path) -> list[str]:
     """Write the case of the event whose files begin with this path; returns the names in it. Raises OSError."""
-    files = sorted(path for path in (root / stem.parent).iterdir() if path.name.startswith(stem.name))
-    named = {_name(path, stem): path for path in files}
+    named = {_name(path, stem): path for path in files_of(root, stem)}
     lists = [manifest.path for manifest in manifests(root) if manifest.day == stem.parts[0]]
     newest = lists[-1] if lists else None
     how = _HOW.format(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
@@ -18,9 +17,18 @@ def stem_of_id(root: Path, event_id: str, zone: tzinfo) -> Path | None:
         return None
     for day in (0, -1, 1):  # the zone may have been another one then
         folder = root / f"{(received.astimezone(zone) + timedelta(days=day)):%Y-%m-%d}"
-        for path in folder.glob(f"*/*/*_{glob.escape(event_id)}.json"):
-            return path.relative_to(root).with_suffix("")
+        for path in folder.rglob(f"*{event_id}*.json"):  # wherever the layout of that day had it
+            if not path.name.endswith(".original.json"):
+                return path.relative_to(root).with_suffix("")
     return None
+
+
+def files_of(root: Path, stem: Path) -> list[Path]:
+    """An event's files that are there, by what their paths below the archive begin with; raises OSError."""
+    folder = root / stem.parent
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.startswith((f"{stem.name}.", f"{stem.name}_")))
 
 
 def received_of(event_id: str) -> datetime | None:

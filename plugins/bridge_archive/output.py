@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from msgspec import Meta, Struct
 
 from bridge import Delivery, Duration, Event, Output, OutputContext, PictureLost, Share, Size, Unavailable
 from bridge_archive import layout
+from bridge_archive.finding import files_of, stem_of_id
 from bridge_archive.keeper import Keeper
 from bridge_archive.writer import Entry, NoRoom, Writer
 
@@ -27,6 +29,14 @@ class ArchiveOptions(Struct, frozen=True, kw_only=True):
             examples=["/mnt/usb/archive"],
         ),
     ] = None
+    layout: Annotated[
+        str,
+        Meta(
+            description="Where an event's files lie and how their names begin, by a template.",
+            examples=["{date}/{device}/{hour}/{kind}_{time}_{id}"],
+            max_length=200,
+        ),
+    ] = layout.TEMPLATE
     original: Annotated[bool, Meta(description="Also keep the request as the device sent it.")] = True
     annotated: Annotated[
         bool, Meta(description="Also keep a copy of the scene with regions, boxes, tracks and counts drawn on it.")
@@ -44,6 +54,10 @@ class ArchiveOptions(Struct, frozen=True, kw_only=True):
         Share | Size, Meta(description='With less room on its disk it waits; also as "5GB".', examples=["10%"])
     ] = Share("2%")
 
+    def faults(self) -> Iterator[str]:
+        """What is wrong with them, "key: what is wrong"."""
+        return (f"layout: {fault}" for fault in layout.faults_of(self.layout))
+
 
 class Archive(Output):
     """Keeps every event as files: pictures, document and original request, and a line in the day's index."""
@@ -55,6 +69,7 @@ class Archive(Output):
     def __init__(self, context: OutputContext) -> None:
         super().__init__(context)
         keep = None if self.options.keep is None else timedelta(seconds=self.options.keep)
+        self._layout = layout.Layout(self.options.layout, self.timezone)
         self._writer = Writer(folder_of(context), self.options.min_free)
         self._keeper = Keeper(self._writer.root, self.timezone, keep, self.options.size, self.log)
         self._found_no_room = 0
@@ -109,25 +124,25 @@ class Archive(Output):
 
     def where(self, delivery: Delivery) -> str:
         """The event's files, those that retention or people removed left out."""
-        event = delivery.event
-        folder = self.path / layout.folder_of(event, self.timezone)
-        stem = layout.stem_of(event, self.timezone)
-        endings = (*layout.picture_endings(event), layout.ANNOTATED, ".json", ".original.json")
-        files = [folder / (stem + ending) for ending in endings]
-        return "\n".join(str(file) for file in files if file.exists()) or f"{folder / stem}.*: no longer there"
+        stem = self._layout.stem_of(delivery.event)
+        files = files_of(self.path, stem)
+        if not files and (found := stem_of_id(self.path, delivery.event.id, self.timezone)):
+            files = files_of(self.path, found)  # it came when the layout was another one
+        return "\n".join(map(str, files)) or f"{self.path / stem}.*: no longer there"
 
     async def _entry(self, delivery: Delivery) -> Entry:
         event = delivery.event
-        stem = layout.stem_of(event, self.timezone)
+        place = self._layout.stem_of(event)
+        stem = place.name
         pictures = await self._pictures(event, stem)
         drawn = await self._annotated(event, stem)
         original = {f"{stem}.original.json": delivery.original.by_reference()} if self.options.original else {}
         document = f"{stem}.json"
         return Entry(
-            folder=layout.folder_of(event, self.timezone),
+            folder=place.parent,
             files={**pictures, **drawn, **original, document: delivery.document},
             document=document,
-            index=layout.index_of(event, self.timezone),
+            index=Path(place.parts[0], layout.INDEX),
             received=event.received.timestamp(),
             **self._latest(event, stem, pictures),
         )

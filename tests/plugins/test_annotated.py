@@ -73,11 +73,11 @@ async def test_the_archive_keeps_it_beside_the_scene(tmp_path: Path) -> None:
     await archive.deliver(delivery_of(event_of(b"no picture that anybody knows")))
     files = [Path(place) for place in archive.where(delivery).splitlines()]
     assert [file.name.partition(delivery.event.id)[2] for file in files] == [
-        ".jpg", "_annotated.jpg", ".json", ".original.json",
+        ".jpg", ".json", ".original.json", "_annotated.jpg",
     ]  # fmt: skip
     assert files[0].read_bytes() == SCENE
-    assert is_drawn(files[1].read_bytes())
-    assert copies_in(files[0].parent) == [files[1].name]
+    assert is_drawn(files[3].read_bytes())
+    assert copies_in(files[0].parent) == [files[3].name]
     assert (tmp_path / "archive" / "latest" / "gate-3_1.jpg").read_bytes() == SCENE
 
 

@@ -26,7 +26,7 @@ from bridge import Event, Parsed, Push
 from bridge.event import encode_document
 from bridge.normalizer import Key
 from bridge.testing import draw_dot, draw_scene, sample_push
-from bridge_archive.layout import folder_of, latest_of, picture_endings, stem_of
+from bridge_archive.layout import TEMPLATE, Layout, latest_of, picture_endings
 from bridge_mqtt.topics import Topics
 from bridge_webhook.message import delivery_headers
 from tests.receiver.doors import HANDSHAKE, Door, chunked, door_to, parsed, request
@@ -383,8 +383,7 @@ async def test_a_hostile_name_reaches_no_path_topic_or_header(door: Door, far: F
     delivery = far.taken[delivered]
     event, zone = delivery.event, ZoneInfo("Asia/Shanghai")
     parts = [
-        *folder_of(event, zone).parts,
-        stem_of(event, zone),
+        *Layout(TEMPLATE, zone).stem_of(event).parts,
         *(latest_of(event, end) for end in picture_endings(event)),
     ]
     topic = Topics("boxbridge", "plant-a").event(event, late=False)

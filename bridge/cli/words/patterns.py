@@ -186,6 +186,16 @@ PATTERNS: Final[Mapping[str, str]] = {
     "needs {name} in it, or all would share one topic": "须包含 {name}，否则所有设备共用一个主题",
     '"{template}" is no topic; {example} would be one': '"{template}" 不是主题；例如 {example}',
     '"{template}" is no topic: {error}': '"{template}" 不是主题：{error}',
+    '"{name}" is no name in a layout': '"{name}" 不是 layout 可用的名称',
+    "has to begin with {date}/, since whole days are sealed and removed": "须以 {date}/ 开头：封存和清理都按整天进行",
+    "needs {id} in its last part, or events would share their files": "最后一段须包含 {id}，否则不同事件会共用文件",
+    '"{template}" is no layout that every system takes; {example} would be one': (
+        '"{template}" 不是所有系统都接受的 layout；例如 {example}'
+    ),
+    '"{template}" makes names longer than file systems take; {example} does not': (
+        '"{template}" 生成的名称超过文件系统的限制；例如 {example}'
+    ),
+    '"{template}" is no layout: {error}': '"{template}" 不是 layout：{error}',
     "is longer than session_expiry, at whose end the broker says offline anyway": (
         "长于 session_expiry：会话到期时 broker 即发布 offline"
     ),

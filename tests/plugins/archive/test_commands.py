@@ -117,3 +117,25 @@ def test_an_event_is_held_and_let_go(bridge: Installation) -> None:
 def test_the_command_comes_through_the_hook_that_is_everyone_s() -> None:
     listed = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
     assert "archive " in listed
+
+
+def test_an_event_is_found_in_whatever_layout_it_came(tmp_path: Path) -> None:
+    """Given an archive whose layout was changed, both events are verified, held and exported, and `why` names them."""
+    table = '[output.local]\ntype = "archive"\n'
+    with Installation(tmp_path, table) as bridge:
+        assert bridge.push(sample_push(small=True))[1]["code"] == 0
+        bridge.until(lambda: bridge.command("events").count(b"local delivered") == 1)
+        bridge.configure(table + 'layout = "{date}/{kind}/{hour}/{id}"\n')
+        bridge.command("reload")
+        assert bridge.push(sample_push(small=True))[1]["code"] == 0
+        bridge.until(lambda: bridge.command("events").count(b"local delivered") == 2)
+        new, old = (json.loads(line)["id"] for line in bridge.command("events", "--json").splitlines()[:2])
+        root = bridge.data / "archive"
+        (day,) = manifest.days(root)
+        assert len(list((root / day / "pre_offvehicle").glob(f"??/{new}.*"))) == 3
+        manifest.seal(root, day)
+        assert b"6 files in 1 lists are as they were" in bridge.command("archive", "verify")
+        for event in (new, old):
+            assert f"{event}.jpg" in bridge.command("why", event).decode()
+            assert b"is held" in bridge.command("archive", "hold", event)
+            assert b"scene.jpg" in bridge.command("archive", "export", event, "-o", tmp_path / "case.zip")

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.cli.words.patterns import chinese
 from bridge_archive import layout
+from bridge_archive.layout import Layout
+from bridge_archive.output import ArchiveOptions
 from tests.plugins.deliveries import SHANGHAI, delivery_of
 
 WINDOWS_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)(\.|$)", re.IGNORECASE)
@@ -77,7 +80,8 @@ def test_the_longest_ids_still_fit_a_file_name() -> None:
         ("r" * 300, b"x"), device="d" * 300, channel="c" * 300, kind="k" * 300, event_id="i" * 300
     ).event
     (ending,) = layout.picture_endings(event)
-    for name in (layout.stem_of(event, SHANGHAI) + ending, layout.latest_of(event, ending)):
+    stem = Layout(layout.TEMPLATE, SHANGHAI).stem_of(event).name
+    for name in (stem + ending, layout.latest_of(event, ending)):
         assert len(f".{name}.part".encode()) <= 255
 
 
@@ -88,8 +92,8 @@ def test_underscores_do_not_let_two_channels_share_the_latest_scene() -> None:
 
 def test_day_and_time_are_those_of_receipt_in_the_time_zone() -> None:
     event = delivery_of(after=4 * 3600).event
-    assert layout.folder_of(event, SHANGHAI) == Path("2026-11-24/gate-3/1")
-    assert layout.stem_of(event, SHANGHAI) == "001501.123_pre_offvehicle_01JDCE00000000000000000000"
+    stem = Layout(layout.TEMPLATE, SHANGHAI).stem_of(event)
+    assert stem == Path("2026-11-24/gate-3/1/001501.123_pre_offvehicle_01JDCE00000000000000000000")
 
 
 def test_further_pictures_are_numbered_within_their_role() -> None:
@@ -101,3 +105,56 @@ def test_further_pictures_are_numbered_within_their_role() -> None:
         "_reference-1.jpg",
         "_scene-2.jpg",
     ]
+
+
+@pytest.mark.parametrize(
+    ("template", "place"),
+    [
+        ("{date}/{id}", "2026-11-23/01JDCE00000000000000000000"),
+        ("{date}/{site}/{hour}/{id}-{kind}", "2026-11-23/plant-a/20/01JDCE00000000000000000000-pre_offvehicle"),
+        ("{date}/门/{skill}{channel}/{id}", "2026-11-23/门/offvehicle1/01JDCE00000000000000000000"),
+        ("{date}/com{channel}/{id}.{kind}", "2026-11-23/%63om1/01JDCE00000000000000000000.pre_offvehicle"),
+    ],
+)
+def test_a_layout_says_where_events_lie(template: str, place: str) -> None:
+    assert list(layout.faults_of(template)) == []
+    assert Layout(template, SHANGHAI).stem_of(delivery_of().event) == Path(place)
+
+
+@pytest.mark.parametrize(
+    ("template", "wrong"),
+    [
+        ("{date}/{devcie}/{id}", 'layout: "devcie" is no name in a layout, did you mean "device"?'),
+        ("{date}/{x}_{id}", 'layout: "x" is no name in a layout (there are: date, hour, '),
+        ("{date}/{kind!r}_{id}", 'layout: "kind!r" is no name in a layout, did you mean "kind"?'),
+        ("{date}/{id}/{kind", 'layout: "{date}/{id}/{kind" is no layout: '),
+        ("{device}/{date}/{id}", "layout: has to begin with {date}/"),
+        ("{date}_{device}/{id}", "layout: has to begin with {date}/"),
+        ("{date}/{id}/{kind}", "layout: needs {id} in its last part"),
+        ("{date}/a:b/{id}", 'layout: "{date}/a:b/{id}" is no layout that every system takes'),
+        ("{date}/../{id}", 'layout: "{date}/../{id}" is no layout that every system takes'),
+        ("{date}/{device}./{id}", 'layout: "{date}/{device}./{id}" is no layout that every system takes'),
+        ("{date}//{id}", 'layout: "{date}//{id}" is no layout that every system takes'),
+        ("{date}/a b/{id}", 'layout: "{date}/a b/{id}" is no layout that every system takes'),
+        ("{date}/100%/{id}", 'layout: "{date}/100%/{id}" is no layout that every system takes'),
+        ("{date}/" + "{device}" * 8 + "{id}", "layout: "),
+    ],
+)
+def test_a_wrong_layout_is_told_in_a_sentence(template: str, wrong: str) -> None:
+    (told,) = ArchiveOptions(layout=template).faults()
+    assert told.startswith(wrong)
+    assert chinese(told)
+
+
+@given(st.text(max_size=120), st.text(max_size=120), st.text(max_size=120))
+def test_no_layout_of_any_ids_makes_a_name_that_breaks(device: str, channel: str, kind: str) -> None:
+    event = delivery_of(device=device, channel=channel, kind=kind).event
+    for template in ("{date}/{device}{channel}/{id}", "{date}/{device}_{channel}_{kind}_{skill}_{site}_{id}_{time}"):
+        place = Layout(template, SHANGHAI).stem_of(event)
+        assert event.id in place.name
+        for part in place.parts:
+            assert len(part.encode()) <= 209
+            assert not set(part) & set('<>:"/\\|?* \0')
+            assert not WINDOWS_RESERVED.match(part)
+            assert not part.startswith(".")
+            assert not part.endswith((".", " "))
