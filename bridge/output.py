@@ -101,16 +101,18 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     """Bytes that this delivery may bring into memory: document and pictures."""
 
-    def with_pictures(self, pictures: Mapping[int, bytes]) -> bytes:
+    def with_pictures(self, pictures: Mapping[int, bytes], annotated: Mapping[int, bytes] | None = None) -> bytes:
         """The document with `data_base64` in each picture's entry, every other byte as it was.
 
-        `pictures`: the bytes by the picture's place in the event; one that is not there is left out.
+        `pictures`: the bytes by the picture's place in the event; one that is not there is left out. `annotated`:
+        likewise the copies that were drawn on, as `annotated_base64`.
         """
         envelope = _object.decode(self.document)
         data = _object.decode(envelope["data"])
         entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
-        for place, picture in pictures.items():
-            entries[place]["data_base64"] = msgspec.Raw(b'"' + pybase64.b64encode(picture) + b'"')
+        for key, inside in (("data_base64", pictures), ("annotated_base64", annotated or {})):
+            for place, picture in inside.items():
+                entries[place][key] = msgspec.Raw(b'"' + pybase64.b64encode(picture) + b'"')
         data["pictures"] = msgspec.Raw(msgspec.json.encode(entries))
         envelope["data"] = msgspec.Raw(msgspec.json.encode(data))
         return msgspec.json.encode(envelope)

@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpcore2
 import httpx2
@@ -73,6 +74,8 @@ class Client:
                 b"POST", _parsed(url), headers=fields, content=body, extensions=timeouts
             ) as it:
                 answer = Answer(it.status, httpx2.Headers(it.headers), await _beginning(it))
+                if _has_surplus(it):
+                    await it.extensions["network_stream"].aclose()
         except httpcore2.ConnectTimeout as error:
             raise Unavailable(f"{origin}: no connection within {self._connect_timeout:g} s") from error
         except httpcore2.ProxyError as error:
@@ -99,8 +102,10 @@ class Client:
             raise Unavailable(f"{origin}: no connection within {self._connect_timeout:g} s") from error
         except _FAILED as error:
             raise Unavailable(f"{origin}: {reason(error)}") from error
-        what = f"proxy {origin}" if self._options.proxy else origin
-        return f"{what} reachable in {(time.perf_counter() - began) * 1000:.0f} ms"
+        quickly = f"reachable in {(time.perf_counter() - began) * 1000:.0f} ms"
+        if self._options.proxy:
+            return f"proxy {origin} {quickly}; whether {origin_of(url)} is, behind it, only an event will tell"
+        return f"{origin} {quickly}"
 
     async def close(self) -> None:
         """Close all connections."""
@@ -143,6 +148,16 @@ async def _beginning(response: httpcore2.Response) -> bytes:
     except (*_FAILED, TimeoutError):
         pass
     return body[:READ_AT_MOST]
+
+
+def _has_surplus(response: httpcore2.Response) -> bool:
+    """Whether more came than the answer: on a connection that is used again it would be the next request's answer.
+
+    The library keeps it, and has no public way of telling.
+    """
+    stream: Any = response.stream
+    surplus, _ = stream._stream._connection._h11_state.trailing_data
+    return bool(surplus)
 
 
 def reason(error: BaseException) -> str:

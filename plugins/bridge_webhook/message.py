@@ -1,4 +1,4 @@
-"""What is posted for one delivery: its headers, and the document with pictures in it or beside it."""
+"""What is posted for one delivery: its headers, and the pictures beside the document."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import os
 from collections.abc import Mapping
 from urllib.parse import quote
 
-import msgspec
-import pybase64
-from msgspec import Raw
-
 from bridge import Delivery, Event, escape
 
 CLOUDEVENT = "application/cloudevents+json"
 
 _VISIBLE = "!#$&'()*+,/:;<=>?@[\\]^`{|}"
-_object = msgspec.json.Decoder(dict[str, Raw])
-_list = msgspec.json.Decoder(list[Raw])
 
 
 def delivery_headers(delivery: Delivery, *, picture_lost: bool) -> dict[str, str]:
@@ -35,24 +29,6 @@ def delivery_headers(delivery: Delivery, *, picture_lost: bool) -> dict[str, str
         "X-Boxbridge-Picture": "lost" if picture_lost else "",
     }
     return headers | {name: value for name, value in further.items() if value}
-
-
-def inline(document: bytes, pictures: Mapping[int, bytes], annotated: Mapping[int, bytes] | None = None) -> bytes:
-    """The document with `data_base64` in each picture's entry, every other byte as it was.
-
-    `pictures`: the bytes by the picture's place in the event; a lost one is left out. `annotated`: likewise the copies
-    that were drawn on, as `annotated_base64`.
-    """
-    envelope = _object.decode(document)
-    data = _object.decode(envelope["data"])
-    entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
-    for place, picture in pictures.items():
-        entries[place]["data_base64"] = Raw(b'"' + pybase64.b64encode(picture) + b'"')
-    for place, picture in (annotated or {}).items():
-        entries[place]["annotated_base64"] = Raw(b'"' + pybase64.b64encode(picture) + b'"')
-    data["pictures"] = Raw(msgspec.json.encode(entries))
-    envelope["data"] = Raw(msgspec.json.encode(data))
-    return msgspec.json.encode(envelope)
 
 
 def multipart(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge import Delivery, Event, Output, OutputContext, PictureLost, outcome
 from bridge_webhook.blotting import basic_authorization, shown
-from bridge_webhook.message import CLOUDEVENT, delivery_headers, inline, multipart
+from bridge_webhook.message import CLOUDEVENT, delivery_headers, multipart
 from bridge_webhook.oauth2 import Token
 from bridge_webhook.options import VALUE, WebhookOptions
 from bridge_webhook.signature import signed_headers, signing_key
@@ -128,8 +128,7 @@ class Webhook(Output):
             return came_as if VALUE.fullmatch(came_as) else "application/octet-stream", await delivery.original.read()
         if self.options.format == "template":
             return self.options.content_type, self._template.render(delivery, pictures, annotated)
-        document = delivery.document
-        return CLOUDEVENT, document if pictures is None else inline(document, pictures, annotated)
+        return CLOUDEVENT, delivery.document if pictures is None else delivery.with_pictures(pictures, annotated)
 
     async def _pictures(self, event: Event) -> tuple[dict[int, bytes], list[str]]:
         """The pictures by their place in the event, and which are not among them because they are lost."""

@@ -19,7 +19,6 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from bridge import PictureLost, Rejected, Secret
-from bridge_webhook.message import inline
 from bridge_webhook.options import Basic
 from tests.plugins.deliveries import ID, SCENE, delivery_of
 from tests.plugins.webhook.receivers import Receiver, opened
@@ -109,8 +108,8 @@ async def test_inline_adds_the_pictures_to_their_entries_and_changes_nothing_els
 
 def test_inline_keeps_every_byte_of_the_document_where_no_picture_is_added() -> None:
     delivery = delivery_of(("scene", SCENE))
-    assert inline(delivery.document, {}) == delivery.document
-    added = inline(delivery.document, {0: SCENE})
+    assert delivery.with_pictures({}) == delivery.document
+    added = delivery.with_pictures({0: SCENE})
     assert added.replace(b',"data_base64":"%s"' % base64.b64encode(SCENE), b"") == delivery.document
 
 

@@ -141,6 +141,22 @@ async def test_a_far_side_that_only_echoes_gets_no_secret_into_the_reason() -> N
             await webhook.deliver(delivery_of())
 
 
+async def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
+    """Given a far side whose answer is followed by a second one at once, the next event gets an answer of its own."""
+    asked: list[bytes] = []
+
+    async def ahead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(b"first on its connection")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 204 No Content\r\n\r\n")
+        while True:
+            asked.append(await reader.readuntil(b"POST"))
+
+    async with hostile(ahead) as url, opened(url) as webhook:
+        for _ in range(3):
+            await webhook.deliver(delivery_of())
+        assert asked.count(b"first on its connection") == 3
+
+
 async def test_a_connection_that_is_reset_means_unavailable() -> None:
     async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
