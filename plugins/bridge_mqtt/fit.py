@@ -55,19 +55,12 @@ class Planner:
     async def plan(self, delivery: Delivery, limits: Limits) -> Plan:
         """The event's messages; raises Rejected where the document alone is larger than a packet may be."""
         event = delivery.event
-        identity = (("id", event.id), ("kind", _printable(event.kind)))
+        identity = _identity(event)
         messages: list[Message] = []
         less: list[str] = []
         if self._options.picture == "topic" and event.pictures:
             for topic, picture in self._topics.pictures(event, late=delivery.late):
-                message = Message(
-                    topic=topic,
-                    payload=b"",
-                    retain=self._retained(delivery) and picture is event.scene,
-                    content_type=picture.media_type,
-                    user_properties=identity,
-                    expiry=self._expiry,
-                )
+                message = self._message(delivery, topic, picture)
                 around = message.size if limits.packet else 0
                 fitted, reduced = await self._picture(picture, limits.packet, around, less)
                 if fitted is not None:
@@ -114,6 +107,28 @@ class Planner:
             return [message]
         less.append(f"annotated: left out, {_too_large(message.size, limit)}")
         return []
+
+    def topics(self, delivery: Delivery, limits: Limits | None) -> list[str]:
+        """Where an event is published; with the broker's limits, without the pictures that it has no room for."""
+        event, late = delivery.event, delivery.late
+        pictures = self._topics.pictures(event, late=late) if self._options.picture == "topic" else ()
+        packet = limits.packet if limits and self._options.fit != "reduce" else None
+        sizes = ((topic, self._message(delivery, topic, picture).size + picture.size) for topic, picture in pictures)
+        there = [topic for topic, size in sizes if packet is None or size <= packet]
+        drawn = [self._topics.annotated(event, late=late)] if self._options.annotated and event.scene else []
+        return [*there, *drawn, self._topics.event(event, late=late)]
+
+    def _message(self, delivery: Delivery, topic: str, picture: Picture) -> Message:
+        """A picture's, without its bytes."""
+        event = delivery.event
+        return Message(
+            topic=topic,
+            payload=b"",
+            retain=self._retained(delivery) and picture is event.scene,
+            content_type=picture.media_type,
+            user_properties=_identity(event),
+            expiry=self._expiry,
+        )
 
     def _retained(self, delivery: Delivery) -> bool:
         return self._options.retain_picture and not (delivery.late or delivery.test)
@@ -179,6 +194,10 @@ def reduced(data: bytes, room: int) -> tuple[bytes | None, str]:
             return target.getvalue(), f"{size[0]}x{size[1]}"
         scale *= min(0.9, math.sqrt(room / target.tell()) * 0.95)
     return None, ""
+
+
+def _identity(event: Event) -> tuple[tuple[str, str], ...]:
+    return (("id", event.id), ("kind", _printable(event.kind)))
 
 
 def _attempt(delivery: Delivery) -> tuple[tuple[str, str], ...]:

@@ -93,11 +93,9 @@ class Mqtt(Output):
         return "; ".join(plan.less)
 
     def where(self, delivery: Delivery) -> str:
-        """The topics that an event was published on; a picture that was left out is named all the same."""
-        event, late = delivery.event, delivery.late
-        pictures = self._topics.pictures(event, late=late) if self.options.picture == "topic" else ()
-        drawn = [self._topics.annotated(event, late=late)] if self.options.annotated and event.scene else []
-        return "\n".join([*(topic for topic, _ in pictures), *drawn, self._topics.event(event, late=late)])
+        """The topics that an event was published on; while connected, without pictures too large for the broker."""
+        connection = self._connection
+        return "\n".join(self._planner.topics(delivery, connection.limits if connection else None))
 
     async def close(self) -> None:
         """Say `stopped` and disconnect."""

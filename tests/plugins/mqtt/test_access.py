@@ -299,3 +299,15 @@ async def test_a_port_without_tls_is_unavailable(mosquitto: Mosquitto, ours: Cer
 async def test_a_certificate_file_that_is_not_there_stops_the_output(tmp_path: Path, option: str) -> None:
     with pytest.raises(Stopped, match=f'{option}: ".*nothing.pem".* can\'t be used: No such file'):
         await output_to("mqtts://127.0.0.1:1", tmp_path, **{option: str(tmp_path / "nothing.pem")}).open()
+
+
+async def test_where_names_no_picture_that_the_broker_has_no_room_for(tmp_path: Path) -> None:
+    output = output_to("mqtt://127.0.0.1:1", tmp_path)
+    delivery = delivery_of(event_with(b"x" * 5_000))
+    assert output.where(delivery).splitlines() == [f"{CHANNEL}/picture", f"{CHANNEL}/event"]
+    packets_of_3000_bytes = b"\x00\x00\x05\x27\x00\x00\x0b\xb8"
+    async with (
+        HostileBroker(connack=packets_of_3000_bytes) as broker,
+        opened(output_to(broker.url, tmp_path)) as connected,
+    ):
+        assert connected.where(delivery).splitlines() == [f"{CHANNEL}/event"]
