@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,12 @@ class Keeper:
         self._log = log
         self._thread = Threads("archive-keeper", 1)
         self._task: asyncio.Task[None] | None = None
+        self._changed: set[str] = set()
+        """The days that got files since the last round began."""
+        self._sealed: set[str] = set()
+        """The days of which all is sealed; they need not be looked at again. For the thread."""
+        self._sizes: dict[str, int] = {}
+        """Theirs in bytes, where asked for. For the thread."""
 
     def start(self) -> None:
         """Look after it soon, then each hour; where it does so already, as after a disk's trouble, it goes on."""
@@ -40,14 +47,20 @@ class Keeper:
             self._task.cancel()
             self._task = None
 
+    def changed(self, day: str) -> None:
+        """Look at a day again in the next round: it got files."""
+        self._changed.add(day)
+
     async def _go_on(self) -> None:
         seconds = _FIRST_SECONDS
         while True:
             await asyncio.sleep(seconds)
-            await self._thread.run(self._look_after)
+            changed, self._changed = self._changed, set()
+            await asyncio.shield(self._thread.run(partial(self._look_after, changed)))
             seconds = _SECONDS
 
-    def _look_after(self) -> None:
+    def _look_after(self, changed: set[str]) -> None:
+        self._sealed -= changed
         now = datetime.now(self._zone) - _GRACE
         try:
             self.seal(now.date())
@@ -59,11 +72,24 @@ class Keeper:
     def seal(self, today: date) -> None:
         """Seal the days before today; raises OSError, ValueError."""
         for day in manifest.days(self._root):
-            if day < today.isoformat() and (count := manifest.seal(self._root, day)):
+            if day >= today.isoformat() or day in self._sealed:
+                continue
+            count = manifest.seal(self._root, day)
+            self._sealed.add(day)
+            self._sizes.pop(day, None)
+            if count:
                 self._log.info("archive day sealed", day=day, files=count, head=manifest.head(self._root))
 
     def remove(self, today: date) -> None:
         """Remove the days that have outlived their time; raises OSError."""
-        for day in retention.outlived(self._root, today, self._keep, self._size):
+        for day in retention.outlived(self._root, today, self._keep, self._size, self._size_of):
             retention.remove(self._root, day, today)
+            self._sealed.discard(day)
             self._log.info("archive day removed", day=day, folder=str(self._root))
+
+    def _size_of(self, day: str) -> int:
+        if day not in self._sealed:
+            return retention.size_of(self._root / day)
+        if day not in self._sizes:
+            self._sizes[day] = retention.size_of(self._root / day)
+        return self._sizes[day]

@@ -117,6 +117,7 @@ class Archive(Output):
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 self._found_no_room = sum(map(len, entry.files.values()))
             raise self._unavailable(error) from error
+        self._keeper.changed(entry.folder.parts[0])
 
     async def close(self) -> None:
         """Look after it no more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -20,14 +21,16 @@ def held_days(root: Path) -> set[str]:
     return {path.read_text("utf-8")[:10] for path in folder.iterdir()} if folder.is_dir() else set()
 
 
-def outlived(root: Path, today: date, keep: timedelta | None, size: int | None) -> list[str]:
+def outlived(
+    root: Path, today: date, keep: timedelta | None, size: int | None, size_of_day: Callable[[str], int]
+) -> list[str]:
     """The days to be removed, oldest first: never today, nor one that is held. Raises OSError."""
     held, midnight = held_days(root), datetime.combine(today, datetime.min.time())
     there = [day for day in days(root) if day < today.isoformat()]
     may_go = [day for day in there if day not in held]
     gone = [day for day in may_go if keep is not None and _ended(day) + keep < midnight]
     if size is not None:
-        sizes = {day: size_of(root / day) for day in [*there, today.isoformat()] if day not in gone}
+        sizes = {day: size_of_day(day) for day in [*there, today.isoformat()] if day not in gone}
         total = sum(sizes.values())
         for day in (day for day in may_go if day in sizes):
             if total <= size:

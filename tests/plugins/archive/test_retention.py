@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,51 @@ def test_a_day_is_not_over_ten_minutes_after_midnight(tmp_path: Path) -> None:
     make(tmp_path, "2026-11-24")
     keeper(tmp_path).seal(date(2026, 11, 24))
     assert manifest.head(tmp_path) == ""
+
+
+def test_what_is_sealed_is_not_looked_at_again_until_it_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given sealed days, the next round lists and sizes only those that changed since."""
+    looked: list[str] = []
+    list_files, size_of = manifest.files_of, retention.size_of
+
+    def listing(root: Path, day: str) -> list[str]:
+        looked.append(day)
+        return list_files(root, day)
+
+    def sizing(folder: Path) -> int:
+        looked.append(folder.name)
+        return size_of(folder)
+
+    monkeypatch.setattr(manifest, "files_of", listing)
+    monkeypatch.setattr(retention, "size_of", sizing)
+    bounded_ = bounded(root, size=100_000_000)
+    monkeypatch.setattr("bridge_archive.keeper.datetime", _Noon)
+    bounded_._look_after(set())
+    assert looked == [*DAYS[:4], *DAYS]
+    looked.clear()
+    bounded_._look_after(set())
+    assert looked == [DAYS[4]]  # today is not sealed yet
+    looked.clear()
+    (root / DAYS[1] / "gate-3" / "1" / "late.jpg").write_bytes(b"late")
+    bounded_._look_after({DAYS[1]})
+    assert looked == [DAYS[1], DAYS[1], DAYS[4]]
+    assert list(verify(root, "", Summary())) == []
+
+
+class _Noon(datetime):
+    """It is noon of the last of the days."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> _Noon:
+        return cls(2026, 11, 25, 12, tzinfo=tz)
+
+
+async def test_an_event_makes_its_day_be_looked_at_again(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    await archive.open()
+    await archive.deliver(delivery_of(("scene", SCENE)))
+    assert archive._keeper._changed == {"2026-11-23"}
+    await archive.close()
 
 
 async def test_less_room_than_is_to_be_left_makes_it_wait(tmp_path: Path) -> None:
