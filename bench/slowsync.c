@@ -1,5 +1,5 @@
-/* A slow card: every fsync and fdatasync takes SLOWSYNC_MS longer, one after the other, as on a card that does one
-   thing at a time. Loaded into a process with LD_PRELOAD; the real sync still happens. */
+/* A slow card: every fsync, fdatasync and syncfs takes SLOWSYNC_MS longer, one after the other, as on a card that does
+   one thing at a time. Loaded into a process with LD_PRELOAD; the real sync still happens. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -34,3 +34,4 @@ static int slow(long call, int fd)
 
 int fsync(int fd) { return slow(SYS_fsync, fd); }
 int fdatasync(int fd) { return slow(SYS_fdatasync, fd); }
+int syncfs(int fd) { return slow(SYS_syncfs, fd); }

@@ -12,13 +12,14 @@ from pathlib import Path
 _BLOCK = 4096
 
 
-def write_file(path: Path, data: bytes, modified: float) -> None:
-    """Write a whole file and give it a time of change (seconds since 1970)."""
+def write_file(path: Path, data: bytes, modified: float, *, sync: bool = True) -> None:
+    """Write a whole file, changed at this time (seconds since 1970); `sync`: False where another sync follows."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         _write_all(descriptor, data, 0)
         os.utime(descriptor, (modified, modified))
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -2,7 +2,7 @@
 
 One thread takes all entries that wait as one batch, writes and syncs their files in a small pool of threads, renames
 them, syncs each folder that changed once, and only then is any of the batch done. While it works the next batch
-gathers. The event loop never waits for the disk.
+gathers. The event loop never waits for the disk. On a slow disk a batch of many files is synced at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import wait
 from functools import partial
@@ -20,12 +21,18 @@ from msgspec import Struct
 
 from bridge import Share, Size, Threads
 from bridge_archive import durable
+from bridge_archive.filesystem import synced_as_one, syncs_as_one
 from bridge_archive.layout import LATEST
 
 SYNCS_AT_ONCE = 16
 """Files that are written and synced at the same time: file systems with a journal let them share one commit."""
 
 _MOST_SETTLED = 10_000
+
+_SLOW = 0.002
+"""Seconds of one sync from which on a disk is slow, as cards and USB sticks are."""
+_FEW = 4
+"""So many are synced by themselves on a slow disk too: syncing all may have to wait for what others write there."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -61,6 +68,9 @@ class Writer:
         self._batches = Threads("archive-batch", 1)
         self._files = Threads("archive-file", SYNCS_AT_ONCE)
         self._settled: set[Path] = set()
+        self._lines_alone: set[Path] = set()
+        """Documents that have their line, and could not be given their name yet."""
+        self._syncs_as_one = False
 
     async def open(self) -> int:
         """Make the folder, try to write in it, and return how many bytes are free there; raises OSError."""
@@ -107,8 +117,11 @@ class Writer:
         self._settled.clear()
         durable.make_folder(self.root)
         probe = self.root / ".probe.part"
+        began = time.monotonic()
         durable.write_file(probe, b"boxbridge", 0)
+        slow = time.monotonic() - began > _SLOW
         probe.unlink(missing_ok=True)
+        self._syncs_as_one = slow and syncs_as_one(self.root)
         return shutil.disk_usage(self.root).free
 
     def _write_batch(self, entries: list[Entry]) -> None:
@@ -118,14 +131,15 @@ class Writer:
         made, changed = self._make_folders(entries, latest=bool(latest))
         self._write_beside(entries)
         # The line before the document's name: where the document is, no second line is needed.
-        self._add_lines([entry for entry in entries if not (self.root / entry.folder / entry.document).exists()])
+        self._add_lines([entry for entry in entries if not self._has_line(entry)])
         for entry in entries:
             for name in entry.files:
                 final = self.root / entry.folder / name
                 _beside(final).replace(final)
+            self._lines_alone.discard(entry.folder / entry.document)
         for entry in latest:
             self._replace_latest(entry)
-        self._each(durable.sync_folder, changed)
+        self._sync_folders(changed)
         self._settle(made)
 
     def _make_folders(self, entries: list[Entry], *, latest: bool) -> tuple[set[Path], set[Path]]:
@@ -152,7 +166,11 @@ class Writer:
             for name, data in entry.files.items()
         ]
         try:
-            self._each(lambda file: durable.write_file(*file), files)
+            if len(files) > _FEW and self._syncs_as_one:
+                with synced_as_one(self.root):
+                    self._each(lambda file: durable.write_file(*file, sync=False), files)
+            else:
+                self._each(lambda file: durable.write_file(*file), files)
         except OSError:
             # Makes room on a full disk. What can't be removed is harmless: the next attempt writes over it.
             with contextlib.suppress(OSError):
@@ -160,12 +178,24 @@ class Writer:
                     path.unlink(missing_ok=True)
             raise
 
+    def _sync_folders(self, folders: set[Path]) -> None:
+        if len(folders) > _FEW and self._syncs_as_one:
+            with synced_as_one(self.root):
+                pass
+        else:
+            self._each(durable.sync_folder, folders)
+
     def _add_lines(self, entries: list[Entry]) -> None:
         lines: dict[Path, list[bytes]] = {}
         for entry in entries:
             lines.setdefault(entry.index, []).append(entry.files[entry.document])
         for index, new in lines.items():
             durable.append_lines(self.root / index, new)
+        self._lines_alone |= {entry.folder / entry.document for entry in entries}
+
+    def _has_line(self, entry: Entry) -> bool:
+        document = entry.folder / entry.document
+        return document in self._lines_alone or (self.root / document).exists()
 
     def _replace_latest(self, entry: Entry) -> None:
         picture, target = self.root / entry.folder / entry.scene, self.root / LATEST / entry.latest

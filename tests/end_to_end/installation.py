@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +23,18 @@ COMMAND = Path(sys.executable).with_name("boxbridge")
 class Installation:
     """Runs `boxbridge run` with a configuration; `kill`, `stop` and `start` as often as wanted."""
 
-    def __init__(self, folder: Path, outputs: str, server: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        outputs: str,
+        server: str = "",
+        environment: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
+        self.environment = dict(environment or {})
+        self.through = through
+        """What the command is run through, as `setpriv …` that takes rights away from it."""
         self.port = free_port()
         self.config = folder / "boxbridge.toml"
         self.data = folder / "data"
@@ -48,7 +59,8 @@ class Installation:
     def start(self) -> None:
         """Start the daemon and wait until it takes pushes."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([COMMAND, "run", "-c", self.config], stderr=log, stdout=log)
+            command = [*self.through, str(COMMAND), "run", "-c", str(self.config)]
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=os.environ | self.environment)
         self.until(self._answers)
 
     def _answers(self) -> bool:

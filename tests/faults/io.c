@@ -207,6 +207,7 @@ static int sync_file(const char *call, long system_call, int fd)
 
 int fsync(int fd) { return sync_file("fsync", SYS_fsync, fd); }
 int fdatasync(int fd) { return sync_file("fdatasync", SYS_fdatasync, fd); }
+int syncfs(int fd) { return sync_file("syncfs", SYS_syncfs, fd); }
 
 int ftruncate(int fd, off_t size)
 {

@@ -162,6 +162,19 @@ async def test_what_a_crash_left_goes_away_when_its_event_comes_again(archive: A
     assert lines == b'{"id":"whole"}\n' + delivery.document + b"\n"
 
 
+async def test_a_name_that_is_taken_by_a_folder_costs_no_second_line(archive: Archive) -> None:
+    deliveries = [delivery_of(("scene", SCENE), event_id=f"E{at}") for at in range(3)]
+    taken = archive.path / STEM.replace("01JDCE00000000000000000000", "E1.json")
+    taken.mkdir(parents=True)
+    for _ in range(2):
+        outcomes = await asyncio.gather(*map(archive.deliver, deliveries), return_exceptions=True)
+        assert any("Is a directory" in str(outcome) for outcome in outcomes)
+    taken.rmdir()
+    await asyncio.gather(*map(archive.deliver, deliveries))
+    lines = (archive.path / "2026-11-23/events.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["id"] for line in lines) == ["E0", "E1", "E2"]
+
+
 async def test_a_folder_that_a_person_removed_is_made_again(archive: Archive) -> None:
     await archive.deliver(delivery_of(("scene", SCENE)))
     shutil.rmtree(archive.path)

@@ -18,6 +18,7 @@ import pytest
 
 from bridge.testing import sample_push
 from tests.daemon import Running, bridge_with
+from tests.plugins.hostile_table import note
 from tests.plugins.webhook import moods
 from tests.plugins.webhook.certificates import Certificates
 from tests.plugins.webhook.moods import FarSide, Mood, far_side
@@ -81,13 +82,6 @@ async def until(running: Running, condition: Callable[[dict[str, object]], bool]
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-def note(case: str, what: str, lost: int, duplicates: int, seconds: float, gained: int) -> None:
-    if file := os.environ.get("BOXBRIDGE_TABLE"):
-        row = f"{case:<48}  {what[:92]:<92}  {lost:>4}  {duplicates:>10}  {seconds:>8.1f} s  {gained / 1e6:>6.1f} MB\n"
-        with Path(file).open("a", encoding="utf-8") as table:
-            table.write(row)
 
 
 IMPATIENT = 'timeout = "1s"\nconnect_timeout = "500ms"\n'
