@@ -28,7 +28,7 @@ def syncs_as_one(folder: Path) -> bool:
     told = (ctypes.c_long * _LONGS)()
     if _library.statfs(os.fsencode(folder), told):
         raise _error(folder)
-    return told[0] in _FLUSHING
+    return told[0] & 0xFFFFFFFF in _FLUSHING
 
 
 @contextmanager
