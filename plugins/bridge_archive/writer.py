@@ -195,7 +195,8 @@ class Writer:
 
     def _has_line(self, entry: Entry) -> bool:
         document = entry.folder / entry.document
-        return document in self._lines_alone or (self.root / document).exists()
+        alone = document in self._lines_alone and (self.root / entry.index).exists()
+        return alone or (self.root / document).exists()
 
     def _replace_latest(self, entry: Entry) -> None:
         picture, target = self.root / entry.folder / entry.scene, self.root / LATEST / entry.latest
