@@ -59,7 +59,7 @@ class Teller:
     def event(self) -> Iterator[str]:
         """One event's story, line by line."""
         story = self._story
-        yield self._say("event", **story)
+        yield self._say("event", what=f"{story['kind']} {story['name']}".strip(), **story)
         yield self._at(story["occurred"], "occurred")
         yield from self._lost() if story["lost"] else self._came_in()
         for output in story["outputs"]:
@@ -113,7 +113,8 @@ class Teller:
                 yield self._indented(self._say("left out", **step))
             else:
                 less = step["what"] == "delivered" and step["reason"]
-                what = "delivered with less" if less else step["what"]
+                untried = step["what"] == "dead" and not step["attempt"]
+                what = "delivered with less" if less else "dead, not tried" if untried else step["what"]
                 yield self._at(step["at"], what, **step | {"reason": self._translated(step["reason"])})
         for place in output["where"].splitlines():
             yield self._indented(place)

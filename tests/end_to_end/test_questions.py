@@ -234,6 +234,7 @@ def test_of_an_event_whose_record_is_damaged_the_rest_is_told(tmp_path: Path, we
 
         said = bridge.command("why", msg_id).decode()
         assert f"received; more is not known: the record of event {event} is damaged on disk" in said
+        assert f"Event {event}: pre_offvehicle, " in said
         assert "local (archive): delivered" in said
         assert f"boxbridge dead drop {event} --output erp" in said
         assert "dead retry" not in said

@@ -7,12 +7,13 @@ from typing import Final
 
 STORIES: Final[Mapping[str, tuple[str, str]]] = {
     # --- What came
-    "event": ("Event {id}: {kind} {name}, {device}/{channel}", "事件 {id}：{kind} {name}，{device}/{channel}"),
+    "event": ("Event {id}: {what}, {device}/{channel}", "事件 {id}：{what}，{device}/{channel}"),
     "occurred": ("the box says it happened", "设备报告的发生时间"),
     "received": (
         "received from {peer} ({method} {path}), msg_id {msg_id}",
         "收到推送，来自 {peer}（{method} {path}），msg_id {msg_id}",
     ),
+    "dead, not tried": ("given up as a dead letter: {reason}", "成为死信：{reason}"),
     "received, no more": ("received; more is not known: {reason}", "收到推送；其余已无从得知：{reason}"),
     "kept": (
         "kept on disk before the box was answered: journal/{segment}, pictures: {pictures}",
