@@ -33,7 +33,7 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "{root}：{lists:,} 份清单中的 {files:,} 个文件均未改变",
     ),
     "faults": (
-        "{root}: {faults:,} faults; {files:,} files in {lists:,} lists were looked at",
+        "{root}: faults: {faults:,}; {files:,} files in {lists:,} lists were looked at",
         "{root}：{faults:,} 处问题；检查了 {lists:,} 份清单中的 {files:,} 个文件",
     ),
     "days removed": ("{days:,} days were removed by retention", "{days:,} 天的文件已按保留期限移除"),

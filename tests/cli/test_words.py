@@ -113,6 +113,14 @@ def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
         ),
         ('p: 5 is not a secret: "${NAME}" or { file = "s" }', 'p：5 无效：应为密钥："${NAME}" or { file = "s" }'),
         ("output.erp.secret: is empty", "output.erp.secret：不能为空"),
+        (
+            "a: reduced to 9x5, 45 kB; 2 MB is larger than the broker's packets of 1 MB",
+            "a：已缩小为 9x5，45 kB；2 MB 超过 broker 的报文上限 1 MB",
+        ),
+        (
+            "a: left out, 2 MB is larger than the broker's packets of 1 MB; b: reduced to 9x5, 45.1 kB",
+            "a：已省略，2 MB 超过 broker 的报文上限 1 MB；b：已缩小为 9x5，45.1 kB",
+        ),
         ("2 errors. Nothing was started.", "2 个错误。未启动任何服务。"),
     ],
 )

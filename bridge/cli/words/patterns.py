@@ -16,6 +16,9 @@ _KEY: Final = r'(?:[\w-]+|"(?:[^"\\]|\\.)*")'
 _SHAPES: Final = {
     "gap": " {2,}",
     "count": r"\d+",
+    "role": r"\w+",
+    "amount": r"[\d.,]+ \w?B",
+    "most": r"[\d.,]+ \w?B",
     "variable": r"\${[^}]*}",
     "first": r"\d+",
     "last": r"\d+",
@@ -437,4 +440,12 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     "there is no replay {number} under way": "没有进行中的重放 {number}",
     "the rate must be a number of events a second, above 0 and up to 1000": "rate 须为每秒事件数，大于 0 且不超过 1000",
+    # --- What an output could not bring as it is
+    "{role}: left out, {WHY}": "{role}：已省略，{WHY}",
+    "{role}: reduced to {size}, {amount}": "{role}：已缩小为 {size}，{amount}",
+    "{amount} is larger than the broker's packets of {most}": "{amount} 超过 broker 的报文上限 {most}",
+    "{amount} is larger than the broker's packets of {most}, and can't be reduced to fit": (
+        "{amount} 超过 broker 的报文上限 {most}，且无法缩小到该大小"
+    ),
+    "{ONE}; {OTHER}": "{ONE}；{OTHER}",
 }
