@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final, Protocol
 
-import structlog
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, SERVER
@@ -20,8 +19,6 @@ from bridge.receiver.body import settle
 from bridge.receiver.budget import BodyBudget, Busy, Claim, TooLarge
 from bridge.receiver.pace import Pace
 from bridge.receiver.seats import Seat
-
-log = structlog.get_logger("boxbridge.receiver")
 
 MESSAGES_UNDER_WAY: Final = 64
 BYTES_UNDER_WAY: Final = 4_000_000
@@ -267,7 +264,7 @@ class Conversation(asyncio.Protocol):
                 self._transport.close()
         if self._frames.parser_exc is not None and self._farewell is None:
             self._farewell = (CloseCode.PROTOCOL_ERROR, "")
-            log.warning("connection cut", peer=self._seat.address, reason=f"no WebSocket: {self._frames.parser_exc}")
+            self._seat.cut(f"no WebSocket: {self._frames.parser_exc}")
 
     def _refuse(self, why: TooLarge | Busy) -> None:
         """Refuse the message that comes in; what follows it in the stream can't be told from it any more."""
@@ -299,7 +296,7 @@ class Conversation(asyncio.Protocol):
 
     def _cut(self, reason: str) -> None:
         if not self._transport.is_closing():
-            log.warning("connection cut", peer=self._seat.address, reason=reason)
+            self._seat.cut(reason)
             self._transport.abort()
 
     def _watch(self) -> None:

@@ -10,7 +10,6 @@ from typing import Final, cast
 from urllib.parse import unquote
 
 import httptools
-import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from bridge.normalizer import Answer
@@ -20,8 +19,6 @@ from bridge.receiver.handshake import answer_handshake, is_handshake, without_of
 from bridge.receiver.http import Door
 from bridge.receiver.pace import Pace
 from bridge.receiver.transport import OneWrite
-
-log = structlog.get_logger("boxbridge.receiver")
 
 HEADER_BYTES: Final = 32_768
 """Longest request line and headers."""
@@ -180,7 +177,7 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.write(response.serialize())
         if fault:
-            log.warning("connection cut", peer=self._peer, reason=f"no WebSocket: {fault}")
+            self._seat.cut(f"no WebSocket: {fault}")
             self.transport.close()
             return
         desk = door.desk(scope)
@@ -209,7 +206,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _abort(self, reason: str) -> None:
         self._expect_nothing()
         if not self.transport.is_closing():
-            log.warning("connection cut", peer=self._peer, reason=reason)
+            self._seat.cut(reason)
             self.transport.abort()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 
@@ -19,12 +18,10 @@ from bridge.protocols.mapper import Mapped
 from bridge.receiver.admission import Admission
 from bridge.receiver.aliases import name_device
 from bridge.receiver.devices import Devices
+from bridge.receiver.repeats import Repeats, kind_of
 from bridge.receiver.unknown import Unknown
 
 log = structlog.get_logger("boxbridge.receiver")
-
-_SAME_REFUSAL_SECONDS: Final = 60.0
-_MOST_TOLD: Final = 10_000
 
 
 class Intake:
@@ -47,7 +44,7 @@ class Intake:
         self.unknown = Unknown(settings.data / UNKNOWN)
         """What was refused because nothing understood it."""
         self._journal = journal
-        self._last_told: dict[tuple[str, str, str], float] = {}
+        self._repeats = Repeats()
 
     @property
     def settings(self) -> Settings:
@@ -93,7 +90,7 @@ class Intake:
         normalizer = normalizer or self._choose(push)
         kind = "not stored" if status == 503 else "refused"
         self.pushes.count(normalizer.name, kind)
-        self.refused.count(push.peer, _kind_of(reason))
+        self.refused.count(push.peer, kind_of(reason))
         self._turned_away(kind, push, reason)
         self._tell_once("push refused", push, reason, path=push.path, bytes=len(push.body))
         return normalizer.answer(push, None, Outcome(kind, status, reason))  # type: ignore[arg-type]
@@ -147,7 +144,7 @@ class Intake:
     def _turned_away(self, outcome: str, push: Push, reason: str, device: str = "", sequence: int = 0) -> None:
         """Tell the journal's history of a push that is not stored as a new one."""
         self._journal.places.notes.turn_away(
-            outcome, device=device, peer=push.peer, reason=_kind_of(reason), sequence=sequence
+            outcome, device=device, peer=push.peer, reason=kind_of(reason), sequence=sequence
         )
 
     def _device_of(self, parsed: Parsed, events: tuple[Event, ...]) -> str:
@@ -158,14 +155,4 @@ class Intake:
 
     def _tell_once(self, what: str, push: Push, reason: str, **fields: object) -> None:
         """One line a minute for the same peer and reason: a box that is refused comes again and again."""
-        key, now = (push.peer, what, _kind_of(reason)), time.monotonic()
-        if now - self._last_told.get(key, -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
-            return
-        if len(self._last_told) >= _MOST_TOLD:
-            self._last_told.clear()
-        self._last_told[key] = now
-        log.warning(what, peer=push.peer, reason=reason, **fields)
-
-
-def _kind_of(reason: str) -> str:
-    return shortened(reason.partition(":")[0])
+        self._repeats.warn(what, push.peer, kind_of(reason), peer=push.peer, reason=reason, **fields)

@@ -7,14 +7,11 @@ stored is not silent: it waits for us, and keeps its seat.
 from __future__ import annotations
 
 import resource
-import time
 from collections import OrderedDict
 from itertools import islice
 from typing import Final, Protocol
 
-import structlog
-
-log = structlog.get_logger("boxbridge.receiver")
+from bridge.receiver.repeats import Repeats, kind_of
 
 MOST: Final = 4096
 MOST_OF_ONE: Final = MOST // 2
@@ -23,7 +20,6 @@ OTHER_FILES: Final = 256
 """Files that are for the journal, the outputs and people."""
 _ASKED: Final = 64
 """How many are asked to make room for one newcomer, so that nobody is kept busy by newcomers."""
-_TOLD_SECONDS: Final = 60.0
 
 
 class Connection(Protocol):
@@ -40,7 +36,8 @@ class Seats:
         self._most_of_one = most_of_one
         self._all = _Row(most)
         self._of_address: dict[str, _Row] = {}
-        self._told = -_TOLD_SECONDS
+        self.repeats = Repeats()
+        """What is told of connections that end."""
 
     def take(self, address: str, connection: Connection) -> Seat:
         """A seat for a new connection; where nobody else can give way, this one is made to."""
@@ -65,10 +62,8 @@ class Seats:
             seat.heard()
 
     def _tell(self, seat: Seat, row: _Row) -> None:
-        if (now := time.monotonic()) - self._told >= _TOLD_SECONDS:
-            self._told = now
-            log.warning("too many connections: those that are silent longest give way", peer=seat.address,
-                        most=row.most, of="all" if row is self._all else "one address")  # fmt: skip
+        self.repeats.warn("too many connections: those that are silent longest give way", peer=seat.address,
+                          most=row.most, of="all" if row is self._all else "one address")  # fmt: skip
 
 
 class Seat:
@@ -89,6 +84,10 @@ class Seat:
         for row in self.rows:
             if self in row.seats:
                 row.seats.move_to_end(self)
+
+    def cut(self, reason: str) -> None:
+        """Say why its connection is cut."""
+        self._seats.repeats.warn("connection cut", self.address, kind_of(reason), peer=self.address, reason=reason)
 
     def leave(self) -> None:
         """The connection ends; may be said twice."""

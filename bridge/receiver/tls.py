@@ -13,12 +13,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-import structlog
-
 from bridge.receiver.http import Door
 from bridge.receiver.seats import Seat
-
-log = structlog.get_logger("boxbridge.receiver")
 
 AGREE_SECONDS: Final = 20.0
 GOODBYE_SECONDS: Final = 5.0
@@ -68,7 +64,7 @@ class Handshake(asyncio.Protocol):
 
     def begin(self, peer: str) -> None:
         """The peer's hello is due."""
-        self._task = asyncio.get_running_loop().create_task(self._agree(peer))
+        self._task = asyncio.get_running_loop().create_task(self._agree())
         self._task.add_done_callback(lambda _: self._end())
         self._server["server_state"].connections.add(self)
         self._seat = cast(Door, self._server["config"].loaded_app).seats.take(peer, self)
@@ -89,7 +85,7 @@ class Handshake(asyncio.Protocol):
         """Another connection needs the seat: end."""
         return self._task.cancel()
 
-    async def _agree(self, peer: str) -> None:
+    async def _agree(self) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self,
@@ -100,7 +96,7 @@ class Handshake(asyncio.Protocol):
             )
         except OSError as error:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-            log.warning("connection cut", peer=peer, reason=f"no TLS: {reason}")
+            self._seat.cut(f"no TLS: {reason}")
 
     def _end(self) -> None:
         self._seat.leave()

@@ -18,6 +18,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.normalizer import Push
+from bridge.receiver.repeats import Repeats
 from bridge.threads import Threads
 
 log = structlog.get_logger("boxbridge.receiver")
@@ -29,7 +30,6 @@ MOST_ALIKE: Final = 20
 _BURST: Final = 20
 """So many are written at once, then one a second: nobody wears the card out with nonsense."""
 _WAITING_BYTES: Final = 20_000_000
-_SAME_TROUBLE_SECONDS: Final = 60.0
 _SECRET: Final = re.compile(r"token|key|secret|pass|pwd|sign|auth|session|cookie", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"([^&=]*)=([^&]*)")
 _MASK: Final = "***"
@@ -79,7 +79,7 @@ class Unknown:
         self._allowance = float(_BURST)
         self._allowed_at = time.monotonic()
         self._waiting_bytes = 0
-        self._trouble_told = -_SAME_TROUBLE_SECONDS
+        self._troubles = Repeats()
 
     # --- For the event loop
 
@@ -121,11 +121,8 @@ class Unknown:
         try:
             self._write(push, reason)
         except OSError as error:
-            now = time.monotonic()
-            if now - self._trouble_told >= _SAME_TROUBLE_SECONDS:
-                self._trouble_told = now
-                log.warning("a push that was not understood could not be kept for people to see",
-                            peer=push.peer, folder=str(self._folder), error=error.strerror)  # fmt: skip
+            self._troubles.warn("a push that was not understood could not be kept for people to see",
+                                peer=push.peer, folder=str(self._folder), error=error.strerror)  # fmt: skip
 
     def _write(self, push: Push, reason: str) -> None:
         known = self._known()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import structlog
 
 from bridge.receiver import guard, pace
 from bridge.testing import sample_push
+from tests.brokers import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +148,20 @@ async def test_headers_without_end_are_cut_at_once_and_said_once(door: Door, sen
         assert time.monotonic() - began < 2
     assert len([line for line in log if line["event"] == "connection cut"]) <= 1
     assert door.rooms.intake.pushes[("skill", "stored")] == 1
+
+
+async def test_many_connections_of_one_address_that_are_cut_are_one_line(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "HEADER_SECONDS", 0.05)
+    with structlog.testing.capture_logs() as log:
+        async with AsyncExitStack() as held:
+            readers = [(await held.enter_async_context(door.connected()))[0] for _ in range(20)]
+            for reader in readers:
+                assert await is_cut(reader)
+    assert [(line["peer"], line["reason"]) for line in log if line["event"] == "connection cut"] == [
+        (HOST, "the request did not arrive in time")
+    ]
 
 
 async def test_honest_headers_of_some_length_pass(door: Door) -> None:
