@@ -84,12 +84,14 @@ class Outcome(Struct, frozen=True):
     """What became of a push, for the answer."""
 
     kind: Literal["stored", "duplicate", "unknown", "heartbeat", "refused", "not stored"]
-    """`unknown`: of a known family, but of a kind that is only kept. `refused`: not understood or not allowed.
-    `not stored`: understood, but the disk can't take it now."""
+    """`unknown`: of a known family, but of a kind that is only kept. `refused`: not understood, not allowed, or too
+    often. `not stored`: understood, but the disk can't take it now."""
     status: int = 200
     """HTTP status that the core proposes."""
     reason: str = ""
     """A sentence for people, where it is no success."""
+    retry_after: int = 0
+    """Seconds after which the same push may come again; 0: there is nothing to say about it."""
 
     @property
     def success(self) -> bool:
@@ -103,6 +105,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     status: int
     body: bytes
     content_type: str = "application/json"
+    retry_after: int = 0
+    """Seconds for the header Retry-After; the core sets it as the outcome has it."""
 
 
 class Malformed(Exception):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from msgspec import Meta
 
-_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*")
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z%/]*)\s*")
 
 
 def _parse(text: str, units: dict[str, float], example: str) -> float:
@@ -76,6 +76,26 @@ class Share(float):
         """Read it; raises ValueError with a sentence."""
         value = super().__new__(cls, _parse(text, cls.UNITS, "20%"))
         value.text = text
+        return value
+
+    def __repr__(self) -> str:
+        return self.text
+
+    __str__ = __repr__
+
+
+class Rate(float):
+    """So many a second, written for a second, a minute or an hour: "10/s", "100/m"; that many may come at once."""
+
+    text: str
+    count: float
+    UNITS: ClassVar[dict[str, float]] = {"/s": 1, "/m": 1 / 60, "/h": 1 / 3600}
+
+    def __new__(cls, text: str) -> Self:
+        """Read it; raises ValueError with a sentence."""
+        value = super().__new__(cls, _parse(text, cls.UNITS, "10/s"))
+        value.text = text
+        value.count = float(text.partition("/")[0])
         return value
 
     def __repr__(self) -> str:

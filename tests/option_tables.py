@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from bridge.config import toml
 from bridge.config.convert import peel
 from bridge.config.settings import AtMost, OutputSettings
-from bridge.options import Duration, Secret, Share, Size
+from bridge.options import Duration, Rate, Secret, Share, Size
 from bridge.plugins import Plugins
 
 PAGES: Final = sorted((Path(__file__).parent.parent / "docs" / "outputs").glob("*.md"))
@@ -29,6 +29,7 @@ _WORDS: Final[Mapping[Any, str]] = {
     float: "number",
     Path: "path",
     Duration: "duration",
+    Rate: "rate",
     Size: "size",
     Share: "percent",
     Secret: "secret",

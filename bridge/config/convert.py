@@ -18,7 +18,7 @@ from msgspec import Meta, Struct, structs
 from bridge.config import toml
 from bridge.config.locator import Path, Places
 from bridge.errors import Problem
-from bridge.options import IS_FILE, Duration, Secret, Share, Size
+from bridge.options import IS_FILE, Duration, Rate, Secret, Share, Size
 
 
 class _NotKnown(Exception):
@@ -276,6 +276,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 _READERS: Final[dict[Any, str]] = {
     Duration: ' such as "30s"',
+    Rate: ' such as "10/s"',
     Size: ' such as "16MB"',
     Share: ' such as "20%"',
     Secret: ': "${NAME}" or { file = "secrets/name" }',
@@ -286,6 +287,7 @@ _READERS: Final[dict[Any, str]] = {
 
 _NOUNS: Final[dict[Any, str]] = {
     Duration: "a duration",
+    Rate: "a rate",
     Size: "a size",
     Share: "a share",
     Secret: "a secret",

@@ -25,7 +25,7 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
-from bridge.options import Duration, Secret, Share, Size
+from bridge.options import Duration, Rate, Secret, Share, Size
 from bridge.output import Output
 
 WIDTH = 120
@@ -141,6 +141,7 @@ _MADE_UP: dict[Any, str] = {
     float: "1.0",
     bool: "true",
     Duration: '"30s"',
+    Rate: '"10/s"',
     Size: '"16MB"',
     Share: '"20%"',
     Path: '"/path/to/it"',

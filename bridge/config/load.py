@@ -265,11 +265,7 @@ class _Reading(Conversion):
         if not isinstance(server, ServerSettings):
             return
         self._address(server.listen, ("server", "listen"))
-        for number, network in enumerate(server.allow):
-            try:
-                ip_network(network, strict=False)
-            except ValueError:
-                self.fault(("server", "allow", number), f'{shown(network)} is no network, such as "192.168.0.0/16"')
+        self._check_networks(server.allow, ("server", "allow"))
         if server.token and not _TOKEN.fullmatch(server.token.reveal()):
             self.fault(("server", "token"), "a token has 8 characters or more of A-Z, a-z, 0-9, - . _ ~")
         if server.cert:
@@ -277,6 +273,17 @@ class _Reading(Conversion):
                 tls_context(server.cert, server.key)
             except ValueError as error:
                 self.fault(("server", "cert"), str(error))
+
+    def _check_networks(self, networks: str | list[str] | None, path: tuple[str | int, ...]) -> None:
+        """One, or a list of them."""
+        if isinstance(networks, list):
+            for number, network in enumerate(networks):
+                self._check_networks(network, (*path, number))
+        elif networks is not None:
+            try:
+                ip_network(networks, strict=False)
+            except ValueError:
+                self.fault(path, f'{shown(networks)} is no network, such as "192.168.0.0/16"')
 
     def _check_control(self, control: Any) -> None:
         if isinstance(control, ControlSettings) and control.listen:
@@ -308,6 +315,7 @@ class _Reading(Conversion):
             return
         taken = {key: key for key, device in devices.items() if not device.id}
         for key, device in devices.items():
+            self._check_networks(device.address, ("device", key, "address"))
             if device.id and taken.setdefault(device.id, key) != key:
                 self.fault(("device", key, "id"), f'"{device.id}" is the name of device {taken[device.id]} already')
 

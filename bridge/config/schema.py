@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, structs
 from bridge.config import toml
 from bridge.config.convert import peel
 from bridge.config.settings import OutputSettings, Settings
-from bridge.options import Duration, Secret, Share, Size
+from bridge.options import Duration, Rate, Secret, Share, Size
 
 FILE_NAME = "boxbridge.schema.json"
 
@@ -90,7 +90,7 @@ def _of_kind(kind: Any, metas: list[Meta]) -> dict[str, Any]:  # noqa: PLR0911 -
     return msgspec.json.schema(Annotated[(kind, *metas)] if metas else kind)
 
 
-def _with_unit(kind: type[Duration] | type[Size] | type[Share]) -> dict[str, Any]:
+def _with_unit(kind: type[Duration] | type[Rate] | type[Size] | type[Share]) -> dict[str, Any]:
     units = "|".join(kind.UNITS)
     return {"type": "string", "pattern": rf"^\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$|{_VARIABLE}"}
 
@@ -103,6 +103,7 @@ _SECRET_FILE = {
 
 _TEXTS: dict[Any, dict[str, Any]] = {
     Duration: _with_unit(Duration),
+    Rate: _with_unit(Rate),
     Size: _with_unit(Size),
     Share: _with_unit(Share),
     Secret: {"anyOf": [{"type": "string", "description": 'Best as "${NAME}", from the environment.'}, _SECRET_FILE]},

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from bridge import __version__
 from bridge.config.protocol import ProtocolSettings
-from bridge.options import Duration, Secret, Share, Size
+from bridge.options import Duration, Rate, Secret, Share, Size
 from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
@@ -25,6 +25,9 @@ LONGEST_SOCKET_PATH = 107
 
 _YEARS = 3650 * 86400
 """Longer than anybody means, and short enough to be added to any date."""
+
+
+PushRate = Annotated[Rate, Meta(ge=1 / 3600, le=10_000)]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
@@ -46,6 +49,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     key: Annotated[
         Path | None,
         Meta(description="PEM file of its private key, if not in the same file.", examples=["secrets/server.key"]),
+    ] = None
+    rate: Annotated[
+        PushRate | None,
+        Meta(description="How often each device may push; what is more is refused with 429.", examples=["10/s"]),
     ] = None
     max_body: Annotated[Size, Meta(description="Largest push that is taken.", ge=1000, le=64_000_000)] = Size("16MB")
 
@@ -93,10 +100,22 @@ class DeviceSettings(Struct, frozen=True, kw_only=True):
     name: Annotated[
         Annotated[str, Meta(min_length=1)] | None, Meta(description="Its name for people.", examples=["Gate 3"])
     ] = None
+    address: Annotated[
+        str | list[str] | None,
+        Meta(description="Where alone it may push from: an address, a network, or a list.", examples=["192.168.1.20"]),
+    ] = None
+    rate: Annotated[
+        PushRate | None, Meta(description="How often it may push, if not as `[server] rate` says.", examples=["10/s"])
+    ] = None
     channels: Annotated[
         dict[str, Annotated[str, Meta(min_length=1)]],
         Meta(description="Names of its channels, by channel number.", examples=[{"1": "north"}]),
     ] = {}
+
+    @property
+    def networks(self) -> list[str]:
+        """Where it may push from."""
+        return [self.address] if isinstance(self.address, str) else self.address or []
 
     def faults(self) -> Iterator[str]:
         """Two channels must not share a name: their topics and folders would be the same."""

@@ -58,6 +58,10 @@ def _families(
     for labels, count in house.intake.pushes.items():
         pushes.add_metric(labels, count)
     yield pushes
+    refused = CounterMetricFamily("boxbridge_refused_pushes", "Pushes refused, by why.", labels=["peer", "reason"])
+    for labels, count in house.intake.refused.items():
+        refused.add_metric(labels, count)
+    yield refused
     events = CounterMetricFamily("boxbridge_events", "Events stored, by device and kind.", labels=["device", "kind"])
     for labels, count in house.intake.events.items():
         events.add_metric(labels, count)

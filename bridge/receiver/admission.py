@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, MutableMapping, Sequence
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from bridge.config.settings import ServerSettings
+from bridge.receiver.networks import Networks
 
 FOREIGN: Final = "not allowed: the address is in none of the networks of `server.allow`"
 NO_TOKEN: Final = "not allowed: the token of `server.token` is missing or wrong"  # noqa: S105 - no token but a sentence
 _PARAMETER: Final = "token"
 _BEARER: Final = b"bearer "
-_KNOWN_PEERS: Final = 1024
 
 
 class Admission:
     """Decides on requests by their ASGI scope, and takes the token out of it: nobody behind sees one."""
 
     def __init__(self, server: ServerSettings) -> None:
-        self._networks = [ip_network(network, strict=False) for network in server.allow]
+        self._networks = Networks(server.allow)
         self._token = server.token.reveal().encode() if server.token else b""
-        self._is_allowed = lru_cache(_KNOWN_PEERS)(lambda peer: _is_in(peer, self._networks))
 
     def refusal(self, scope: MutableMapping[str, Any]) -> str:
         """Why a request is not taken, "" where it is."""
-        if self._networks and not self._is_allowed(scope["client"][0] if scope["client"] else ""):
+        if self._networks and (scope["client"][0] if scope["client"] else "") not in self._networks:
             return FOREIGN
         return "" if not self._token or self._takes_token(scope) else NO_TOKEN
 
@@ -59,12 +56,3 @@ class Admission:
 
 def _names_token(parameter: bytes) -> bool:
     return unquote(parameter.partition(b"=")[0].decode("latin-1")) == _PARAMETER
-
-
-def _is_in(peer: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in networks)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
 from bridge.config.settings import DeviceSettings
-from bridge.event import Event
+from bridge.event import Device, Event
+
+_Said = TypeVar("_Said")
+
+
+def alias_of(device: Device, devices: Mapping[str, _Said]) -> _Said | None:
+    """What is said of a device under the first of its names that is known."""
+    known_as = (device.uuid, device.serial, device.id)
+    return next((devices[key] for key in known_as if key and key in devices), None)
 
 
 def name_device(event: Event, site: str, devices: Mapping[str, DeviceSettings]) -> Event:
     """The event with its site and, where the configuration has some, the names of its device and channel."""
-    known_as = (event.device.uuid, event.device.serial, event.device.id)
-    alias = next((devices[key] for key in known_as if key and key in devices), None)
+    alias = alias_of(event.device, devices)
     if alias is None:
         return event.with_(site=site)
     device = msgspec.structs.replace(

@@ -22,7 +22,6 @@ log = structlog.get_logger("boxbridge.receiver")
 
 BODIES_BYTES: Final = 64_000_000
 """Bytes of bodies that are received at once, over all connections."""
-RETRY_AFTER_SECONDS: Final = 5
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"})
 
 
@@ -121,7 +120,7 @@ async def _send(send: Send, answer: Answer, *more: tuple[bytes, bytes]) -> None:
         (b"content-length", str(len(answer.body)).encode()),
         *more,
     ]
-    if answer.status == 503:
-        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+    if answer.retry_after:
+        headers.append((b"retry-after", str(answer.retry_after).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

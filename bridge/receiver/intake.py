@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Final, Literal
 
 import structlog
+from msgspec.structs import replace
 
 from bridge.config.settings import UNKNOWN, Settings
 from bridge.event import Event, shortened
@@ -19,9 +21,13 @@ from bridge.receiver.admission import Admission
 from bridge.receiver.aliases import name_device
 from bridge.receiver.devices import Devices
 from bridge.receiver.repeats import Repeats, kind_of
+from bridge.receiver.terms import Breach, Terms
 from bridge.receiver.unknown import Unknown
 
 log = structlog.get_logger("boxbridge.receiver")
+
+RETRY_AFTER_SECONDS: Final = 5
+"""When a push that could not be stored may come again."""
 
 
 class Intake:
@@ -55,6 +61,7 @@ class Intake:
     def settings(self, settings: Settings) -> None:
         self._settings = settings
         mapped = [Mapped(name, mapping, settings.timezone) for name, mapping in settings.protocol.items()]
+        self._terms = Terms(settings)
         self.admission = Admission(settings.server)
         """Who may push."""
         built_in = self._plugins.normalizers.values()
@@ -69,10 +76,12 @@ class Intake:
         except Malformed as error:
             self.unknown.keep(push, str(error))
             return self.refuse(push, 400, str(error), normalizer)
+        if self._terms and (breach := self._terms.breach(push, parsed)):
+            return self._refuse(push, parsed, normalizer, breach)
         outcome = await self._store(push, parsed, normalizer)
         self.pushes.count(normalizer.name, outcome.kind)
         self.answer_seconds.observe(time.perf_counter() - began)
-        return normalizer.answer(push, parsed, outcome)
+        return _answer(normalizer, push, parsed, outcome)
 
     def understand(self, push: Push) -> Parsed:
         """What a push holds, of which nothing is stored; raises Malformed."""
@@ -87,13 +96,16 @@ class Intake:
 
         What of the reason is the same each time stands before its first colon, as in Malformed.
         """
-        normalizer = normalizer or self._choose(push)
-        kind = "not stored" if status == 503 else "refused"
+        wait = RETRY_AFTER_SECONDS if status == 503 else 0
+        return self._refuse(push, None, normalizer or self._choose(push), Breach("", status, reason, wait))
+
+    def _refuse(self, push: Push, parsed: Parsed | None, normalizer: Normalizer, why: Breach) -> Answer:
+        kind: Literal["not stored", "refused"] = "not stored" if why.status == 503 else "refused"
         self.pushes.count(normalizer.name, kind)
-        self.refused.count(push.peer, kind_of(reason))
-        self._turned_away(kind, push, reason)
-        self._tell_once("push refused", push, reason, path=push.path, bytes=len(push.body))
-        return normalizer.answer(push, None, Outcome(kind, status, reason))  # type: ignore[arg-type]
+        self.refused.count(push.peer, kind_of(why.reason))
+        self._turned_away(kind, push, why.reason, why.device)
+        self._tell_once("push refused", push, why.reason, device=why.device, path=push.path, bytes=len(push.body))
+        return _answer(normalizer, push, parsed, Outcome(kind, why.status, why.reason, why.retry_after))
 
     def _choose(self, push: Push) -> Normalizer:
         """By the vendor's path first, then by a look at the bytes; the first one words the refusal of the rest."""
@@ -118,7 +130,7 @@ class Intake:
             reason = f"the push could not be stored: {error}; try again"
             self._tell_once("push not stored", push, reason, device=parsed.device)
             self._turned_away("not stored", push, reason, self._device_of(parsed, events))
-            return Outcome("not stored", 503, reason)
+            return Outcome("not stored", 503, reason, RETRY_AFTER_SECONDS)
         if stored.duplicate:
             log.info("duplicate push", device=parsed.device, msg_id=parsed.key.msg_id, sequence=stored.sequence)
             self._turned_away("duplicate", push, "", self._device_of(parsed, events), stored.sequence)
@@ -153,6 +165,13 @@ class Intake:
         alias = self.settings.device.get(parsed.device)
         return shortened((alias and alias.id) or parsed.device)
 
-    def _tell_once(self, what: str, push: Push, reason: str, **fields: object) -> None:
-        """One line a minute for the same peer and reason: a box that is refused comes again and again."""
-        self._repeats.warn(what, push.peer, kind_of(reason), peer=push.peer, reason=reason, **fields)
+    def _tell_once(self, what: str, push: Push, reason: str, device: str, **fields: object) -> None:
+        """One line a minute for the same peer, device and reason: a box that is refused comes again and again."""
+        named = {"device": device} if device else {}
+        self._repeats.warn(what, push.peer, device, kind_of(reason), peer=push.peer, reason=reason, **named, **fields)
+
+
+def _answer(normalizer: Normalizer, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:
+    """The vendor's answer, with when to come again."""
+    answer = normalizer.answer(push, parsed, outcome)
+    return replace(answer, retry_after=outcome.retry_after) if outcome.retry_after else answer

@@ -45,6 +45,7 @@ allow = []
 # token is not set
 # cert is not set
 # key is not set
+# rate is not set
 max_body = "16MB"
 
 [journal]
@@ -77,6 +78,8 @@ headers = { A = "<secret>" }
 [device."a b"]
 id = "gate"
 # name is not set
+# address is not set
+# rate is not set
 channels = {}
 """
     )

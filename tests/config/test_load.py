@@ -13,7 +13,7 @@ from bridge.config import load
 from bridge.config.load import find, read
 from bridge.config.settings import PLUGINS_DIR, OutputSettings, Settings
 from bridge.errors import ConfigError, NoConfiguration
-from bridge.options import Duration, Secret, Size
+from bridge.options import Duration, Rate, Secret, Size
 from bridge.output import Output, OutputContext
 from tests.certificates import self_signed
 from tests.rooms import output_with
@@ -87,7 +87,7 @@ data = "data"
 timezone = "Europe/Berlin"
 late_after = "10m"
 plugins_dir = "."
-server = { listen = "[::]:8700", max_body = "1MB" }
+server = { listen = "[::]:8700", max_body = "1MB", rate = "1000/h" }
 journal.keep = "1d"
 [control]
 listen = ""
@@ -105,12 +105,15 @@ path = "archive"
 [device."DMB 3160"]
 id = "gate-3"
 name = "Gate 3"
+address = ["192.168.1.20", "fd00::/8"]
+rate = "0.5/s"
 channels = { 1 = "north" }
 """)
     assert found.site == "plant-a"
     assert found.data == tmp_path / "data"
     assert found.plugins_dir == tmp_path
     assert (found.server.listen, found.server.max_body) == ("[::]:8700", 10**6)
+    assert found.server.rate == Rate("1000/h") == 1000 / 3600
     assert found.journal.keep == Duration("24h")
     assert found.control.listen == ""
     assert found.output["broker"] == OutputSettings(
@@ -124,6 +127,8 @@ channels = { 1 = "north" }
     )
     assert found.output["local-1_B"].options == Archive(path=tmp_path / "archive")
     assert found.device["DMB 3160"].channels == {"1": "north"}
+    assert found.device["DMB 3160"].networks == ["192.168.1.20", "fd00::/8"]
+    assert (found.device["DMB 3160"].rate, str(found.device["DMB 3160"].rate)) == (0.5, "0.5/s")
 
 
 def test_durations_and_sizes_keep_how_they_were_written() -> None:
@@ -270,6 +275,26 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
         (
             '[device.A]\nid = "B"\n[device.B]\nname = "b"',
             'boxbridge.toml:2:6  device.A.id: "B" is the name of device B already',
+        ),
+        (
+            '[device.A]\naddress = "192.168.1.300"',
+            'boxbridge.toml:2:11  device.A.address: "192.168.1.300" is no network, such as "192.168.0.0/16"',
+        ),
+        (
+            '[device.A]\naddress = ["192.168.1.3", "box"]',
+            'boxbridge.toml:2:27  device.A.address[1]: "box" is no network, such as "192.168.0.0/16"',
+        ),
+        (
+            'server.rate = "10"',
+            'boxbridge.toml:1:15  server.rate: "10" is not a number with a unit (/s, /m, /h), such as "10/s"',
+        ),
+        (
+            "server.rate = 10",
+            'boxbridge.toml:1:15  server.rate: 10 is not a rate between 1/h and 10000/s, such as "10/s"',
+        ),
+        (
+            '[device.A]\nrate = "0/s"',
+            'boxbridge.toml:2:8  device.A.rate: "0/s" is not a rate between 1/h and 10000/s, such as "10/s"',
         ),
         ("[device.A.channels]\n1 = 2", "boxbridge.toml:2:5  device.A.channels.1: 2 is not text of length 1 or more"),
         ("a = 1 b", "boxbridge.toml:1:7  not TOML: Expected newline or end of document after a statement"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from bridge.config import toml
-from bridge.options import Duration, Secret, Size
+from bridge.options import Duration, Rate, Secret, Size
 
 
 class Pair(Struct, rename={"from_": "from"}):
@@ -34,6 +34,7 @@ def test_any_value_reads_back(value: Any) -> None:
     [
         (Duration("5m"), '"5m"'),
         (Size("16MB"), '"16MB"'),
+        (Rate("100/m"), '"100/m"'),
         (Secret("hunter2"), '"<secret>"'),
         (Path("/a b"), '"/a b"'),
         (ZoneInfo("Asia/Shanghai"), '"Asia/Shanghai"'),

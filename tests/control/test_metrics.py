@@ -58,6 +58,7 @@ async def test_what_was_taken_and_delivered_is_counted(tmp_path: Path) -> None:
     device = "DMB3160PWC21J00001"
     assert value(samples, "pushes_total", protocol="skill", outcome="stored") == 2
     assert value(samples, "pushes_total", protocol="skill", outcome="duplicate") == 1
+    assert value(samples, "refused_pushes_total", peer="127.0.0.1", reason="not JSON") == 1
     assert value(samples, "pushes_total", protocol="skill", outcome="refused") == 1
     assert value(samples, "events_total", device=device, kind="pre_fire") == 1
     assert value(samples, "deliveries_total", output="sink", outcome="delivered") == 1

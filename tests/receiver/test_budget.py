@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bridge import Answer, Push
-from bridge.receiver import budget, http
+from bridge.receiver import budget, http, intake
 from bridge.receiver.budget import BLOCK_BYTES, BodyBudget, Busy
 from bridge.testing import sample_push
 from tests.receiver.doors import Door, door_to, parsed, request
@@ -67,7 +67,7 @@ async def test_half_received_bodies_do_not_keep_an_honest_box_out(
         writer.write(bytes(101_000))
         answer = parsed(await reader.read())
         assert (answer.status, answer.envelope["code"]) == (503, 503)
-        assert answer.headers["retry-after"] == str(http.RETRY_AFTER_SECONDS)
+        assert answer.headers["retry-after"] == str(intake.RETRY_AFTER_SECONDS)
         assert answer.envelope["message"].startswith("busy: ")
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from bridge import Answer, Push, Size
 from bridge.protocols.skill import PATH
-from bridge.receiver import http
+from bridge.receiver import intake
 from bridge.testing import draw_scene, sample_push
 from tests.receiver.doors import chunked, door_to, parsed, request
 from tests.rooms import Disk, Far, async_output, until
@@ -212,7 +212,7 @@ async def test_while_the_journal_takes_nothing_503_says_when_to_come_again(tmp_p
         disk.fail()
         answer = await box.push(sample_push(small=True, msg_id="m-1"))
         assert (answer.status, answer.envelope["code"], answer.envelope["msg_id"]) == (503, 503, "m-1")
-        assert answer.headers["retry-after"] == str(http.RETRY_AFTER_SECONDS)
+        assert answer.headers["retry-after"] == str(intake.RETRY_AFTER_SECONDS)
         assert "No space left on device" in answer.envelope["message"]
         disk.mend()
         await until(lambda: door.rooms.journal.closed_because is None)
