@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Final, Self
@@ -12,6 +13,7 @@ from typing import Final, Self
 import structlog
 
 from bridge import __version__, systemd
+from bridge.config.address import host_and_port
 from bridge.config.certificate import tls_context
 from bridge.config.load import read
 from bridge.config.restart import without_restart
@@ -25,7 +27,7 @@ from bridge.dispatch.replays import Replays
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
-from bridge.listener import Listener, tcp_socket, unix_socket
+from bridge.listener import Listener, at_once, tcp_socket, unix_socket
 from bridge.plugins import Plugins
 from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.http import Door
@@ -67,7 +69,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as opened:
             self.journal.lock()  # before the ports: who has both is another boxbridge, and that is to be said
             opened.callback(self.journal.unlock)
-            devices = tcp_socket(self.settings.server.listen)
+            devices = self._devices_socket()
             opened.callback(devices.close)
             await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
             opened.push_async_callback(self.journal.close)
@@ -97,6 +99,16 @@ class Daemon:
         for broken in self.plugins.broken:
             log.warning("a plugin could not be loaded", reason=broken.reason)
         return self
+
+    def _devices_socket(self) -> socket.socket:
+        listen = self.settings.server.listen
+        passed = systemd.passed_socket()
+        if passed is None:
+            return tcp_socket(listen)
+        if passed.getsockname()[1] != host_and_port(listen)[1]:
+            log.warning("systemd's socket has another port than server.listen: make its unit again",
+                        listen=listen, port=passed.getsockname()[1])  # fmt: skip
+        return at_once(passed)
 
     async def __aexit__(self, *_: object) -> None:
         """Close the rooms, upstream first: what was received is answered, what is under way gets a moment."""

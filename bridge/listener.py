@@ -80,14 +80,21 @@ def tcp_socket(address: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it. Without it an answer's body waits 40 ms for the acknowledgement of its headers.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listening.bind((host, port))
         listening.listen(2048)
     except OSError as error:
         listening.close()
         raise FileTrouble(f"can't listen on {address}: {error.strerror}; {_remedy(error, port)}") from error
+    return at_once(listening)
+
+
+def at_once(listening: socket.socket) -> socket.socket:
+    """A listening TCP socket whose connections, which inherit it, send at once and hold nobody up.
+
+    Else an answer's body would wait 40 ms for the acknowledgement of its headers.
+    """
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setblocking(False)
     return listening
 

@@ -1,4 +1,5 @@
-"""What the daemon and systemd say to each other: messages over $NOTIFY_SOCKET, and the unit that starts it all."""
+"""systemd and the daemon: what they say to each other over $NOTIFY_SOCKET, the devices' socket where systemd hands it
+over, and the units that start it all."""
 
 from __future__ import annotations
 
@@ -10,11 +11,16 @@ from pathlib import Path
 
 import structlog
 
+from bridge.errors import FileTrouble
+
 log = structlog.get_logger("boxbridge.systemd")
 
 STATE_DIRECTORY = Path("/var/lib/boxbridge")
 EXECUTABLE = Path("/opt/boxbridge/bin/boxbridge")
 CONFIGURATION = Path("/etc/boxbridge/boxbridge.toml")
+
+_FIRST_PASSED = 3
+"""The descriptor by which systemd hands over the first socket."""
 
 HIDDEN = {
     Path("/home"): "ProtectHome=",
@@ -76,6 +82,26 @@ def _notify(*lines: str) -> None:
         log.warning("systemd can't be told: " + str(error), socket=address, message=lines[0])
 
 
+def passed_socket() -> socket.socket | None:
+    """The listening socket that systemd hands over; None where it has none. It is there once. Raises FileTrouble."""
+    meant, count, _ = (os.environ.pop(f"LISTEN_{name}", "") for name in ("PID", "FDS", "FDNAMES"))
+    if meant != str(os.getpid()):
+        return None
+    try:
+        passed = socket.socket(fileno=_FIRST_PASSED)
+        wanted = passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM
+        wanted = wanted and count == "1" and bool(passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:
+        wanted = False
+    if not wanted:
+        raise FileTrouble(
+            "systemd hands over something else than one TCP socket that listens: make the socket unit again with "
+            "`boxbridge systemd --socket`"
+        )
+    passed.set_inheritable(False)
+    return passed
+
+
 def hidden(path: Path) -> str:
     """Why a service with this unit could not see the path, in words that follow it; empty where it can."""
     for place, leads in ((path.absolute(), "lies"), (path.resolve(), f"leads to {path.resolve()},")):
@@ -91,6 +117,11 @@ def unit(executable: Path = EXECUTABLE, configuration: Path = CONFIGURATION, wri
     writable = f"ReadWritePaths={_words(writes)}\n" if writes else ""
     command = f"{_word(executable)} run --config {_word(configuration)}".replace("$", "$$")
     return _UNIT.format(command=command, mounts=mounts, writable=writable)
+
+
+def socket_unit(listen: str) -> str:
+    """The socket unit that belongs to it; `listen`: where devices push to, an address and a port."""
+    return _SOCKET_UNIT.format(listen=listen)
 
 
 def _words(paths: Sequence[Path]) -> str:
@@ -164,4 +195,20 @@ SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
+"""
+
+_SOCKET_UNIT = """\
+[Unit]
+Description=boxbridge: where AI video-analysis boxes push to
+
+[Socket]
+ListenStream={listen}
+# So many connections may wait while the service starts again.
+Backlog=2048
+NoDelay=yes
+# At boot the address may come later than this.
+FreeBind=yes
+
+[Install]
+WantedBy=sockets.target
 """

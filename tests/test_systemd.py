@@ -141,8 +141,8 @@ def tool(name: str) -> str:
     return found
 
 
-def unit_file(folder: Path, text: str) -> str:
-    file = folder / "boxbridge.service"
+def unit_file(folder: Path, text: str, kind: str = "service") -> str:
+    file = folder / f"boxbridge.{kind}"
     file.write_text(text)
     return str(file)
 
@@ -161,6 +161,22 @@ def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
         [tool("systemd-analyze"), "verify", "--man=no", file], capture_output=True, text=True, timeout=60, check=False
     )
     assert [line for line in verified.stderr.splitlines() if "boxbridge.service" in line] == []
+
+
+def test_systemd_understands_every_line_of_the_socket_s_unit(tmp_path: Path) -> None:
+    unit_file(tmp_path, systemd.unit(Path(shutil.which("true") or "/bin/true")))
+    file = unit_file(tmp_path, systemd.socket_unit("[::]:8600"), "socket")
+    verified = subprocess.run(
+        [tool("systemd-analyze"), "verify", "--man=no", file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert [line for line in verified.stderr.splitlines() if "boxbridge.socket" in line] == []
+
+
+def test_what_was_handed_over_to_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_PID", "1")
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    assert systemd.passed_socket() is None
+    assert "LISTEN_FDS" not in os.environ
 
 
 def test_systemd_makes_the_user_and_the_group(tmp_path: Path) -> None:

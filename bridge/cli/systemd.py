@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -12,21 +13,27 @@ import msgspec
 
 from bridge import systemd
 from bridge.cli.options import config_option, load, service_environment
+from bridge.config.address import host_and_port
 from bridge.config.load import find
 from bridge.config.settings import Settings
+from bridge.errors import UsageError
 
 
 @click.command("systemd")
 @config_option
-def systemd_command(config: Path | None) -> None:
+@click.option("--socket", "as_socket", is_flag=True, help="Print the unit of the socket that devices push to.")
+def systemd_command(config: Path | None, as_socket: bool) -> None:
     """Print a unit that runs this boxbridge with this configuration.
 
     It may write where the outputs of the configuration write, and waits for these mounts: make the unit again when
-    that changes.
+    that changes. With a socket unit beside it systemd holds the port, and a restart refuses no push.
     """
     # Read as the daemon will read it there: with the unit's own state directory and the service's secrets.
     environment = {**service_environment(), "STATE_DIRECTORY": str(systemd.STATE_DIRECTORY)}
     settings, _ = load(config, environment)
+    if as_socket:
+        click.echo(systemd.socket_unit(_address(settings.server.listen)), nl=False)
+        return
     file = find(config, environment).absolute()
     executable = _executable()
     writes = _written(settings)
@@ -39,6 +46,16 @@ def systemd_command(config: Path | None) -> None:
                 f"warning: {path} must be there before the start: install -d -o boxbridge -g boxbridge {path}", err=True
             )
     click.echo(systemd.unit(executable, file, writes), nl=False)
+
+
+def _address(listen: str) -> str:
+    """Where to listen, as systemd takes it: by number."""
+    host, port = host_and_port(listen)
+    try:
+        number = ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        raise UsageError(f'a socket unit needs an address in server.listen, and "{host}" is a name') from None
+    return f"[{number}]:{port}" if number.version == 6 else f"{number}:{port}"
 
 
 def _written(settings: Settings) -> list[Path]:

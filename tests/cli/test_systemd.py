@@ -7,16 +7,18 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from bridge import systemd
 
 BOXBRIDGE = Path(sys.executable).with_name("boxbridge")
 
 
-def unit_for(tmp_path: Path, configuration: str) -> subprocess.CompletedProcess[str]:
+def unit_for(tmp_path: Path, configuration: str, *options: str) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "boxbridge.toml"
     file.write_text(configuration)
     return subprocess.run(
-        [BOXBRIDGE, "systemd", "--config", str(file)], capture_output=True, text=True, timeout=30, check=False
+        [BOXBRIDGE, "systemd", *options, "--config", str(file)], capture_output=True, text=True, timeout=30, check=False
     )
 
 
@@ -51,6 +53,22 @@ def test_what_protect_home_hides_is_warned_of(tmp_path: Path) -> None:
     done = unit_for(tmp_path, 'data = "/home/me/data"\n')
     assert "warning: /home/me/data lies where ProtectHome= hides it" in done.stderr
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [("0.0.0.0:8700", "0.0.0.0:8700"), ("[::]:8600", "[::]:8600"), ("localhost:8600", "127.0.0.1:8600")],
+)
+def test_the_socket_is_where_devices_push_to(tmp_path: Path, listen: str, address: str) -> None:
+    done = unit_for(tmp_path, f'server.listen = "{listen}"\n', "--socket")
+    assert (done.returncode, done.stdout) == (0, systemd.socket_unit(address))
+    assert f"ListenStream={address}\n" in done.stdout
+
+
+def test_a_socket_for_a_name_is_refused(tmp_path: Path) -> None:
+    done = unit_for(tmp_path, 'server.listen = "gateway:8600"\n', "--socket")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'needs an address in server.listen, and "gateway" is a name' in done.stderr
 
 
 def test_a_wrong_configuration_makes_no_unit(tmp_path: Path) -> None:

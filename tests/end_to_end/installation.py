@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,14 @@ import msgspec
 from tests.brokers import HOST, free_port
 
 COMMAND = Path(sys.executable).with_name("boxbridge")
+
+
+_HAND_OVER = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.execve(sys.argv[2], sys.argv[2:], os.environ | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+"""
+"""Becomes the command, with a socket where systemd would have put it."""
 
 
 class Installation:
@@ -42,6 +51,8 @@ class Installation:
         self.server = server
         self.configure(outputs)
         self.process: subprocess.Popen[bytes] | None = None
+        self.passed: socket.socket | None = None
+        """What it is handed over as systemd hands a socket over."""
 
     def configure(self, outputs: str) -> None:
         """Write the configuration."""
@@ -58,9 +69,13 @@ class Installation:
 
     def start(self) -> None:
         """Start the daemon and wait until it takes pushes."""
+        handed = (self.passed.fileno(),) if self.passed else ()
+        launcher = [sys.executable, "-c", _HAND_OVER, *map(str, handed)] if handed else []
         with self.log.open("ab") as log:
-            command = [*self.through, str(COMMAND), "run", "-c", str(self.config)]
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, env=os.environ | self.environment)
+            command = [*launcher, *self.through, str(COMMAND), "run", "-c", str(self.config)]
+            self.process = subprocess.Popen(
+                command, stderr=log, stdout=log, env=os.environ | self.environment, pass_fds=handed
+            )
         self.until(self._answers)
 
     def _answers(self) -> bool:

@@ -261,6 +261,12 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
     "check who owns the folder": "请检查目录的属主",
+    "systemd hands over something else than one TCP socket that listens: make the socket unit again with {command}": (
+        "systemd 传入的不是单个监听中的 TCP socket：请用 {command} 重新生成 socket 单元"
+    ),
+    'a socket unit needs an address in server.listen, and "{host}" is a name': (
+        'socket 单元需要 server.listen 中写 IP 地址，而 "{host}" 是名称'
+    ),
     # --- Why a push was refused, or an event is not out
     "not allowed": "不允许",
     "too large": "过大",
