@@ -24,6 +24,8 @@ class Push(Struct, frozen=True, kw_only=True):
     """The sender's IP address."""
     received: datetime
     transport: Literal["http", "websocket"] = "http"
+    fetched: Mapping[str, bytes] = {}
+    """By address the pictures that a first reading asked for (`Parsed.wanted`), as far as they could be had."""
 
 
 class Cutout(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,9 @@ class Parsed(Struct, frozen=True, kw_only=True):
     """It only says that its device is there: it is answered with success, and not kept."""
     pictures: tuple[Cutout, ...] = ()
     """All pictures that the events name by their sha256."""
+    wanted: tuple[str, ...] = ()
+    """Addresses (http) of pictures that the push only names, where the device may be believed: the core fetches them,
+    and has the push read once more. What is missing then could not be had."""
     oddities: tuple[str, ...] = ()
     """Paths of fields that were missing or of a wrong type, for the counters; what was there is kept in `extra`."""
     reply: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ _LETTERS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": 
 _LETTER = re.compile("|".join(_LETTERS))
 NUMBERS = ("auto", "s", "ms", "us")
 """Formats of a time that is a number; `auto` also reads ISO 8601."""
+SENDER = "sender"
+"""In `fetch`: the address that the push itself came from."""
 
 
 class BoxSettings(Struct, frozen=True, kw_only=True):
@@ -82,6 +85,13 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
             examples=[["image"]],
         ),
     ] = []
+    fetch: Annotated[
+        list[str],
+        Meta(
+            description="Where pictures that come as http addresses may be fetched from: `sender`, or networks.",
+            examples=[["sender"]],
+        ),
+    ] = []
     boxes: Annotated[
         BoxSettings | None, Meta(description="Rectangles.", examples=[{"at": "objects[]", "width": "w", "height": "h"}])
     ] = None
@@ -112,6 +122,9 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
                 yield f'paths: "{path}" must begin with /'
         if self.time_format not in NUMBERS and "%" not in pattern_of(self.time_format):
             yield f'time_format: "{self.time_format}" is none of {", ".join(NUMBERS)} and no pattern'
+        for place in self.fetch:
+            if place != SENDER and not _is_network(place):
+                yield f'fetch: "{place}" is neither "{SENDER}" nor a network, such as "192.168.0.0/16"'
         for key in ("when", "heartbeat", "counts"):
             places = getattr(self, key)
             for place in places.values() if key == "counts" else places:
@@ -120,6 +133,14 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
             yield from _no_place("pictures", place)
         single = ("events", "msg_id", "device", "device_name", "channel", "channel_name", "kind", "name")
         yield from _no_places(self, (*single, "description", "time"))
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def pattern_of(time_format: str) -> str:

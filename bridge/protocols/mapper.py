@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from bridge.config.protocol import NUMBERS, BoxSettings, ProtocolSettings, pattern_of
+from bridge.config.protocol import NUMBERS, SENDER, BoxSettings, ProtocolSettings, pattern_of
 from bridge.event import Attribute, Box, Channel, Device, Event, Target, new_id, shortened
+from bridge.networks import Networks
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.document import find, find_all, read_document
 from bridge.protocols.fields import number_in
@@ -21,6 +22,8 @@ from bridge.protocols.times import is_plausible, moment
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _COMPACT = re.compile(r"20\d{12}")
+_BY_NUMBER = re.compile(r"http://([\d.]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:[/?][^\s\\#]*)?", re.IGNORECASE | re.ASCII)
+"""An address that names its host by number, and means the same to whoever reads it."""
 _FIELD = re.compile(r"[^.\[\]=*|]+")
 
 
@@ -32,6 +35,8 @@ class Mapped(Normalizer):
         self.paths = tuple(mapping.paths)  # type: ignore[misc]
         self._mapping = mapping
         self._zone = mapping.timezone or zone
+        self._from_sender = SENDER in mapping.fetch
+        self._from = Networks(network for network in mapping.fetch if network != SENDER)
         places = (mapping.msg_id, mapping.device, mapping.device_name, mapping.channel, mapping.channel_name,
                   mapping.kind, mapping.name, mapping.description, mapping.time, *mapping.pictures,
                   *mapping.counts.values())  # fmt: skip
@@ -59,7 +64,8 @@ class Mapped(Normalizer):
         if not found:
             raise Malformed(f"no event in it: nothing stands at `{self._mapping.events}` of [protocol.{self.name}]")
         oddities: list[str] = []
-        first, *others = [self._event(push, document, item, pictures, oddities) for item in found]
+        wanted: list[str] = []
+        first, *others = [self._event(push, document, item, pictures, oddities, wanted) for item in found]
         named = len(pictures.named)
         pictures.add_others()
         first = first.with_(pictures=(*first.pictures, *pictures.named[named:]))
@@ -69,6 +75,7 @@ class Mapped(Normalizer):
             key=self._key(push, first),
             events=(first, *others),
             pictures=pictures.cutouts,
+            wanted=tuple(dict.fromkeys(wanted)),
             oddities=tuple(dict.fromkeys(oddities)),
             reply=first.msg_id,
         )
@@ -87,7 +94,9 @@ class Mapped(Normalizer):
 
     # --- One event
 
-    def _event(self, push: Push, document: Any, item: Any, pictures: Pictures, oddities: list[str]) -> Event:
+    def _event(
+        self, push: Push, document: Any, item: Any, pictures: Pictures, oddities: list[str], wanted: list[str]
+    ) -> Event:
         """The event of one item; what an item does not say, the whole document may."""
         mapping = self._mapping
 
@@ -97,12 +106,21 @@ class Mapped(Normalizer):
                 value = find(document, place)
             return _text(value)
 
-        first = len(pictures.named)
+        first, unread = len(pictures.named), set()
         for place in mapping.pictures:
             for value in _pictures_at(item, document, place):
-                _take_in(value, place, pictures, oddities)
+                if not is_link(value):
+                    _take_in(value, place, pictures, oddities)
+                elif value in push.fetched:
+                    _take_in(push.fetched[value], place, pictures, oddities)
+                else:
+                    oddities.append(place)
+                    unread.add(place)
+                    wanted += [value] if self._may_fetch(value, push.peer) else []
         occurred = self._occurred(text(mapping.time), push.received, oddities)
-        read = self._read - {mapping.time} if occurred is None else self._read
+        if occurred is None:
+            unread.add(mapping.time)
+        read = self._read - unread
         extra = {name: value for name, value in _said(document, item).items() if name not in read}
         size = _size(pictures, first)
         return Event(
@@ -134,6 +152,12 @@ class Mapped(Normalizer):
             oddities.append(self._mapping.time)
             return None
         return happened
+
+    def _may_fetch(self, link: str, peer: str) -> bool:
+        """Whether a picture may be fetched from there."""
+        match = _BY_NUMBER.fullmatch(link)
+        host = match[1].strip("[]") if match else ""
+        return (self._from_sender and host == peer.removeprefix("::ffff:")) or host in self._from
 
     def _heartbeat(self, push: Push, document: Any) -> Parsed:
         device = _device(_text(find(document, self._mapping.device)), "", push.peer)
@@ -193,6 +217,11 @@ def _pictures_at(item: Any, document: Any, place: str) -> Iterator[Any]:
         return
     found = list(find_all(item, place))
     yield from found or (find_all(document, place) if item is not document else ())
+
+
+def is_link(value: Any) -> bool:
+    """Whether a picture's place holds only its address."""
+    return isinstance(value, str) and value[:8].lower().startswith(("http://", "https://"))
 
 
 def _take_in(value: Any, place: str, pictures: Pictures, oddities: list[str]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from bridge.config.protocol import SENDER
 from bridge.protocols.decode import read_base64
 from bridge.protocols.document import find_all, opened, read_document
-from bridge.protocols.mapper import read_time
+from bridge.protocols.mapper import is_link, read_time
 from bridge.protocols.picture import UNKNOWN, media_type
 from bridge.protocols.times import is_plausible
 
@@ -24,6 +25,7 @@ _WORDS: Final = {
     "description": r"desc(ription)?|remark|content|detail|text",
     "msg_id": r"(msg|message|event|alarm|alert|log|push_?log|record)_?(uu)?id|uuid|guid|id|seq(_?(no|id))?",
 }
+_LINK: Final = r"(\w+_)?(pic|picture|img|image|photo|snap|snapshot)(_?(url|uri|path|link|addr(ess)?))?"
 _NUMBER: Final = r"(\w+_)?(count|num|number|total)"
 _EDGES: Final = (
     ("left", "top", "width", "height"),
@@ -49,7 +51,8 @@ def propose(body: bytes, path: str, received: datetime, zone: tzinfo) -> dict[st
         around = {name: value for name, value in document.items() if not isinstance(value, list)}
         fields += _fields(around, "")
     fields = fields[:_MOST_FIELDS]
-    pictures = [place for place, value in fields if _is_picture(value)]
+    links = [place for place, value in fields if is_link(value) and _named(place, _LINK)]
+    pictures = [place for place, value in fields if _is_picture(value)] + links
     told = [(place, value) for place, value in fields if place not in pictures and value not in (None, "")]
     proposed: dict[str, Any] = {"paths": [path]}
     if events:
@@ -66,6 +69,8 @@ def propose(body: bytes, path: str, received: datetime, zone: tzinfo) -> dict[st
     proposed |= times
     if pictures:
         proposed["pictures"] = pictures
+    if links:
+        proposed["fetch"] = [SENDER]
     if boxes:
         proposed["boxes"] = boxes
     if counts := {_last(place): place for place, value in told if type(value) is int and _named(place, _NUMBER)}:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from bridge.config.settings import ServerSettings
-from bridge.receiver.networks import Networks
+from bridge.networks import Networks
 
 FOREIGN: Final = "not allowed: the address is in none of the networks of `server.allow`"
 NO_TOKEN: Final = "not allowed: the token of `server.token` is missing or wrong"  # noqa: S105 - no token but a sentence

@@ -20,6 +20,7 @@ from bridge.protocols.mapper import Mapped
 from bridge.receiver.admission import Admission
 from bridge.receiver.aliases import name_device
 from bridge.receiver.devices import Devices
+from bridge.receiver.fetching import Fetching
 from bridge.receiver.repeats import Repeats, kind_of
 from bridge.receiver.terms import Breach, Terms
 from bridge.receiver.unknown import Unknown
@@ -51,6 +52,7 @@ class Intake:
         """What was refused because nothing understood it."""
         self._journal = journal
         self._repeats = Repeats()
+        self._fetching = Fetching()
 
     @property
     def settings(self) -> Settings:
@@ -78,6 +80,9 @@ class Intake:
             return self.refuse(push, 400, str(error), normalizer)
         if self._terms and (breach := self._terms.breach(push, parsed)):
             return self._refuse(push, parsed, normalizer, breach)
+        if parsed.wanted:
+            fetched = await self._fetching.pictures(push, parsed, int(self.settings.server.max_body))
+            parsed = normalizer.parse(replace(push, fetched=fetched))
         outcome = await self._store(push, parsed, normalizer)
         self.pushes.count(normalizer.name, outcome.kind)
         self.answer_seconds.observe(time.perf_counter() - began)

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from bridge.config.settings import Settings
 from bridge.event import shortened
+from bridge.networks import Networks
 from bridge.normalizer import Parsed, Push
 from bridge.options import Rate
 from bridge.receiver.aliases import alias_of
-from bridge.receiver.networks import Networks
 
 _MOST_SENDERS: Final = 10_000
 _ANYWHERE: Final = Networks(())

@@ -285,6 +285,10 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
             'boxbridge.toml:2:27  device.A.address[1]: "box" is no network, such as "192.168.0.0/16"',
         ),
         (
+            '[protocol.A]\npaths = ["/a"]\nfetch = ["sender", "box"]',
+            'boxbridge.toml:3:9  protocol.A.fetch: "box" is neither "sender" nor a network, such as "192.168.0.0/16"',
+        ),
+        (
             'server.rate = "10"',
             'boxbridge.toml:1:15  server.rate: "10" is not a number with a unit (/s, /m, /h), such as "10/s"',
         ),

@@ -271,3 +271,9 @@ def test_no_document_breaks_it_nor_the_proposal(document: Any) -> None:
         propose(body, "/push", datetime.now(UTC), UTC)
     except Malformed:
         return
+
+
+def test_a_picture_s_address_is_proposed_to_be_fetched_from_who_sends_it() -> None:
+    body = json.dumps({"sn": "CAM7", "picUrl": "http://192.168.1.20/1.jpg", "page": "http://192.168.1.20/"}).encode()
+    proposed = propose(body, "/push", datetime.now(UTC), SHANGHAI)
+    assert (proposed["pictures"], proposed["fetch"]) == (["picUrl"], ["sender"])

@@ -116,6 +116,9 @@ PATTERNS: Final[Mapping[str, str]] = {
     '"{path}" must begin with /': '"{path}" 必须以 / 开头',
     '"{place}" is no place in a body, such as "alarm.camera.id"': '"{place}" 不是报文中的位置，例如 "alarm.camera.id"',
     '"{format}" is none of {numbers} and no pattern': '"{format}" 不是 {numbers} 之一，也不是时间模式',
+    '"{place}" is neither "sender" nor a network, such as {example}': (
+        '"{place}" 既不是 "sender" 也不是网段，例如 {example}'
+    ),
     "a box needs width and height, or right and bottom": "方框需要 width 和 height，或 right 和 bottom",
     "names nothing: give {keys}, or leave it out": "未指定任何内容：请给出 {keys}，或整个删除",
     'is empty, so that nothing would pass: name what should, or "*" for all': (

@@ -1,0 +1,80 @@
+"""Pictures that a push only names by address: fetched before it is stored, for an event's document is made once.
+
+The device waits for its answer meanwhile, so there is little time; what does not come in it is left out, and said. From
+where, is for the normalizer to allow; nobody is led elsewhere from there: no redirect is followed, and no proxy asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from bridge.normalizer import Parsed, Push
+from bridge.protocols.picture import UNKNOWN, media_type
+from bridge.receiver.repeats import Repeats
+
+SECONDS: Final = 2.0
+"""For all pictures of a push."""
+MOST: Final = 8
+"""Pictures of one push."""
+AT_ONCE: Final = 4
+"""Pushes whose pictures are fetched at the same time; others wait, within their time."""
+
+
+class NotFetched(Exception):
+    """What stands at an address can't be had, or is no picture; the text says why."""
+
+
+class Fetching:
+    """Fetches what pushes name."""
+
+    def __init__(self) -> None:
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._repeats = Repeats()
+
+    async def pictures(self, push: Push, parsed: Parsed, limit: int) -> dict[str, bytes]:
+        """The pictures by their addresses, of at most `limit` bytes in all; those that can't be had are missing."""
+        fetched: dict[str, bytes] = {}
+        address = ""
+        try:
+            async with asyncio.timeout(SECONDS), self._room:
+                for address in parsed.wanted[:MOST]:
+                    await self._fetch(address, fetched, limit, push, parsed)
+        except TimeoutError:
+            self._tell(push, parsed, address, f"it did not come within {SECONDS:g} s")
+        for address in parsed.wanted[MOST:]:
+            self._tell(push, parsed, address, f"a push may name {MOST} of them")
+        return fetched
+
+    async def _fetch(self, address: str, fetched: dict[str, bytes], limit: int, push: Push, parsed: Parsed) -> None:
+        try:
+            fetched[address] = await picture_at(address, limit - sum(map(len, fetched.values())))
+        except NotFetched as error:
+            self._tell(push, parsed, address, str(error))
+
+    def _tell(self, push: Push, parsed: Parsed, address: str, reason: str) -> None:
+        self._repeats.warn("a picture could not be fetched", push.peer, reason, device=parsed.device, peer=push.peer,
+                           picture=address.partition("?")[0], reason=reason)  # fmt: skip
+
+
+async def picture_at(address: str, limit: int) -> bytes:
+    """The picture at an address, of at most so many bytes; raises NotFetched."""
+    import httpx2  # noqa: PLC0415 - 8 MB of memory, which hardly any installation needs here
+
+    data = bytearray()
+    try:
+        async with (
+            httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
+            client.stream("GET", address, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
+            if answer.status_code != 200:
+                raise NotFetched(f"it is answered with HTTP {answer.status_code}")
+            async for piece in answer.aiter_raw():
+                data += piece
+                if len(data) > limit:
+                    raise NotFetched("it has more bytes than `max_body` allows")
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise NotFetched(str(error) or type(error).__name__) from error
+    if media_type(bytes(data[:16])) == UNKNOWN:
+        raise NotFetched("what stands there is no picture")
+    return bytes(data)
