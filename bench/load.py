@@ -112,6 +112,34 @@ class WebSocketBox(Box):
         return (head[:1] == b"\x81", body) if len(body) >= size else None
 
 
+class ClosingBox(Box):
+    """One box that makes a connection for each push; the first one is there beforehand."""
+
+    _unused = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Push on it what it was made for."""
+        super().connection_made(transport)
+        if not self._unused:
+            self._transport.write(self._pushes.numbered(self._number))
+
+    def _push(self, number: int) -> None:
+        if self._unused:
+            super()._push(number)
+            self._unused = False
+            return
+        self._number = number
+        self._ledger.sent[number] = time.monotonic()
+        self._connecting = asyncio.ensure_future(
+            asyncio.get_running_loop().create_connection(self.itself, *self._transport.get_extra_info("peername")[:2])
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Each ends after its answer."""
+        if exc is not None:
+            super().connection_lost(exc)
+
+
 class Pace:
     """When each push is due."""
 
@@ -140,7 +168,7 @@ async def _push_all(template: Template, ledger: Ledger, numbers: range, port: in
     requests = [template.of_box(box, port) for box in range(boxes)]
     shared = iter(numbers)
     pace = Pace(numbers.start, rate)
-    kind = WebSocketBox if template.websocket else Box
+    kind = {"http": Box, "websocket": WebSocketBox, "closing": ClosingBox}[template.way]
     connected = [kind(pushes, shared, ledger, pace) for pushes in requests]
     for box in connected:
         await loop.create_connection(box.itself, "127.0.0.1", port)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from bridge.testing import sample_push
+
+Way = Literal["http", "websocket", "closing"]
+"""As requests of a kept connection, as messages of a WebSocket, or as requests that have a connection each."""
 
 _DIGITS = 12
 _ZEROS = b"0" * _DIGITS
@@ -37,8 +41,7 @@ class Template:
     picture: bytes
     """The JPEG of push 0."""
     places: tuple[int, ...]
-    websocket: bool = False
-    """Pushed as a message of a WebSocket, not as a request."""
+    way: Way = "http"
 
     @cached_property
     def picture_end(self) -> bytes:
@@ -48,13 +51,14 @@ class Template:
     def of_box(self, box: int, port: int) -> Pushes:
         """Make the pushes of one box: this template as a request or a message, under a serial number of its own."""
         body = self.body.replace(_SERIAL, b"DMB3160PWC21J%05d" % box)
-        head = _head_of_message(len(body)) if self.websocket else _head_of_request(len(body), port)
+        head = _head_of_message(len(body)) if self.way == "websocket" else _head_of_request(len(body), port, self.way)
         return Pushes(bytearray(head + body), [len(head) + place for place in self.places])
 
 
-def _head_of_request(length: int, port: int) -> bytes:
+def _head_of_request(length: int, port: int, way: Way) -> bytes:
     return (
         f"POST /dataPush/DataReportCB HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Connection: {'close' if way == 'closing' else 'keep-alive'}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
 
@@ -80,13 +84,13 @@ class Pushes:
         return self.request
 
 
-def make_template(picture: bytes, websocket: bool = False) -> Template:
-    """Make a push, freshly dated, that carries this JPEG with room for a number in it."""
+def make_template(picture: bytes, way: Way = "http") -> Template:
+    """Make a push, freshly dated, that carries this JPEG with room for a number in it; `way`: how it is pushed."""
     picture = picture[:2] + _COMMENT + picture[2:]
     body = sample_push(msg_id=_MSG_ID, picture=picture)
     # Fifteen bytes are whole groups and end with the comment.
     in_picture = body.index(base64.b64encode(picture[:15])) + 8
-    return Template(body, picture, (in_picture, *_places(body, _MSG_ID.encode())), websocket)
+    return Template(body, picture, (in_picture, *_places(body, _MSG_ID.encode())), way)
 
 
 def _places(body: bytes, msg_id: bytes) -> tuple[int, ...]:

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from bench.process import resident_mb
-from bench.push import make_template
+from bench.push import Way, make_template
 from bench.rig import Rig, rig, use_two_cores
 from bench.server import Boxbridge, Naive, Server
 from bench.throughput import DRAWINGS
@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _run(Boxbridge(), folder / f"{size}-alone", size, 0, options),
                 _run(Boxbridge(), folder / f"{size}-beside", size, options.stuck, options),
             )
-            _run(Naive(), folder / f"{size}-naive", size, options.stuck, options)
+            if options.way == "http":
+                _run(Naive(), folder / f"{size}-naive", size, options.stuck, options)
     finally:
         shutil.rmtree(folder)
     return 1 if missed else 0
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(server: Server, folder: Path, size: str, stuck: int, options: argparse.Namespace) -> Figures:
     folder.mkdir()
     pushes = int(options.boxes / options.each * options.seconds)
-    template = make_template(DRAWINGS[size]())
+    template = make_template(DRAWINGS[size](), options.way)
     with (
         rig(server, folder, template, events=pushes, boxes=options.boxes, environment={}) as parts,
         _stuck(parts, stuck) as still_open,
@@ -171,6 +172,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long a run lasts (60)")
     parser.add_argument("--stuck", type=int, default=1_500, help="connections that never get anywhere (1500)")
     parser.add_argument("--sizes", nargs="+", choices=sorted(DRAWINGS), default=["small"], help="small, picture")
+    parser.add_argument("--way", choices=get_args(Way), default="http", help="how the boxes push (http)")
     parser.add_argument("--folder", help="where the data lies while it runs")
     return parser.parse_args(arguments)
 

@@ -2,7 +2,7 @@
 
     python bench/throughput.py                        both sizes, five rounds
     python bench/throughput.py --sync-delay-ms 8      as on a slow card
-    python bench/throughput.py --ws                   WebSocket beside HTTP
+    python bench/throughput.py --ways                 WebSocket beside HTTP, and HTTP with a connection for each push
     python bench/throughput.py --only naive --events 500 --rounds 1
 
 bench/README.md tells what each figure means.
@@ -11,6 +11,7 @@ bench/README.md tells what each figure means.
 from __future__ import annotations
 
 import argparse
+import resource
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from bench.bars import BARS
 from bench.disk import slow_card, sync_time
 from bench.figures import Figures, median, row, title_row
 from bench.process import resident_mb
-from bench.push import Template, make_template
+from bench.push import Template, Way, make_template
 from bench.rig import rig, use_two_cores
 from bench.server import Boxbridge, Naive, Server
 from bridge.testing import draw_dot, draw_scene
@@ -31,8 +32,8 @@ from bridge.testing import draw_dot, draw_scene
 DRAWINGS: dict[str, Callable[[], bytes]] = {"picture": partial(draw_scene, seed=1, size=292_000), "small": draw_dot}
 EVENTS = {"picture": 2_000, "small": 20_000}
 SERVERS: dict[str, Server] = {"naive": Naive(), "boxbridge": Boxbridge()}
-WEBSOCKET = "websocket"
-"""boxbridge once more, pushed at over WebSocket."""
+WAYS: tuple[Way, ...] = ("websocket", "closing")
+"""boxbridge once more, pushed at in another way than over kept connections."""
 _STRAGGLERS = 0.5
 """Seconds that the subscriber listens on, so that late duplicates are seen."""
 
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; return 1 where a bar is missed."""
     options = _options(arguments)
     use_two_cores()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder = Path(tempfile.mkdtemp(prefix="boxbridge-bench-", dir=options.folder))
     try:
         environment = slow_card(folder, options.sync_delay_ms)
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure_size(size: str, folder: Path, environment: Mapping[str, str], options: argparse.Namespace) -> int:
     picture = DRAWINGS[size]()
     events = options.events or EVENTS[size]
-    names = ([options.only] if options.only else list(SERVERS)) + [WEBSOCKET] * options.ws
+    names = ([options.only] if options.only else list(SERVERS)) + list(WAYS) * options.ways
     body = len(make_template(picture).body)
     print(f"\n{size}: {events} pushes of {body / 1000:.1f} KB, their JPEG {len(picture) / 1000:.1f} KB")
     print(title_row(), flush=True)
@@ -69,7 +72,7 @@ def _measure_size(size: str, folder: Path, environment: Mapping[str, str], optio
         for name in names if number % 2 == 0 else reversed(names):
             place = folder / f"{size}-{number}-{name}"
             place.mkdir()
-            template = make_template(picture, websocket=name == WEBSOCKET)
+            template = make_template(picture, next((way for way in WAYS if way == name), "http"))
             figures = _run(name, place, template, events, environment, options.connections)
             runs[name].append(figures)
             print(row(f"{number + 1} {name}", figures), flush=True)
@@ -130,7 +133,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=list(DRAWINGS), default=list(DRAWINGS))
     parser.add_argument("--connections", type=int, default=16, help="boxes that push at once, each on its own (16)")
     parser.add_argument("--only", choices=list(SERVERS), help="run one server alone")
-    parser.add_argument("--ws", action="store_true", help="measure boxbridge over WebSocket too")
+    parser.add_argument(
+        "--ways", action="store_true", help="measure boxbridge over WebSocket and with a connection for each push too"
+    )
     parser.add_argument("--sync-delay-ms", type=float, default=0.0, help="each sync takes this much longer")
     parser.add_argument("--folder", help="where the data lies while it runs; its disk is what is measured")
     parser.add_argument("--keep", action="store_true", help="keep configurations, logs and data")
