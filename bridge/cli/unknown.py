@@ -72,12 +72,13 @@ def show_command(number: int, lang: str, as_json: bool, config: Path | None) -> 
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there; else to stdout.")
 @config_option
 def save_command(number: int, output: Path | None, config: Path | None) -> None:
-    """Save the body of push NUMBER as it came, for `boxbridge send FILE` or a test."""
+    """Save the body of push NUMBER as it came, for `boxbridge send FILE` or a test; its folder is made."""
     content = Client(config).get(f"/api/v1/unknown/{number}").content
     if output is None:
         sys.stdout.buffer.write(content)
         return
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(content)
     except OSError as error:
         raise FileTrouble(f"{output}: {error.strerror}") from error

@@ -22,7 +22,6 @@ def test_from_a_captured_body_to_mqtt_by_configuration_alone(tmp_path: Path, mos
     (table,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     output = f'[output.broker]\ntype = "mqtt"\nurl = "{mosquitto.url}"\n'
     captured = tmp_path / "captured" / "alarm.bin"
-    captured.parent.mkdir()
     now = f"{datetime.now(ZoneInfo('Asia/Shanghai')):%Y%m%d%H%M%S}"
     (tmp_path / "push").write_bytes(multipart(ALARM | {"alarmTime": now}))
     with Installation(tmp_path, output) as bridge, Subscriber(mosquitto) as subscriber:
