@@ -36,6 +36,12 @@ def read_document(body: bytes) -> Any:
     return read_json(body)
 
 
+def without_boundary(body: bytes) -> bytes:
+    """What is the same each time a body is sent: a multipart form's boundary is made up anew."""
+    match = _BOUNDARY.match(body)
+    return body.replace(match[0].rstrip(), b"") if match else body
+
+
 def _multipart(body: bytes) -> dict[str, str | bytes]:
     """The parts by name; one without a name goes by its number. Headers may be missing, or anything."""
     delimiter = body[: body.index(b"\n")].rstrip(b"\r")

@@ -14,7 +14,7 @@ from bridge.config.protocol import NUMBERS, SENDER, BoxSettings, ProtocolSetting
 from bridge.event import Attribute, Box, Channel, Device, Event, Target, new_id, shortened
 from bridge.networks import Networks
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
-from bridge.protocols.document import find, find_all, read_document
+from bridge.protocols.document import find, find_all, read_document, without_boundary
 from bridge.protocols.fields import number_in
 from bridge.protocols.picture import UNKNOWN, Pictures, media_type
 from bridge.protocols.scale import Scale
@@ -165,7 +165,7 @@ class Mapped(Normalizer):
         return Parsed(message=self.name, device=device.id, key=Key(device.id, "", b""), heartbeat=True, reply=msg_id)
 
     def _key(self, push: Push, event: Event) -> Key:
-        digest = hashlib.blake2b(push.body, digest_size=16).digest()
+        digest = hashlib.blake2b(without_boundary(push.body), digest_size=16).digest()
         # A body without id or time may come twice and mean two events, so it never counts as a second sending.
         msg_id = event.msg_id or (digest.hex() if event.time_from == "device" else event.id)
         return Key(event.device.id, shortened(msg_id), digest)

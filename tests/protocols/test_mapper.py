@@ -277,3 +277,12 @@ def test_a_picture_s_address_is_proposed_to_be_fetched_from_who_sends_it() -> No
     body = json.dumps({"sn": "CAM7", "picUrl": "http://192.168.1.20/1.jpg", "page": "http://192.168.1.20/"}).encode()
     proposed = propose(body, "/push", datetime.now(UTC), SHANGHAI)
     assert (proposed["pictures"], proposed["fetch"]) == (["picUrl"], ["sender"])
+
+
+@pytest.mark.parametrize("msg_id", ["alarm.alarmId", ""])
+def test_a_form_that_is_sent_again_with_another_boundary_is_the_same_event(msg_id: str) -> None:
+    mapping = msgspec.structs.replace(MAPPING, msg_id=msg_id)
+    again = multipart().replace(b"------WebKitFormBoundary7MA4", b"--------------------------9051914041544843")
+    other = multipart(ALARM | {"count": 3})
+    read = [Mapped("north", mapping, SHANGHAI).parse(push_of(body)).key for body in (multipart(), again, other)]
+    assert read[0] == read[1] != read[2]
