@@ -25,9 +25,7 @@ LONGEST_SOCKET_PATH = 107
 
 _YEARS = 3650 * 86400
 """Longer than anybody means, and short enough to be added to any date."""
-
-
-PushRate = Annotated[Rate, Meta(ge=1 / 3600, le=10_000)]
+_PushRate = Annotated[Rate, Meta(ge=1 / 3600, le=10_000)]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
@@ -51,7 +49,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         Meta(description="PEM file of its private key, if not in the same file.", examples=["secrets/server.key"]),
     ] = None
     rate: Annotated[
-        PushRate | None,
+        _PushRate | None,
         Meta(description="How often each device may push; what is more is refused with 429.", examples=["10/s"]),
     ] = None
     max_body: Annotated[Size, Meta(description="Largest push that is taken.", ge=1000, le=64_000_000)] = Size("16MB")
@@ -91,7 +89,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True):
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):
-    """[device.SERIAL]: another name for a device, by its serial number or uuid."""
+    """[device.SERIAL]: a device's other names, and how it may push; by its serial number or uuid."""
 
     id: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
@@ -105,7 +103,7 @@ class DeviceSettings(Struct, frozen=True, kw_only=True):
         Meta(description="Where alone it may push from: an address, a network, or a list.", examples=["192.168.1.20"]),
     ] = None
     rate: Annotated[
-        PushRate | None, Meta(description="How often it may push, if not as `[server] rate` says.", examples=["10/s"])
+        _PushRate | None, Meta(description="How often it may push, if not as `[server] rate` says.", examples=["10/s"])
     ] = None
     channels: Annotated[
         dict[str, Annotated[str, Meta(min_length=1)]],

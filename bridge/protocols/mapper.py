@@ -64,8 +64,7 @@ class Mapped(Normalizer):
         if not found:
             raise Malformed(f"no event in it: nothing stands at `{self._mapping.events}` of [protocol.{self.name}]")
         oddities: list[str] = []
-        wanted: list[str] = []
-        first, *others = [self._event(push, document, item, pictures, oddities, wanted) for item in found]
+        first, *others = [self._event(push, document, item, pictures, oddities) for item in found]
         named = len(pictures.named)
         pictures.add_others()
         first = first.with_(pictures=(*first.pictures, *pictures.named[named:]))
@@ -75,7 +74,7 @@ class Mapped(Normalizer):
             key=self._key(push, first),
             events=(first, *others),
             pictures=pictures.cutouts,
-            wanted=tuple(dict.fromkeys(wanted)),
+            wanted=tuple(pictures.wanted),
             oddities=tuple(dict.fromkeys(oddities)),
             reply=first.msg_id,
         )
@@ -94,9 +93,7 @@ class Mapped(Normalizer):
 
     # --- One event
 
-    def _event(
-        self, push: Push, document: Any, item: Any, pictures: Pictures, oddities: list[str], wanted: list[str]
-    ) -> Event:
+    def _event(self, push: Push, document: Any, item: Any, pictures: Pictures, oddities: list[str]) -> Event:
         """The event of one item; what an item does not say, the whole document may."""
         mapping = self._mapping
 
@@ -116,7 +113,8 @@ class Mapped(Normalizer):
                 else:
                     oddities.append(place)
                     unread.add(place)
-                    wanted += [value] if self._may_fetch(value, push.peer) else []
+                    if self._may_fetch(value, push.peer):
+                        pictures.wanted[value] = None
         occurred = self._occurred(text(mapping.time), push.received, oddities)
         if occurred is None:
             unread.add(mapping.time)

@@ -42,6 +42,8 @@ class Pictures:
         self._cutouts: dict[str, Cutout] = {}
         self.named: list[Picture] = []
         """As the event names them."""
+        self.wanted: dict[str, None] = {}
+        """Addresses of those that the push only names, and that may be fetched."""
         self.left_out = 0
         """How many were too many to be taken; the body keeps their text."""
         self._values = 0

@@ -22,7 +22,7 @@ from bridge.receiver.aliases import name_device
 from bridge.receiver.devices import Devices
 from bridge.receiver.fetching import Fetching
 from bridge.receiver.repeats import Repeats, kind_of
-from bridge.receiver.terms import Breach, Terms
+from bridge.receiver.terms import Refusal, Terms
 from bridge.receiver.unknown import Unknown
 
 log = structlog.get_logger("boxbridge.receiver")
@@ -78,8 +78,8 @@ class Intake:
         except Malformed as error:
             self.unknown.keep(push, str(error))
             return self.refuse(push, 400, str(error), normalizer)
-        if self._terms and (breach := self._terms.breach(push, parsed)):
-            return self._refuse(push, parsed, normalizer, breach)
+        if self._terms and (refusal := self._terms.refusal(push, parsed)):
+            return self._refuse(push, parsed, normalizer, refusal)
         if parsed.wanted:
             fetched = await self._fetching.pictures(push, parsed, int(self.settings.server.max_body))
             parsed = normalizer.parse(replace(push, fetched=fetched))
@@ -102,9 +102,9 @@ class Intake:
         What of the reason is the same each time stands before its first colon, as in Malformed.
         """
         wait = RETRY_AFTER_SECONDS if status == 503 else 0
-        return self._refuse(push, None, normalizer or self._choose(push), Breach("", status, reason, wait))
+        return self._refuse(push, None, normalizer or self._choose(push), Refusal("", status, reason, wait))
 
-    def _refuse(self, push: Push, parsed: Parsed | None, normalizer: Normalizer, why: Breach) -> Answer:
+    def _refuse(self, push: Push, parsed: Parsed | None, normalizer: Normalizer, why: Refusal) -> Answer:
         kind: Literal["not stored", "refused"] = "not stored" if why.status == 503 else "refused"
         self.pushes.count(normalizer.name, kind)
         self.refused.count(push.peer, kind_of(why.reason))

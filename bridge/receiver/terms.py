@@ -22,14 +22,15 @@ _ROUNDING: Final = 1e-6
 """Seconds."""
 
 
-class Breach(Struct, frozen=True):
-    """A push that is not on its device's terms."""
+class Refusal(Struct, frozen=True):
+    """Why a push is not taken."""
 
     device: str
+    """"" where it is not about one."""
     status: int
     reason: str
     retry_after: int = 0
-    """Seconds after which the same push would be taken; 0: never."""
+    """Seconds after which the same push would be taken; 0: never, as it is."""
 
 
 class _Terms(Struct, frozen=True):
@@ -59,19 +60,19 @@ class Terms:
     def __bool__(self) -> bool:
         return self._any
 
-    def breach(self, push: Push, parsed: Parsed) -> Breach | None:
-        """What is not on the terms about a push; it counts for the rate of the device that it says it is from."""
+    def refusal(self, push: Push, parsed: Parsed) -> Refusal | None:
+        """Why a push is not on the terms of whom it says it is from, None where it is; then it counts for the rate."""
         claimed = list(self._claimed(parsed))
         for own in claimed:
             if own.home and push.peer not in own.home:
                 reason = "wrong address: this device may push from its `address` in the configuration only"
-                return Breach(own.device, 403, reason)
+                return Refusal(own.device, 403, reason)
         device, rate = claimed[0].device, claimed[0].rate
         wait = self._wait(rate, (device, push.peer)) if rate else 0.0
         if not wait:
             return None
         after = math.ceil(wait)
-        return Breach(device, 429, f"too many pushes: more than {rate} of one device; come again in {after} s", after)
+        return Refusal(device, 429, f"too many pushes: more than {rate} of one device; come again in {after} s", after)
 
     def _claimed(self, parsed: Parsed) -> Iterator[_Terms]:
         """Those of the devices that a push says it is from."""
