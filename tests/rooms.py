@@ -10,7 +10,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -36,6 +37,22 @@ async def until(condition: Callable[[], object], within: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {within} s"
         await asyncio.sleep(0.001)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 1000.0
+
+    @classmethod
+    def of(cls, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Self:
+        """The clock that a module reads from now on."""
+        clock = cls()
+        monkeypatch.setattr(module, "time", clock)
+        return clock
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 class Far:

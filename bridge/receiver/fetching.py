@@ -1,7 +1,7 @@
 """Pictures that a push only names by address: fetched before it is stored, for an event's document is made once.
 
 The device waits for its answer meanwhile, so there is little time; what does not come in it is left out, and said. From
-where, is for the normalizer to allow; nobody is led elsewhere from there: no redirect is followed, and no proxy asked.
+where, is for the normalizer to allow. The library that is asked follows no redirect, and knows of no proxy.
 """
 
 from __future__ import annotations
@@ -59,21 +59,18 @@ class Fetching:
 
 async def picture_at(address: str, limit: int) -> bytes:
     """The picture at an address, of at most so many bytes; raises NotFetched."""
-    import httpx2  # noqa: PLC0415 - 8 MB of memory, which hardly any installation needs here
+    import httpcore2  # noqa: PLC0415 - megabytes, which hardly any installation needs here
 
     data = bytearray()
     try:
-        async with (
-            httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
-            client.stream("GET", address, headers={"Accept-Encoding": "identity"}) as answer,
-        ):
-            if answer.status_code != 200:
-                raise NotFetched(f"it is answered with HTTP {answer.status_code}")
-            async for piece in answer.aiter_raw():
+        async with httpcore2.AsyncConnectionPool() as pool, pool.stream("GET", address) as answer:
+            if answer.status != 200:
+                raise NotFetched(f"it is answered with HTTP {answer.status}")
+            async for piece in answer.aiter_stream():
                 data += piece
                 if len(data) > limit:
                     raise NotFetched("it has more bytes than `max_body` allows")
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except (httpcore2.NetworkError, httpcore2.ProtocolError, ValueError, OverflowError) as error:
         raise NotFetched(str(error) or type(error).__name__) from error
     if media_type(bytes(data[:16])) == UNKNOWN:
         raise NotFetched("what stands there is no picture")

@@ -36,7 +36,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 def answering(body: bytes, status: str = "200 OK", *headers: str) -> Serve:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+        length = () if any("Length" in header for header in headers) else (f"Content-Length: {len(body)}",)
+        lines = [f"HTTP/1.1 {status}", *length, *headers, "", ""]
         writer.write("\r\n".join(lines).encode() + body)
 
     return serve
@@ -119,9 +120,20 @@ async def test_what_can_not_be_had_is_said_and_the_event_comes_without_it(
     assert line["picture"] == link.partition("?")[0]
 
 
-async def test_a_box_that_takes_no_connection_is_said(tmp_path: Path) -> None:
+async def cutting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await answering(JPEG, "200 OK", "Content-Length: 90000")(reader, writer)
+
+
+async def test_a_picture_that_is_cut_short_is_none(tmp_path: Path) -> None:
+    async with door_to(tmp_path) as door, camera(cutting) as link:
+        event, log = await pushed(door, link)
+    assert (event.pictures, len(log)) == ((), 1)
+
+
+@pytest.mark.parametrize("port", [1, 0, 99999])
+async def test_a_box_that_takes_no_connection_is_said(tmp_path: Path, port: int) -> None:
     async with door_to(tmp_path) as door:
-        event, log = await pushed(door, f"http://{HOST}:1/pic.jpg")
+        event, log = await pushed(door, f"http://{HOST}:{port}/pic.jpg")
     assert (event.pictures, len(log)) == ((), 1)
 
 

@@ -7,22 +7,12 @@ import structlog
 
 from bridge.receiver import repeats
 from bridge.receiver.repeats import Repeats, kind_of
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.rooms import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    set_by_hand = Clock()
-    monkeypatch.setattr(repeats, "time", set_by_hand)
-    return set_by_hand
+    return Clock.of(repeats, monkeypatch)
 
 
 def test_one_a_minute_is_told_and_the_next_one_says_how_many_were_not(clock: Clock) -> None:

@@ -17,6 +17,7 @@ from bridge.receiver import terms
 from bridge.testing import sample_push
 from tests.receiver.doors import Door, Refusal, door_to, parsed, request
 from tests.receiver.test_websocket import answer_of, talking
+from tests.rooms import Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -24,20 +25,9 @@ BOX = "DMB3160PWC21J00001"
 HERE, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    set_by_hand = Clock()
-    monkeypatch.setattr(terms, "time", set_by_hand)
-    return set_by_hand
+    return Clock.of(terms, monkeypatch)
 
 
 def configure(door: Door, devices: Mapping[str, DeviceSettings], rate: str = "") -> None:
