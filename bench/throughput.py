@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import resource
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -116,12 +117,21 @@ def _run(
 def _judge(size: str, runs: Mapping[str, Sequence[Figures]]) -> int:
     """Print each bar with what was reached; return how many were missed."""
     missed = 0
+    for way in WAYS:
+        if way in runs and "boxbridge" in runs:
+            print(_beside(way, runs[way], runs["boxbridge"]))
     for bar in BARS[size]:
         if "boxbridge" in runs and ("naive" in runs or not bar.ratio):
             good, line = bar.judge(runs["boxbridge"], runs.get("naive", ()))
             missed += not good
             print(line)
     return missed
+
+
+def _beside(way: str, runs: Sequence[Figures], kept: Sequence[Figures]) -> str:
+    """How quickly boxbridge answers in another way, beside kept connections in the same round."""
+    ratios = [one.answered / other.answered for one, other in zip(runs, kept, strict=True)]
+    return f"  {f'acked {way}/boxbridge':28}{statistics.median(ratios):8.2f}   ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
