@@ -124,7 +124,7 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
             yield f'time_format: "{self.time_format}" is none of {", ".join(NUMBERS)} and no pattern'
         for place in self.fetch:
             if place != SENDER and not _is_network(place):
-                yield f'fetch: "{place}" is neither "{SENDER}" nor a network, such as "192.168.0.0/16"'
+                yield f'fetch: "{place}" is neither "sender" nor a network, such as "192.168.0.0/16"'
         for key in ("when", "heartbeat", "counts"):
             places = getattr(self, key)
             for place in places.values() if key == "counts" else places:
