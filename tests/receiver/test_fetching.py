@@ -33,6 +33,12 @@ MAPPING = ProtocolSettings(
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded machine is no reason to do without a picture."""
+    monkeypatch.setattr(fetching, "SECONDS", 30.0)
+
+
 def answering(body: bytes, status: str = "200 OK", *headers: str) -> Serve:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
