@@ -113,7 +113,7 @@ def _lot(columns: int, rows: int) -> _Canvas:
     for row in range(horizon):
         canvas.fill(0, row, columns, 1, _between(_SKY, _HAZE, row / horizon))
     canvas.fill(0, horizon, columns, rows, _between(_HAZE, _TREE, 0.6))
-    chance = random.Random(7)  # noqa: S311 - a drawing
+    chance = random.Random(7)
     left = 0
     while left < columns:
         width, height = chance.randint(12, 26), chance.randint(6, max(7, horizon * 6 // 10))
@@ -145,7 +145,7 @@ def _scene(columns: int, rows: int, seed: int) -> _Canvas:
     canvas = _lot(columns, rows).copy()
     for number, (left, top, width, height) in enumerate(_bays(columns, rows)):
         # Each bay changes its guest at times of its own.
-        chance = random.Random(number * 9973 + (seed + number * 7) // 45)  # noqa: S311 - a drawing
+        chance = random.Random(number * 9973 + (seed + number * 7) // 45)
         scale = max(1, width // 17)
         if chance.random() < 0.7:
             spare = width - 16 * scale
@@ -165,7 +165,7 @@ def draw_scene(width: int = 1920, height: int = 1080, *, seed: int, size: int | 
     """
     units = -(-width // 16), -(-height // 16)
     canvas = _scene(units[0] * 2, units[1] * 2, seed)
-    chance = random.Random(seed)  # noqa: S311 - noise
+    chance = random.Random(seed)
     blocks = units[0] * units[1] * 4
     ends = _noise(chance, (size * 8 - blocks * 9) / blocks / 2 if size else 0)
     picks = iter(chance.randbytes(blocks))

@@ -27,12 +27,14 @@ def sample_push(
     msg_id: str | None = None,
     picture: bytes | None = None,
     targets: int = 0,
+    snapshots: bool = False,
     small: bool = False,
 ) -> bytes:
     """A body like the vendor's sample, in its very style: sorted keys, indented, all characters escaped.
 
     `when`: when the event happened; now if left out. `msg_id`: a new one if left out. `picture`: a drawn scene if left
-    out, `b""` for none. `small`: with a tiny picture, so that the whole body has about 2.7 KB.
+    out, `b""` for none. `snapshots`: each target has a small picture of its own. `small`: with a tiny scene, so that
+    the whole body has about 2.7 KB.
     """
     happened = int((when or utc_now()).timestamp() * 1000)
     msg_id = msg_id or str(uuid.uuid4())
@@ -58,7 +60,7 @@ def sample_push(
                 "normalized": 0,
                 "style": {"color": "RED", "renderType": 1, "strokeWidth": 3},
                 "regionInfo": [_REGION],
-                "targetBasicInfo": [_target(number) for number in range(1, targets + 1)],
+                "targetBasicInfo": [_target(number, snapshots) for number in range(1, targets + 1)],
                 "eventDesc": "发现辆车离开开辆车在场",
                 "eventInfo": [{"count": targets, "eventName": "车辆在场"}, {"count": 2, "eventName": "车辆离开"}],
                 "dynamicInfo": "",
@@ -70,14 +72,17 @@ def sample_push(
     return b"".join((before, pybase64.b64encode(picture), after, b"\n"))
 
 
-def sample_event(*, site: str = "plant-a", **push: Any) -> Event:
-    """The event of a sample push (its arguments), as an output gets it; its pictures can be read."""
+def sample_event(*, site: str = "plant-a", body: bytes | None = None, **push: Any) -> Event:
+    """The event of a push, as an output gets it; its pictures can be read.
+
+    `body`: of the push; if left out a sample, made with the further arguments.
+    """
     request = Push(
         method="POST",
         path=PATH,
         query="",
         headers={"content-type": "application/json"},
-        body=sample_push(**push),
+        body=body or sample_push(**push),
         peer="127.0.0.1",
         received=utc_now(),
     )
@@ -90,10 +95,10 @@ def _default_scene() -> bytes:
     return draw_scene(seed=72_901)
 
 
-def _target(number: int) -> dict[str, Any]:
+def _target(number: int, snapshot: bool) -> dict[str, Any]:
     return {
         "avatar": "",
-        "img": "",
+        "img": pybase64.b64encode(draw_dot(number)).decode() if snapshot else "",
         "location": {"height": 200, "left": 80 + 300 * (number - 1) % 1500, "top": 500, "width": 260},
         "properties": [{"desc": "类型", "key": "type", "value": "car"}],
         "regionId": "1",
