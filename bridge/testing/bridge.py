@@ -49,6 +49,13 @@ class Bridge:
             encoding="utf-8",
         )
 
+    def drop_in(self, brought: type[object], hook: str, *, made: bool = False) -> None:
+        """Have it load a class that is not installed. `made`: the hook returns an object of it."""
+        module, name = brought.__module__, brought.__name__
+        text = f"from bridge import hookimpl\nfrom {module} import {name}\n\n\n@hookimpl\n"
+        text += f"def {hook}():\n    return [{name}{'()' if made else ''}]\n"
+        (self.plugins_dir / f"dropped_{name.lower()}.py").write_text(text, encoding="utf-8")
+
     @property
     def url(self) -> str:
         """Where boxes push to."""
@@ -127,10 +134,15 @@ class Bridge:
 
     def push(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """Push one body as a box does; returns HTTP status and answer."""
+        status, answer = self.send(body)
+        return status, msgspec.json.decode(answer)
+
+    def send(self, body: bytes, path: str = PATH, content_type: str = "application/json") -> tuple[int, bytes]:
+        """Push a body as another vendor's device does; returns HTTP status and the answer as it came."""
         with contextlib.closing(self.connection(30)) as connection:
-            connection.request("POST", PATH, body, {"Content-Type": "application/json"})
+            connection.request("POST", path, body, {"Content-Type": content_type})
             answer = connection.getresponse()
-            return answer.status, msgspec.json.decode(answer.read())
+            return answer.status, answer.read()
 
     def __enter__(self) -> Self:
         self.start()

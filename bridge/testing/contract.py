@@ -23,7 +23,7 @@ from bridge.testing.far_side import Arrived, FarSide
 from bridge.testing.growth import growth_of
 from bridge.testing.in_hand import InHand
 from bridge.testing.service import HttpService, Request
-from bridge.testing.trial import ARRIVES_SECONDS, NAME, Trial, broken, did
+from bridge.testing.trial import NAME, Trial, broken, did
 
 __all__ = ["Arrived", "HttpService", "OutputContract", "Request"]
 
@@ -126,7 +126,7 @@ class OutputContract(FarSide):
     def test_crash_in_the_middle(self, trial: Trial) -> None:
         with trial.bridge() as bridge:
             trial.push(bridge, 1)
-            bridge.until(trial.ids, ARRIVES_SECONDS)
+            bridge.until(trial.ids, self.patience)
             with trial.frozen(or_not=True):
                 trial.push(bridge, 20)
                 bridge.kill()
@@ -187,7 +187,7 @@ class OutputContract(FarSide):
     @pytest.mark.promise("secrets are told nobody", "log, reasons, repr and metrics, with the far side there and away")
     def test_secrets_are_told_nobody(self, trial: Trial) -> None:
         options = trial.settings(trial.table).output[NAME].options
-        if bare := wrong_options.bare_secrets(self.output, trial.table):
+        if bare := wrong_options.bare_secret(self.output):
             broken(f"option {bare} is text; as bridge.Secret it would be kept from logs and errors")
         secrets = list(_secrets_in(options))
         if not secrets:
@@ -196,7 +196,7 @@ class OutputContract(FarSide):
             told = {"repr": f"{hand.output!r} {options!r}"}
         with trial.bridge(log_level="debug") as bridge:
             trial.push(bridge, 1)
-            bridge.until(trial.ids, ARRIVES_SECONDS)
+            bridge.until(trial.ids, self.patience)
             self.cut()
             trial.push(bridge, 1)
             with suppress(AssertionError):

@@ -6,7 +6,9 @@ import os
 from datetime import timedelta
 from typing import Any, Final
 
-from bridge.event import encode_document, utc_now
+from msgspec import structs
+
+from bridge.event import encode_document, new_id, utc_now
 from bridge.output import Delivery, Original
 from bridge.protocols.skill import PATH
 from bridge.testing.drawing import draw_dot
@@ -29,6 +31,13 @@ def sample_delivery(*, attempt: int = 1, late: bool = False, site: str = "plant-
         late=late,
         size=len(document) + sum(picture.size for picture in event.pictures),
     )
+
+
+def another(delivery: Delivery) -> Delivery:
+    """The same with an id of its own, for very many of them."""
+    event = delivery.event.with_(id=new_id(utc_now()))
+    document = delivery.document.replace(delivery.event.id.encode(), event.id.encode())
+    return structs.replace(delivery, event=event, document=document)
 
 
 def picture_of(size: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -32,10 +32,12 @@ class FarSide:
     """Whether the far side gets the event document."""
     pictures: ClassVar[Literal["all", "scene", "none"]] = "all"
     """Which pictures the far side gets."""
-    wrong: ClassVar[Mapping[str, Any]] = {}
-    """Values of options that must be refused before anything starts, beyond those of a wrong type: `{"gate": -1}`."""
+    wrong: ClassVar[Sequence[tuple[str, Any]]] = ()
+    """Values of options that must be refused before anything starts, beyond those of a wrong type: `("gate", -1),`."""
     deliveries: ClassVar[int] = 10_000
     """Over so many deliveries it must not grow."""
+    patience: ClassVar[float] = 15.0
+    """Seconds within which what was delivered must be seen at the far side, and what is called off must end."""
 
     def reach(self, folder: Path) -> Mapping[str, Any]:
         """Start the far side, empty, and return the keys of the output's table; `folder` is free to use."""

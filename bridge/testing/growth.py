@@ -25,7 +25,7 @@ from bridge.config.load import read
 from bridge.dispatch.call import Caller, is_plain
 from bridge.output import Output
 from bridge.plugins import Plugins
-from bridge.testing.deliveries import sample_delivery
+from bridge.testing.deliveries import another, sample_delivery
 
 _PARTS: Final = 3
 """The first is for what fills up once; only what goes on growing in each of the others is a leak."""
@@ -67,10 +67,12 @@ def growth_of(config: Path, name: str, deliveries: int) -> str:
 def _told(sizes: list[Size], deliveries: int) -> str:
     steps = list(itertools.pairwise(map(structs.asdict, sizes)))
     grown = {what: min(later[what] - earlier[what] for earlier, later in steps) for what in Size.__struct_fields__}
+    for what in ("files", "threads", "tasks"):
+        if grown[what] > _SPARE:
+            return f"{grown[what]} {what} of each {deliveries:,} are left behind"
     if grown["memory"] > _BYTES * deliveries:
         return f"{grown['memory'] / deliveries:,.0f} bytes of each are left in memory"
-    what = next((what for what in ("files", "threads", "tasks") if grown[what] > _SPARE), "")
-    return f"{grown[what] / deliveries:.2g} {what} of each are left behind" if what else ""
+    return ""
 
 
 def _size() -> Size:
@@ -87,13 +89,13 @@ async def _measured(output: Output, deliveries: int) -> list[Size]:
     plain = is_plain(output.deliver)
     caller = Caller(output.name, 1 if plain else _WINDOW, lambda _seconds: None)
     await caller.call(output.open, 30, lambda: None, plain=is_plain(output.open))
-    sizes = []
+    sizes, sample = [], sample_delivery(small=True)
     for _ in range(_PARTS):
         left = iter(range(deliveries))
 
         async def deliver(left: Iterator[int] = left) -> None:
             for _ in left:
-                delivery = sample_delivery(small=True)
+                delivery = another(sample)
                 await caller.call(lambda: output.deliver(delivery), 30, lambda: None, plain=plain)  # noqa: B023
 
         await asyncio.gather(*(deliver() for _ in range(1 if plain else _WINDOW)))

@@ -77,7 +77,7 @@ class InHand:
 
     def begin(self, delivery: Delivery) -> Begun:
         """Begin a delivery and come back at once."""
-        return Begun(self._loop, self._delivered(delivery, PATIENCE))
+        return self._wait(self._begun(delivery))
 
     def turn(self, turns: int = 1) -> None:
         """Let the event loop go round so many times."""
@@ -87,6 +87,9 @@ class InHand:
                 await asyncio.sleep(0)
 
         self._wait(turning())
+
+    async def _begun(self, delivery: Delivery) -> Begun:
+        return Begun(self._loop, asyncio.create_task(self._delivered(delivery, PATIENCE)))
 
     async def _delivered(self, delivery: Delivery, timeout: float) -> Verdict:
         return await self._judged(lambda: self.output.deliver(delivery), timeout, plain=self.plain)
@@ -120,6 +123,7 @@ class InHand:
         for task in left:
             task.cancel()
         await asyncio.wait(left, timeout=1)
+        await asyncio.sleep(_BEAT)  # connections that they had are closed in the loop's next turns
 
     def _wait(self, coroutine: Coroutine[Any, Any, _T], seconds: float = PATIENCE + 5) -> _T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -127,18 +131,18 @@ class InHand:
             return future.result(seconds)
         except TimeoutError:
             future.cancel()
-            raise StillRunning(f"not over after {seconds:g} s") from None
+            raise StillRunning(f"not over after {seconds:g} s: it waits for ever, or holds the event loop") from None
 
 
 class Begun:
     """A delivery that is under way."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, delivering: Coroutine[Any, Any, Verdict]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Verdict]) -> None:
         self.verdict: Verdict | None = None
         """None while it goes on, and where it ended because it was cancelled."""
         self._over = threading.Event()
-        self._loop = loop
-        self._task = asyncio.run_coroutine_threadsafe(self._started(delivering), loop).result(PATIENCE)
+        self._loop, self._task = loop, task
+        task.add_done_callback(self._note)
 
     def cancel(self) -> None:
         """Cancel it, as the daemon does with what is under way for too long when it ends."""
@@ -147,11 +151,6 @@ class Begun:
     def ended(self, within: float) -> bool:
         """Whether it is over, or is so within so many seconds."""
         return self._over.wait(within)
-
-    async def _started(self, delivering: Coroutine[Any, Any, Verdict]) -> asyncio.Task[Verdict]:
-        task = asyncio.get_running_loop().create_task(delivering)
-        task.add_done_callback(self._note)
-        return task
 
     def _note(self, task: asyncio.Task[Verdict]) -> None:
         self.verdict = None if task.cancelled() else task.result()

@@ -141,14 +141,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print for each contract which promises are kept."""
+    tried = [
+        (report, *told, verdict)
+        for outcome, verdict in _VERDICTS.items()
+        for report in terminalreporter.stats.get(outcome, ())
+        for name, told in getattr(report, "user_properties", ())
+        if name == _TRIED
+    ]
     tables: dict[str, list[tuple[str, str, str, str]]] = {}
-    for outcome, verdict in _VERDICTS.items():
-        for report in terminalreporter.stats.get(outcome, ()):
-            for name, told in getattr(report, "user_properties", ()):
-                if name == _TRIED:
-                    whose, what, how = told
-                    reason = "" if verdict == "kept" else _reason(report)
-                    tables.setdefault(whose, []).append((what, how, verdict, reason))
+    for report, whose, what, how, verdict in sorted(tried, key=lambda row: row[0].location[1]):  # as they are written
+        tables.setdefault(whose, []).append((what, how, verdict, "" if verdict == "kept" else _reason(report)))
     for whose, rows in sorted(tables.items()):
         _write_table(terminalreporter, whose, rows)
 
@@ -172,4 +174,4 @@ def _reason(report: Any) -> str:
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr).strip().splitlines()[0]
+    return str(crash.message if crash else report.longrepr).strip().splitlines()[0].removeprefix("Failed: ")

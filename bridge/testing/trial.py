@@ -26,8 +26,6 @@ from bridge.testing.sample import sample_push
 
 NAME: Final = "contract"
 """The output's name in each configuration of the kit."""
-ARRIVES_SECONDS: Final = 15.0
-"""What was delivered must be seen at the far side within so long."""
 
 
 class Trial:
@@ -59,7 +57,7 @@ class Trial:
         try:
             return hand.deliver(delivery, timeout)
         except StillRunning as error:
-            broken(f"deliver is {error}; give its calls a timeout of their own")
+            broken(f"deliver is {error}")
 
     def begin(self, hand: InHand, delivery: Delivery) -> Begun:
         """Begin a delivery."""
@@ -76,8 +74,8 @@ class Trial:
 
     def wait_for_end(self, begun: Begun) -> None:
         """Wait until a delivery is over."""
-        if not begun.ended(ARRIVES_SECONDS):
-            broken(f"a delivery is not over {ARRIVES_SECONDS:g} s after its end was asked for")
+        if not begun.ended(self.side.patience):
+            broken(f"a delivery is not over {self.side.patience:g} s after its end was asked for")
 
     def must_have(self, deliveries: list[Delivery], *, whole: bool = True) -> None:
         """See that all arrived, each whole, and nothing that is no event."""
@@ -113,7 +111,7 @@ class Trial:
 
     def until(self, condition: Callable[[], object]) -> None:
         """Wait a while for something to hold; who called looks at what is."""
-        deadline, pause = time.monotonic() + ARRIVES_SECONDS, 0.01
+        deadline, pause = time.monotonic() + self.side.patience, 0.01
         while not condition() and time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(0.2, pause * 1.5)
@@ -139,7 +137,7 @@ class Trial:
     def in_hand(self) -> Iterator[InHand]:
         """The output, not opened."""
         settings = self.settings(self.table)
-        with InHand(lambda: self.side.output(settings.context(NAME))) as hand:
+        with InHand(lambda: self.side.output(settings.context(NAME)), self.side.patience) as hand:
             yield hand
 
     @contextmanager
@@ -171,10 +169,7 @@ class Trial:
         folder.mkdir()
         bridge = Bridge(folder, _toml(self.table), log_level=log_level)
         if Plugins().load().outputs.get(self.side.output.type) is not self.side.output:  # neither is it installed
-            module, name = self.side.output.__module__, self.side.output.__name__
-            text = f"from bridge import hookimpl\nfrom {module} import {name}\n\n\n"
-            text += f"@hookimpl\ndef register_outputs():\n    return [{name}]\n"
-            (bridge.plugins_dir / "contract.py").write_text(text, encoding="utf-8")
+            bridge.drop_in(self.side.output, "register_outputs")
         return bridge
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, get_type_hints
 
 from msgspec import structs
@@ -18,7 +18,9 @@ _SECRET: Final = re.compile(r"(\w*_)?(password|secret|token|api_?key)")
 Load = Callable[[Mapping[str, Any]], object]
 
 
-def faults(output: type[Output], table: Mapping[str, Any], wrong: Mapping[str, Any], load: Load) -> Iterator[str]:
+def faults(
+    output: type[Output], table: Mapping[str, Any], wrong: Sequence[tuple[str, Any]], load: Load
+) -> Iterator[str]:
     """What is not told as it should be.
 
     `table`: a right one; `wrong`: values to be refused; `load` raises ConfigError where it is wrong.
@@ -31,17 +33,17 @@ def faults(output: type[Output], table: Mapping[str, Any], wrong: Mapping[str, A
         yield from (found for found in told if found)
         if field.required and (found := _told(load, {k: v for k, v in table.items() if k != name}, name)) is not None:
             yield found or f"option {name} is required, and may be missing"
-    for name, content in wrong.items():
+    for name, content in wrong:
         if (found := _told(load, {**table, name: content}, name)) is not None:
             yield found or f"option {name} takes {content!r}, which its test says is wrong"
     if (found := _told(load, {**table, "no-such-key": 1}, "no-such-key")) is not None:
         yield found or "an unknown key is taken"
 
 
-def bare_secrets(output: type[Output], table: Mapping[str, Any]) -> str:
-    """The name of an option that is called like a secret, set in the table, and mere text; "" where there is none."""
+def bare_secret(output: type[Output]) -> str:
+    """The name of an option that is called like a secret and is mere text; "" where there is none."""
     hints = get_type_hints(output.Options)
-    return next((name for name in table if _SECRET.fullmatch(name) and hints.get(name) is str), "")
+    return next((name for name, kind in hints.items() if _SECRET.fullmatch(name) and kind is str), "")
 
 
 def _told(load: Load, table: Mapping[str, Any], name: str) -> str | None:

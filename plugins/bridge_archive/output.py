@@ -51,7 +51,8 @@ class ArchiveOptions(Struct, frozen=True, kw_only=True):
         Meta(description="The oldest days are removed beyond this; no bound if left out.", examples=["200GB"]),
     ] = None
     min_free: Annotated[
-        Share | Size, Meta(description='With less room on its disk it waits; also as "5GB".', examples=["10%"])
+        Annotated[Share, Meta(le=1)] | Size,
+        Meta(description='With less room on its disk it waits; also as "5GB".', examples=["10%"]),
     ] = Share("2%")
 
     def faults(self) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from msgspec import json
 
 from bridge import Output
 from bridge.testing.contract import Arrived, HttpService, OutputContract
+from bridge.testing.trial import Trial
 from tests.testing import outputs
 
 pytestmark = pytest.mark.own_words
@@ -20,8 +21,8 @@ class Posting(OutputContract):
     """How the outputs of these tests are tried."""
 
     output: ClassVar[type[Output]] = outputs.Sound
-    wrong: ClassVar[Mapping[str, Any]] = {"gate": 0}
-    deliveries = 900
+    wrong = (("gate", 0),)
+    deliveries: ClassVar[int] = 900
 
     def reach(self, folder: Path) -> Mapping[str, Any]:
         self.service = HttpService()
@@ -56,3 +57,45 @@ class TestPlain(Posting):
     """All promises of a plain one."""
 
     output = outputs.Plain
+
+
+FAULTS = [
+    (outputs.AcknowledgesFirst, "slow_far_side", "before the far side had taken anything"),
+    (outputs.ChangesIds, "same_id_on_a_repeat", "which is no event's"),
+    (outputs.SwallowsErrors, "far_side_down_then_up", "was away, and deliver returned as if all were well"),
+    (outputs.CallsOutageRefusal, "far_side_down_then_up", r"was away, and deliver came to rejected \(no connection\)"),
+    (outputs.RetriesForEver, "refused_for_good", "refused, and the output came to retry"),
+    (outputs.Blocks, "event_loop_is_never_held", r"held the event loop for 0\.[3-9]"),
+    (outputs.IgnoresCancellation, "cancelled_in_the_middle", "went on for 2 s after it was cancelled"),
+    (outputs.HoldsItsLock, "cancelled_in_the_middle", "is there, and deliver came to unavailable"),
+    (outputs.MarksBeforeSending, "crash_in_the_middle", "21 events were pushed, and"),
+    (outputs.ClosesForEver, "closed_with_deliveries_under_way", "close came to unavailable"),
+    (outputs.LosesPictures, "delivered_intact", "without these pictures as they were: target, target"),
+    (outputs.RewritesDocuments, "delivered_intact", "with another document than it was given"),
+    (outputs.CutsLargePictures, "large_pictures", "without these pictures as they were: scene"),
+    (outputs.WantsPictures, "no_picture", r"deliver came to retry \(AssertionError"),
+    (outputs.SendsTheLatest, "many_in_disorder", "events never arrived, though deliver returned"),
+    (outputs.ChecksWrongly, "wrong_options_are_told", "gate is wrong, and .* its checks failed: KeyError"),
+    (outputs.TakesAnything, "wrong_options_are_told", "option gate takes 0"),
+    (outputs.BareSecret, "secrets_are_told_nobody", "option password is text"),
+    (outputs.LogsItsSecret, "secrets_are_told_nobody", "a secret stands in the log"),
+    (outputs.TellsItsSecret, "secrets_are_told_nobody", "a secret stands in its reasons"),
+    (outputs.KeepsEverything, "it_does_not_grow", "bytes of each are left in memory"),
+    (outputs.LeavesTasks, "it_does_not_grow", "100 tasks of each 100 are left behind"),
+    (outputs.LeavesFiles, "it_does_not_grow", "100 files of each 100 are left behind"),
+    (outputs.LeavesThreads, "it_does_not_grow", "100 threads of each 100 are left behind"),
+]
+
+
+@pytest.fixture
+def _nothing_kept() -> Iterator[None]:
+    yield
+    outputs.KEPT.clear()
+
+
+@pytest.mark.usefixtures("_nothing_kept")
+@pytest.mark.parametrize(("output", "promise", "finding"), FAULTS, ids=[output.__name__ for output, *_ in FAULTS])
+def test_a_planted_fault_is_found(output: type[Output], promise: str, finding: str, tmp_path: Path) -> None:
+    contract = type("Trying", (Posting,), {"output": output, "patience": 3.0, "deliveries": 300})()
+    with Trial(contract, tmp_path) as trial, pytest.raises(pytest.fail.Exception, match=finding):
+        getattr(contract, f"test_{promise}")(trial)
