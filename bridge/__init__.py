@@ -1,5 +1,7 @@
 """The public face of boxbridge: all that a plugin may import, and nothing else."""
 
+from typing import Final
+
 from bridge.event import (
     Attribute,
     Box,
@@ -37,7 +39,13 @@ from bridge.threads import Threads
 
 __version__ = "0.1.0"
 
+API_VERSION: Final = (1, 0)
+"""The version of what plugins may use. The second number grows when something is added, the first one when something
+is taken away or changes its meaning, after two minor versions of boxbridge that warned of it. A plugin that states
+`API_VERSION = (1, 2)` in its module is loaded by every boxbridge that has 1.2 or more, below 2."""
+
 __all__ = [
+    "API_VERSION",
     "DROP",
     "Answer",
     "Attribute",

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -15,7 +16,8 @@ from typing import Any, TypeVar
 import pluggy
 from msgspec import Struct
 
-from bridge import __version__, hookspecs
+from bridge import API_VERSION, __version__, hookspecs
+from bridge.config.convert import did_you_mean
 from bridge.event import Event, decode_document, encode_document
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
@@ -27,6 +29,14 @@ _ANY_FAULT = (Exception, SystemExit)
 """A plugin may do anything; it must not harm the others."""
 BUILT_IN = ("skill",)
 """Normalizers that come with the core, asked before all others."""
+
+
+_HOOKS = {hook.__name__: tuple(inspect.signature(hook).parameters) for hook in hookspecs.SPECIFICATIONS}
+"""The arguments of each hook."""
+
+
+class Unfit(ValueError):
+    """Something that is no plugin for this boxbridge; the text says what is wrong, and what would be right."""
 
 
 class LoadedPlugin(Struct, frozen=True, kw_only=True):
@@ -81,13 +91,15 @@ class Plugins:
             distribution = entry.dist
             origin = distribution.name if distribution else entry.value
             version = distribution.version if distribution else ""
-            self._add(entry.name, origin, version, entry.load)
+            self._add(entry.name, origin, version, lambda entry=entry: _import_entry(entry))
         for file in sorted(plugins_dir.glob("*.py")) if plugins_dir else []:
             self._add(file.stem, str(file), "", lambda file=file: _import_file(file))
         return self
 
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
-        """Add one plugin object; raises ValueError or pluggy's errors with what is wrong with it."""
+        """Add one plugin object; raises ValueError with what is wrong with it, or what it raises itself."""
+        _check_api(plugin, name)
+        self._check_hooks(plugin)
         self._manager.register(plugin, name)
         self._in_order.clear()
         try:
@@ -103,18 +115,17 @@ class Plugins:
             answers = self._manager.subset_hook_caller(hook, others)()
             return [found for answer in answers for found in answer]
 
-        self._manager.check_pending()
-        self._refuse_coroutines(plugin)
         outputs = _by_name("output type", [(_checked(output).type, output) for output in own("register_outputs")])
         taken = sorted(outputs.keys() & self.outputs.keys())
         if taken:
-            raise ValueError(f'output type "{taken[0]}" is already there, from {self.outputs[taken[0]].__module__}')
+            there = self.outputs[taken[0]].__module__
+            raise Unfit(f'output type "{taken[0]}" is already there, from {there}: give this one another `type`')
         brought = [(_named(normalizer).name, normalizer) for normalizer in own("register_normalizers")]
         normalizers = _by_name("normalizer", brought)
         taken = sorted(normalizers.keys() & self.normalizers.keys())
         if taken:
             there = type(self.normalizers[taken[0]]).__module__
-            raise ValueError(f'normalizer "{taken[0]}" is already there, from {there}')
+            raise Unfit(f'normalizer "{taken[0]}" is already there, from {there}: give this one another `name`')
         self.outputs |= outputs
         self.normalizers |= normalizers
         hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
@@ -129,18 +140,27 @@ class Plugins:
             )
         )
 
-    def _refuse_coroutines(self, plugin: object) -> None:
-        """Nobody awaits any hook but `deliver`."""
-        for caller in self._manager.get_hookcallers(plugin) or ():
-            for implementation in caller.get_hookimpls():
-                ours = implementation.plugin is plugin and caller.name != "deliver"
-                if ours and inspect.iscoroutinefunction(implementation.function):
-                    raise ValueError(f"hook {caller.name} must be a plain def, not async def")
+    def _check_hooks(self, plugin: object) -> None:
+        """Raises Unfit for what is marked as a hook and is none, or is written otherwise than the hook."""
+        for name in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, name)
+            if options is None:
+                continue
+            hook = options.get("specname") or name
+            if hook not in _HOOKS:
+                raise Unfit(f'there is no hook "{hook}"{did_you_mean(hook, _HOOKS)} (there are: {", ".join(_HOOKS)})')
+            function = getattr(plugin, name)
+            for argument in inspect.signature(function).parameters:
+                if argument not in _HOOKS[hook]:
+                    known = ", ".join(_HOOKS[hook]) or "none"
+                    raise Unfit(f'hook {hook} is given no argument "{argument}" (there are: {known})')
+            if inspect.iscoroutinefunction(function) and hook != "deliver":  # nobody would await it
+                raise Unfit(f"hook {hook} must be a plain def, not async def")
 
     def _add(self, name: str, origin: str, version: str, load: Any) -> None:
         try:
             if self._manager.has_plugin(name):
-                raise ValueError(f'there is a plugin "{name}" already; give it another name')
+                raise Unfit(f'there is a plugin "{name}" already: give it another name')
             self.register(load(), name, origin, version)
         except _ANY_FAULT as error:
             self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {_sentence(error, origin)}"))
@@ -184,23 +204,44 @@ class Plugins:
                 log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
 
 
+def _check_api(plugin: object, name: str) -> None:
+    """Raises Unfit for a plugin that was written for an API that this boxbridge has not."""
+    match getattr(plugin, "API_VERSION", API_VERSION):
+        case (int(first), int(second)) as stated if (first, second) > API_VERSION:
+            remedy = f"install a newer boxbridge, or an older {name}"
+        case (int(first), int()) as stated if first < API_VERSION[0]:
+            remedy = f"install a newer {name}"
+        case (int(), int()):
+            return
+        case stated:
+            raise Unfit(f"its API_VERSION is {stated!r}: two numbers would be right, as in {API_VERSION!r}")
+    there = f"this boxbridge has version {_dotted(API_VERSION)} of the plugin API"
+    raise Unfit(f"it was written for version {_dotted(stated)}, and {there}: {remedy}")
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
 def _checked(output: type[Output]) -> type[Output]:
     if not (isinstance(output, type) and issubclass(output, Output)):
-        raise ValueError(f"register_outputs returned {output!r}, which is no subclass of Output")
+        raise Unfit(f"register_outputs returned {output!r}, which is no subclass of Output: return classes")
     if not isinstance(getattr(output, "type", None), str):
-        raise ValueError(f'output {output.__name__} has no `type = "…"`')
+        raise Unfit(f'output {output.__name__} has no type: give it `type = "…"`')
     if output.deliver is Output.deliver:
-        raise ValueError(f"output {output.__name__} has no deliver()")
+        raise Unfit(f"output {output.__name__} has no deliver(): write one")
     if not (isinstance(output.Options, type) and issubclass(output.Options, Struct)):
-        raise ValueError(f"Options of output {output.__name__} are no msgspec.Struct")
+        raise Unfit(f"Options of output {output.__name__} are no struct: write `class Options(msgspec.Struct)`")
     return output
 
 
 def _named(normalizer: Normalizer) -> Normalizer:
     if not isinstance(normalizer, Normalizer):
-        raise ValueError(f"register_normalizers returned {normalizer!r}, which is no instance of Normalizer")
+        raise Unfit(
+            f"register_normalizers returned {normalizer!r}, which is no instance of Normalizer: return instances"
+        )
     if not isinstance(getattr(normalizer, "name", None), str):
-        raise ValueError(f'normalizer {type(normalizer).__name__} has no `name = "…"`')
+        raise Unfit(f'normalizer {type(normalizer).__name__} has no name: give it `name = "…"`')
     return normalizer
 
 
@@ -208,15 +249,33 @@ def _by_name(what: str, brought: list[tuple[str, _Brought]]) -> dict[str, _Broug
     named = dict(brought)
     if len(named) < len(brought):
         names = [name for name, _ in brought]
-        raise ValueError(f'{what} "{next(name for name in names if names.count(name) > 1)}" is there twice')
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Unfit(f'{what} "{twice}" is there twice: give one of them another name')
     return named
+
+
+def _import_entry(entry: importlib.metadata.EntryPoint) -> Any:
+    """What an entry point names; raises Unfit where it is no longer there."""
+    name = entry.dist.name if entry.dist else entry.name
+    remedy = f"install {name} anew, or take it away: boxbridge plugins uninstall {name}"
+    try:
+        plugin: Any = importlib.import_module(entry.module)
+    except ModuleNotFoundError as error:
+        if not f"{entry.module}.".startswith(f"{error.name}."):
+            raise
+        raise Unfit(f"its entry point names {entry.module}, which is not there: {remedy}") from None
+    for attribute in entry.attr.split(".") if entry.attr else ():
+        if not hasattr(plugin, attribute):
+            raise Unfit(f"its entry point names {entry.value}, which is not there: {remedy}")
+        plugin = getattr(plugin, attribute)
+    return plugin
 
 
 def _import_file(file: Path) -> ModuleType:
     name = f"boxbridge_plugins.{file.stem}"
     specification = importlib.util.spec_from_file_location(name, file)
     if specification is None or specification.loader is None:
-        raise ValueError("not a Python file")
+        raise Unfit("this is no Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     try:
@@ -232,6 +291,13 @@ def _sentence(error: BaseException, origin: str) -> str:
     if isinstance(error, SyntaxError):
         file = f"{error.filename}, " if error.filename not in (None, origin) else ""
         return f"{file}line {error.lineno}: {error.msg}"
+    if isinstance(error, Unfit):
+        return str(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     place = f"line {lines[-1]}: " if lines else ""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{place}it needs the module {error.name}, which is not there: install it beside boxbridge"
+    if isinstance(error, ImportError) and error.name == "bridge":
+        there = f"this boxbridge has version {_dotted(API_VERSION)} of the plugin API"
+        return f"{place}{error.msg.partition(' (')[0]}: {there}; install a newer one, or correct the name"
     return f"{place}{type(error).__name__}: {' '.join(str(error).split())}"

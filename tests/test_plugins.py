@@ -73,6 +73,40 @@ def test_an_installed_package_brings_an_output(tmp_path: Path, monkeypatch: pyte
     assert (loaded.origin, loaded.version, loaded.outputs) == ("boxbridge-screen", "1.2", ("printer",))
 
 
+@pytest.mark.parametrize(
+    ("named", "what"),
+    [("boxbridge_gone", "boxbridge_gone"), ("boxbridge_here:Gone", "boxbridge_here:Gone")],
+    ids=["module", "object"],
+)
+def test_an_entry_point_that_is_gone_is_a_sentence_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, what: str
+) -> None:
+    information = tmp_path / "boxbridge_gone-1.2.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: boxbridge-gone\nVersion: 1.2\n")
+    (information / "entry_points.txt").write_text(f"[boxbridge]\ngone = {named}\n")
+    write(tmp_path, "boxbridge_here.py", PRINTER)
+    monkeypatch.syspath_prepend(tmp_path)
+    (broken,) = Plugins().load().broken
+    monkeypatch.delitem(sys.modules, "boxbridge_here", raising=False)
+    assert broken.reason == (
+        f"plugin gone (boxbridge-gone): its entry point names {what}, which is not there: "
+        "install boxbridge-gone anew, or take it away: boxbridge plugins uninstall boxbridge-gone"
+    )
+
+
+def test_two_plugins_that_bring_one_type_are_the_first_and_a_broken_one(tmp_path: Path) -> None:
+    write(tmp_path, "one.py", PRINTER)
+    write(tmp_path, "two.py", PRINTER)
+    plugins = Plugins().load(tmp_path)
+    (broken,) = plugins.broken
+    assert broken.reason == (
+        f'plugin two ({tmp_path}/two.py): output type "printer" is already there, from boxbridge_plugins.one: '
+        "give this one another `type`"
+    )
+    assert "one" in [loaded.name for loaded in plugins.loaded]
+
+
 def test_a_drop_in_file_brings_an_output(tmp_path: Path) -> None:
     file = write(tmp_path, "screen.py", PRINTER)
     plugins = Plugins().load(tmp_path)
@@ -90,19 +124,29 @@ def test_a_folder_that_is_not_there_has_no_plugins(tmp_path: Path) -> None:
     [
         ("def f(:\n", r"line 1: invalid syntax"),
         ("x = 1\nraise ValueError('not\\ntoday')\n", r"line 2: ValueError: not today"),
-        ("\n\nimport nowhere\n", r"line 3: ModuleNotFoundError: No module named 'nowhere'"),
+        ("\n\nimport nowhere\n",
+         r"line 3: it needs the module nowhere, which is not there: install it beside boxbridge"),
+        ("from bridge import Tomorrow\n",
+         r"line 1: cannot import name 'Tomorrow' from 'bridge': .* 1.0 of the plugin API; install a newer one, or .*"),
+        ("API_VERSION = (1, 1)\n",
+         r"it was written for version 1.1, and .* 1.0 of the plugin API: install a newer boxbridge, or an older bad"),
+        ("API_VERSION = (2, 0)\n", r"it was written for version 2.0, and .* an older bad"),
+        ("API_VERSION = (0, 9)\n", r"it was written for version 0.9, and .*: install a newer bad"),
+        ("API_VERSION = '1'\n", r"its API_VERSION is '1': two numbers would be right, as in \(1, 0\)"),
         ("import sys\nsys.exit('no')\n", r"line 2: SystemExit: no"),
         ("import bridge\nbridge.nonsense\n", r"line 2: AttributeError: module 'bridge' has no attribute 'nonsense'"),
         ("from bridge import hookimpl\n@hookimpl\ndef register_outputs():\n    return 1 / 0\n",
          r"line 4: ZeroDivisionError: division by zero"),
         ("from bridge import hookimpl\n@hookimpl\ndef register_output():\n    return []\n",
-         r".*unknown hook 'register_output'.*"),
-        ("from bridge import hookimpl\n@hookimpl\ndef event_accepted(evnt):\n    pass\n", r".*'evnt'.*"),
+         r'there is no hook "register_output", did you mean "register_outputs"\? \(there are: register_outputs, .*\)'),
+        ("from bridge import hookimpl\n@hookimpl\ndef event_accepted(evnt):\n    pass\n",
+         r'hook event_accepted is given no argument "evnt" \(there are: event\)'),
         ("from bridge import hookimpl\n@hookimpl\nasync def event_accepted(event):\n    pass\n",
-         r".*hook event_accepted must be a plain def, not async def"),
+         r"hook event_accepted must be a plain def, not async def"),
         (b"\xff\xfe".decode("latin-1") + "\n", r"line 1: .*"),
     ],
-    ids=["syntax", "exception", "import", "exit", "face", "in a hook", "unknown hook", "argument", "async", "bytes"],
+    ids=["syntax", "exception", "import", "newer name", "newer", "newer by far", "older", "no version", "exit",
+         "face", "in a hook", "unknown hook", "argument", "async", "bytes"],
 )  # fmt: skip
 def test_a_broken_drop_in_is_a_sentence_with_file_and_line(tmp_path: Path, text: str, sentence: str) -> None:
     file = write(tmp_path, "bad.py", text)
@@ -170,15 +214,27 @@ SINK = async_output("sink", Far())
 @pytest.mark.parametrize(
     ("plugin", "sentence"),
     [
-        (Bringing(Untyped), 'output Untyped has no `type = "…"`'),
-        (Bringing(Undelivering), "output Undelivering has no deliver()"),
-        (Bringing(WrongOptions), "Options of output WrongOptions are no msgspec.Struct"),
-        (Bringing("mqtt"), "register_outputs returned 'mqtt', which is no subclass of Output"),
-        (Bringing(SINK, SINK), 'output type "sink" is there twice'),
-        (Bringing(async_output("mqtt", Far())), 'output type "mqtt" is already there, from bridge_mqtt.output'),
-        (Bringing(normalizers=(Unnamed(),)), 'normalizer Unnamed has no `name = "…"`'),
-        (Bringing(normalizers=(Named(),)), 'normalizer "skill" is already there, from bridge.protocols.skill'),
-        (Bringing(normalizers=("x",)), "register_normalizers returned 'x', which is no instance of Normalizer"),
+        (Bringing(Untyped), 'output Untyped has no type: give it `type = "…"`'),
+        (Bringing(Undelivering), "output Undelivering has no deliver(): write one"),
+        (Bringing(WrongOptions), "Options of output WrongOptions are no struct: write `class Options(msgspec.Struct)`"),
+        (
+            Bringing("mqtt"),
+            "register_outputs returned 'mqtt', which is no subclass of Output: return classes",
+        ),
+        (Bringing(SINK, SINK), 'output type "sink" is there twice: give one of them another name'),
+        (
+            Bringing(async_output("mqtt", Far())),
+            'output type "mqtt" is already there, from bridge_mqtt.output: give this one another `type`',
+        ),
+        (Bringing(normalizers=(Unnamed(),)), 'normalizer Unnamed has no name: give it `name = "…"`'),
+        (
+            Bringing(normalizers=(Named(),)),
+            'normalizer "skill" is already there, from bridge.protocols.skill: give this one another `name`',
+        ),
+        (
+            Bringing(normalizers=("x",)),
+            "register_normalizers returned 'x', which is no instance of Normalizer: return instances",
+        ),
     ],
     ids=lambda value: None if isinstance(value, Bringing) else value,
 )

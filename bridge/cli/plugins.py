@@ -1,4 +1,4 @@
-"""`boxbridge plugins`: what is loaded, what it brings, and what could not be loaded."""
+"""`boxbridge plugins`: what is loaded, what it brings, and what could not be; and `new`, `install`, `uninstall`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from bridge.cli.install import install_command, uninstall_command
+from bridge.cli.new_plugin import new_command
 from bridge.cli.options import config_option
 from bridge.config.load import find, read
 from bridge.config.settings import PLUGINS_DIR
@@ -14,14 +16,21 @@ from bridge.errors import BridgeError, NoConfiguration
 from bridge.plugins import LoadedPlugin, Plugins
 
 
-@click.command("plugins")
+@click.group("plugins", invoke_without_command=True)
 @config_option
 @click.option("--hooks", is_flag=True, help="Show the hooks that each implements.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plugins_command(config: Path | None, hooks: bool, as_json: bool) -> None:
-    """List the plugins that are loaded, and those that could not be."""
+@click.pass_context
+def plugins_command(context: click.Context, config: Path | None, hooks: bool, as_json: bool) -> None:
+    """List the plugins that are loaded, and those that could not be; or begin, install or uninstall one."""
+    if context.invoked_subcommand is not None:
+        return
     plugins = Plugins().load(plugins_folder(config))
     click.echo(_json(plugins) if as_json else _table(plugins, hooks))
+
+
+for command in (new_command, install_command, uninstall_command):
+    plugins_command.add_command(command)
 
 
 def plugins_folder(config: Path | None) -> Path:

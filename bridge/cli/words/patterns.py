@@ -111,6 +111,31 @@ PATTERNS: Final[Mapping[str, str]] = {
     "what it holds can't be said: {error}": "无法得知该输出占用什么：{error}",
     '"{name}" is the name of channel {channel} already': '"{name}" 已是通道 {channel} 的名称',
     '"{id}" is the name of device {device} already': '"{id}" 已是设备 {device} 的名称',
+    # --- Plugins
+    '"{name}" is no name for a plugin: up to {n} of a-z, 0-9 and -, as in {example}': (
+        '"{name}" 不能用作插件名：最多 {n} 个字符，只能含 a-z、0-9 和 -，例如 {example}'
+    ),
+    'there is a plugin that brings "{name}" already: give it another name': '已有插件提供 "{name}"：请换一个名称',
+    "{folder} is there already: move it away, or give the plugin another name": (
+        "{folder} 已存在：请移走，或为插件换一个名称"
+    ),
+    "{folder} is a folder: make a wheel of it first, with {command}": "{folder} 是目录：请先制成 wheel：{command}",
+    'no plugin is installed as "{name}": there are {names}': '没有名为 "{name}" 的已安装插件：现有 {names}',
+    "output {name} is of type {type}, which {package} brings: remove its table first": (
+        "输出 {name} 的类型 {type} 由 {package} 提供：请先删除该输出的表"
+    ),
+    "there is no pip in {folder}: {command} brings it": "{folder} 中没有 pip：{command} 可安装",
+    "pip {action} failed, see above; nothing was changed": "pip {action} 失败，见上文；未作任何改动",
+    '"{package}" is neither a package\'s name nor a wheel': '"{package}" 既不是包名，也不是 wheel 文件',
+    "pip installed {name} under another name: {command} shows what it brings": (
+        "pip 以另一个名称安装了 {name}：{command} 可查看它提供的内容"
+    ),
+    "{name} is installed, and brings no plugin: it has no entry point in the group {group}": (
+        "已安装 {name}，但它不提供插件：它在 {group} 组中没有入口点"
+    ),
+    "{name} is installed, and can't be loaded; {command} takes it away. {reason}": (
+        "已安装 {name}，但无法加载；{command} 可卸载。{reason}"
+    ),
     # --- Protocols
     "how are its pushes known? Set `paths`, `when`, or both": "如何识别其推送？请设置 `paths`、`when` 或两者",
     '"{path}" must begin with /': '"{path}" 必须以 / 开头',

@@ -27,6 +27,19 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "title peer": ("from", "来自"),
     "title request": ("request", "请求"),
     "title size": ("size", "大小"),
+    # --- plugins
+    "plugin written": (
+        "{folder} is written. Put what is yours into {module}; it works as it is. Then:",
+        "已生成 {folder}。请在 {module} 中填写您自己的内容；它现在即可运行。然后：",
+    ),
+    "plugin installed": (
+        "{name} {version} is installed, and brings: {brings}. Restart boxbridge to have it loaded.",
+        "已安装 {name} {version}，提供：{brings}。重新启动 boxbridge 后生效。",
+    ),
+    "plugin gone": (
+        "{name} is gone. Restart boxbridge, so that it no longer runs.",
+        "已卸载 {name}。请重新启动 boxbridge，使其不再运行。",
+    ),
     # --- How long
     "ago": ("{span} ago", "{span}前"),
     "span d": ("{count} d", "{count} 天"),
