@@ -215,6 +215,8 @@ class OutputContract(FarSide):
             held = []
             for _ in range(3):  # whoever blocks does so each time; a loaded machine does not
                 hand.longest_held = 0
+                hand.close()
+                trial.open(hand)
                 self._deliver_slowly(trial, hand)
                 held.append(hand.longest_held)
         if min(held) > HELD_SECONDS:
