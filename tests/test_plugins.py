@@ -37,6 +37,7 @@ SNIPPETS = re.findall(
 )
 PRINTER = next(snippet for snippet in SNIPPETS if "class Printer" in snippet)
 PLATES = next(snippet for snippet in SNIPPETS if "class Plates" in snippet)
+CONTRACT = next(snippet for snippet in SNIPPETS if "class TestPlates" in snippet)
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -587,6 +588,14 @@ async def test_the_plates_of_the_documentation_are_posted(
     (event_id,) = {query["id"] for query, _, _ in posted}
     assert posted == [({"gate": "7", "id": event_id}, "s3cret", scene)] * 2
     assert "s3cret" not in caplog.text
+
+
+def test_the_plates_of_the_documentation_keep_the_contract_beside_them(tmp_path: Path) -> None:
+    write(tmp_path, "boxbridge_plates.py", PLATES)
+    write(tmp_path, "test_plates.py", CONTRACT)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not grow"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert "contract of Plates: 14 kept =" in ended.stdout, ended.stdout
 
 
 @pytest.mark.parametrize("snippet", [snippet for snippet in SNIPPETS if "@hookimpl" in snippet])

@@ -145,8 +145,13 @@ class OutputContract(FarSide):
 
     @pytest.mark.promise("no picture", "an event whose push has none")
     def test_no_picture(self, trial: Trial) -> None:
+        delivery = sample_delivery(picture=b"")
         with trial.opened() as hand:
-            trial.deliver(hand, sample_delivery(picture=b""))
+            verdict = trial.waited(hand, delivery)
+            if verdict.kind != "delivered":
+                broken(f"the event has no picture, and deliver {did(verdict)}")
+            if not verdict.reason:  # else it said that there was nothing to bring
+                trial.must_have([delivery])
 
     @pytest.mark.promise("many at once, in disorder", "1,000 events of 7 devices, as many at once as the daemon gives")
     def test_many_in_disorder(self, trial: Trial) -> None:

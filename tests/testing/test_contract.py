@@ -73,7 +73,7 @@ FAULTS = [
     (outputs.LosesPictures, "delivered_intact", "without these pictures as they were: target, target"),
     (outputs.RewritesDocuments, "delivered_intact", "with another document than it was given"),
     (outputs.CutsLargePictures, "large_pictures", "without these pictures as they were: scene"),
-    (outputs.WantsPictures, "no_picture", r"deliver came to retry \(AssertionError"),
+    (outputs.WantsPictures, "no_picture", r"has no picture, and deliver came to retry \(AssertionError"),
     (outputs.SendsTheLatest, "many_in_disorder", "events never arrived, though deliver returned"),
     (outputs.ChecksWrongly, "wrong_options_are_told", "gate is wrong, and .* its checks failed: KeyError"),
     (outputs.TakesAnything, "wrong_options_are_told", "option gate takes 0"),
