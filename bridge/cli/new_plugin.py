@@ -18,6 +18,11 @@ from bridge.plugins import Plugins
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST: Final = 31
 _ENDING: Final = ".txt"
+_DESCRIPTIONS: Final = {
+    "output": "An output of boxbridge: posts each event to a service.",
+    "normalizer": "A normalizer of boxbridge: reads the pushes of a device.",
+}
+_DEPENDENCIES: Final = {"output": '["boxbridge", "httpx2", "msgspec"]', "normalizer": '["boxbridge", "msgspec"]'}
 
 
 @click.command("new")
@@ -46,11 +51,14 @@ def _write(folder: Path, kind: str, name: str) -> None:
         "distribution": folder.name,
         "class_name": "".join(part.capitalize() for part in name.split("-")),
         "api_version": repr(API_VERSION),
+        "description": _DESCRIPTIONS[kind],
+        "dependencies": _DEPENDENCIES[kind],
     }
     names = {"module.py": f"{module}.py", "test.py": f"test_{module}.py"}
     try:
         folder.mkdir()
-        for template in (files("bridge.cli") / "skeleton" / kind).iterdir():
+        skeleton = files("bridge.cli") / "skeleton"
+        for template in (*(skeleton / kind).iterdir(), *(skeleton / "both").iterdir()):
             file = template.name.removesuffix(_ENDING)
             text = Template(template.read_text("utf-8")).substitute(filled)
             (folder / names.get(file, file)).write_text(text, "utf-8")

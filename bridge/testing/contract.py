@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -22,10 +22,10 @@ from bridge.testing.deliveries import in_disorder, picture_of, sample_delivery
 from bridge.testing.far_side import Arrived, FarSide
 from bridge.testing.growth import growth_of
 from bridge.testing.in_hand import InHand
-from bridge.testing.service import HttpService, Request
+from bridge.testing.service import HttpService
 from bridge.testing.trial import NAME, Trial, broken, did
 
-__all__ = ["Arrived", "HttpService", "OutputContract", "Request"]
+__all__ = ["Arrived", "HttpOutputContract", "OutputContract"]
 
 _MIDDLE_SECONDS: Final = 0.2
 """After so long a delivery to a far side that is frozen is in its middle."""
@@ -247,6 +247,35 @@ class OutputContract(FarSide):
             thawing.join()
         if verdict.kind != "delivered":
             broken(f"the far side answered after 0.5 s, and deliver {did(verdict)}")
+
+
+class HttpOutputContract(OutputContract):
+    """The contract of an output whose far side is an HTTP service: one of the kit's stands in for it, as `service`."""
+
+    service: HttpService
+
+    def table(self, url: str) -> Mapping[str, Any]:
+        """The keys of the output's table; `url`: where the service is, such as `http://127.0.0.1:4711`."""
+        raise NotImplementedError("give the keys of the output's table: def table(self, url)")
+
+    def reach(self, folder: Path) -> Mapping[str, Any]:
+        self.service = HttpService()
+        return self.table(self.service.url)
+
+    def cut(self) -> None:
+        self.service.stop()
+
+    def mend(self) -> None:
+        self.service.start()
+
+    def freeze(self) -> None:
+        self.service.freeze()
+
+    def thaw(self) -> None:
+        self.service.thaw()
+
+    def refuse(self) -> None:
+        self.service.status = 422
 
 
 def _secrets_in(content: object) -> Iterator[str]:

@@ -10,38 +10,22 @@ import pytest
 from msgspec import json
 
 from bridge import Output
-from bridge.testing.contract import Arrived, HttpService, OutputContract
+from bridge.testing.contract import Arrived, HttpOutputContract
 from bridge.testing.trial import Trial
 from tests.testing import outputs
 
 pytestmark = pytest.mark.own_words
 
 
-class Posting(OutputContract):
+class Posting(HttpOutputContract):
     """How the outputs of these tests are tried."""
 
     output: ClassVar[type[Output]] = outputs.Sound
     wrong = (("gate", 0),)
     deliveries: ClassVar[int] = 900
 
-    def reach(self, folder: Path) -> Mapping[str, Any]:
-        self.service = HttpService()
-        return {"url": self.service.url, "key": "s3cret!"}
-
-    def cut(self) -> None:
-        self.service.stop()
-
-    def mend(self) -> None:
-        self.service.start()
-
-    def freeze(self) -> None:
-        self.service.freeze()
-
-    def thaw(self) -> None:
-        self.service.thaw()
-
-    def refuse(self) -> None:
-        self.service.status = 422
+    def table(self, url: str) -> Mapping[str, Any]:
+        return {"url": url, "key": "s3cret!"}
 
     def arrived(self) -> Iterable[Arrived]:
         for request in tuple(self.service.requests):

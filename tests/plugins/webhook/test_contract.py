@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from msgspec import json
 
-from bridge.testing.contract import Arrived, HttpService, OutputContract
+from bridge.testing.contract import Arrived, HttpOutputContract
 from bridge_webhook.output import Webhook
 
 
-class TestWebhook(OutputContract):
+class TestWebhook(HttpOutputContract):
     """Pictures are inside the document, as base64."""
 
     output = Webhook
@@ -26,25 +25,9 @@ class TestWebhook(OutputContract):
     )
     deliveries = 1500
 
-    def reach(self, folder: Path) -> Mapping[str, Any]:
-        self.service = HttpService()
+    def table(self, url: str) -> Mapping[str, Any]:
         keys = {"secret": "whsec_c2VjcmV0IGtleSBvZiAyNCBieXRlcw==", "bearer": "b3arer-t0ken", "picture": "inline"}
-        return {"url": f"{self.service.url}/hooks/alarm", **keys}
-
-    def cut(self) -> None:
-        self.service.stop()
-
-    def mend(self) -> None:
-        self.service.start()
-
-    def freeze(self) -> None:
-        self.service.freeze()
-
-    def thaw(self) -> None:
-        self.service.thaw()
-
-    def refuse(self) -> None:
-        self.service.status = 422
+        return {"url": f"{url}/hooks/alarm", **keys}
 
     def arrived(self) -> Iterable[Arrived]:
         for request in tuple(self.service.requests):
