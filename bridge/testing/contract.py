@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from bridge.dispatch.call import HELD_SECONDS
 from bridge.options import Secret
+from bridge.output import Delivery
 from bridge.testing import wrong_options
 from bridge.testing.deliveries import in_disorder, picture_of, sample_delivery
 from bridge.testing.far_side import Arrived, FarSide
@@ -213,18 +214,15 @@ class OutputContract(FarSide):
                 broken(f"a secret stands in {place}")
 
     @pytest.mark.promise(
-        "the event loop is never held", "three times a frozen far side or 10 MB; less than 0.1 s at once"
+        "the event loop is never held", "opened, then a frozen far side or 10 MB; less than 0.1 s at once"
     )
     def test_event_loop_is_never_held(self, trial: Trial) -> None:
+        delivery = sample_delivery(small=True) if trial.can_freeze else sample_delivery(picture=picture_of(10_000_000))
         with trial.opened() as hand:
-            held = []
-            for _ in range(3):  # whoever blocks does so each time; a loaded machine does not
-                hand.longest_held = 0
-                hand.close()
-                trial.open(hand)
-                self._deliver_slowly(trial, hand)
-                held.append(hand.longest_held)
-        if min(held) > HELD_SECONDS:
+            held = [self._held(trial, hand, delivery)]
+            while held[-1] > HELD_SECONDS and len(held) < 3:  # who blocks does so each time; a loaded machine does not
+                held.append(self._held(trial, hand, delivery))
+        if held[-1] > HELD_SECONDS:
             broken(f"it held the event loop for {min(held):.2f} s; meanwhile nobody is served")
 
     @pytest.mark.promise(
@@ -235,18 +233,20 @@ class OutputContract(FarSide):
         if found := growth_of(bridge.config, NAME, self.deliveries):
             broken(f"over {self.deliveries:,} deliveries {found}")
 
-    def _deliver_slowly(self, trial: Trial, hand: InHand) -> None:
-        """A delivery that takes its time: to a frozen far side where it can be frozen, else of a large picture."""
-        if not trial.can_freeze:
-            trial.deliver(hand, sample_delivery(picture=picture_of(10_000_000)))
-            return
-        with trial.frozen():
-            thawing = Timer(0.5, self.thaw)
+    def _held(self, trial: Trial, hand: InHand, delivery: Delivery) -> float:
+        """For how long the event loop stood still at most while it was opened and delivered, slowly if that can be."""
+        thawing = Timer(0.5, self.thaw)
+        hand.longest_held = 0
+        hand.close()
+        trial.open(hand)
+        with trial.frozen(or_not=True):
             thawing.start()
-            verdict = trial.waited(hand, sample_delivery(small=True))
+            verdict = trial.waited(hand, delivery)
+            held = hand.longest_held
             thawing.join()
         if verdict.kind != "delivered":
-            broken(f"the far side answered after 0.5 s, and deliver {did(verdict)}")
+            broken(f"the far side is there, and deliver {did(verdict)}")
+        return held
 
 
 class HttpOutputContract(OutputContract):
