@@ -150,8 +150,8 @@ class Plugins:
             if hook not in _HOOKS:
                 raise Unfit(f'there is no hook "{hook}"{did_you_mean(hook, _HOOKS)} (there are: {", ".join(_HOOKS)})')
             function = getattr(plugin, name)
-            for argument in inspect.signature(function).parameters:
-                if argument not in _HOOKS[hook]:
+            for argument, parameter in inspect.signature(function).parameters.items():
+                if argument not in _HOOKS[hook] and parameter.default is parameter.empty:
                     known = ", ".join(_HOOKS[hook]) or "none"
                     raise Unfit(f'hook {hook} is given no argument "{argument}" (there are: {known})')
             if inspect.iscoroutinefunction(function) and hook != "deliver":  # nobody would await it

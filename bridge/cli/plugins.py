@@ -29,8 +29,9 @@ def plugins_command(context: click.Context, config: Path | None, hooks: bool, as
     click.echo(_json(plugins) if as_json else _table(plugins, hooks))
 
 
-for command in (new_command, install_command, uninstall_command):
-    plugins_command.add_command(command)
+plugins_command.add_command(new_command)
+plugins_command.add_command(install_command)
+plugins_command.add_command(uninstall_command)
 
 
 def plugins_folder(config: Path | None) -> Path:

@@ -21,6 +21,11 @@ from bridge.testing.brokers import HOST, free_port
 COMMAND = Path(sys.executable).with_name("boxbridge")
 
 
+def environment() -> dict[str, str]:
+    """That of a process which can import what can be imported here, such as the plugin that is tested."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
 class Bridge:
     """Runs `boxbridge run` in a folder; `kill`, `stop` and `start` as often as wanted.
 
@@ -65,10 +70,7 @@ class Bridge:
         """Start the daemon and wait until it takes pushes."""
         with self.log.open("ab") as log:
             line = [str(COMMAND), "run", "-c", str(self.config), "--log-level", self._log_level]
-            # What can be imported here, such as the plugin that is tested, can be there.
-            search = os.pathsep.join(path for path in sys.path if path)
-            environment = os.environ | {"PYTHONPATH": search}
-            self.process = subprocess.Popen(line, stderr=log, stdout=log, env=environment)
+            self.process = subprocess.Popen(line, stderr=log, stdout=log, env=environment())
         self.until(self._answers)
 
     def _answers(self) -> bool:

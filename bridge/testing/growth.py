@@ -25,6 +25,7 @@ from bridge.config.load import read
 from bridge.dispatch.call import Caller, is_plain
 from bridge.output import Output
 from bridge.plugins import Plugins
+from bridge.testing.bridge import environment
 from bridge.testing.deliveries import another, sample_delivery
 
 _PARTS: Final = 3
@@ -52,11 +53,10 @@ def growth_of(config: Path, name: str, deliveries: int) -> str:
 
     Raises AssertionError where it does not deliver.
     """
-    search = os.pathsep.join(path for path in sys.path if path)
     ended = subprocess.run(
         [sys.executable, "-m", __name__, str(config), name, str(deliveries // _PARTS)],
         capture_output=True,
-        env=os.environ | {"PYTHONPATH": search},
+        env=environment(),
         timeout=600,
         check=False,
     )

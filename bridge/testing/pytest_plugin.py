@@ -1,6 +1,6 @@
 """What pytest loads where boxbridge is installed: fixtures for tests of plugins, and the verdict on contracts.
 
-What a fixture needs is imported when it is used: a test run that uses none pays for none.
+What a fixture needs is imported when it is used: most test runs of plugins use few of them.
 """
 
 from __future__ import annotations
