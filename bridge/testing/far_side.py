@@ -44,7 +44,7 @@ class FarSide:
         raise NotImplementedError("say how the far side is reached: def reach(self, folder)")
 
     def cut(self) -> None:
-        """Take the far side away, as a power cut would."""
+        """Take the far side away, as a power cut would; it may be away already."""
         raise NotImplementedError("say how the far side is cut off: def cut(self)")
 
     def mend(self) -> None:

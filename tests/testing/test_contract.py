@@ -13,7 +13,7 @@ from msgspec import json
 from bridge import Output
 from bridge.testing.contract import Arrived, HttpOutputContract
 from bridge.testing.trial import Trial
-from tests.testing import outputs
+from tests.testing import faulty, sound
 
 pytestmark = pytest.mark.own_words
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.own_words
 class Posting(HttpOutputContract):
     """How the outputs of these tests are tried."""
 
-    output: ClassVar[type[Output]] = outputs.Sound
+    output: ClassVar[type[Output]] = sound.Sound
     wrong = (("gate", 0),)
     deliveries: ClassVar[int] = 900
 
@@ -30,7 +30,7 @@ class Posting(HttpOutputContract):
 
     def arrived(self) -> Iterable[Arrived]:
         for request in tuple(self.service.requests):
-            message = json.decode(request.body, type=outputs.Message)
+            message = json.decode(request.body, type=sound.Message)
             yield Arrived(id=message.id, document=message.document.encode(), pictures=tuple(message.pictures))
 
 
@@ -41,34 +41,34 @@ class TestSound(Posting):
 class TestPlain(Posting):
     """All promises of a plain one."""
 
-    output = outputs.Plain
+    output = sound.Plain
 
 
 FAULTS = [
-    (outputs.AcknowledgesFirst, "slow_far_side", "before the far side had taken anything"),
-    (outputs.ChangesIds, "same_id_on_a_repeat", "which is no event's"),
-    (outputs.SwallowsErrors, "far_side_down_then_up", "was away, and deliver returned as if all were well"),
-    (outputs.CallsOutageRefusal, "far_side_down_then_up", r"was away, and deliver came to rejected \(no connection\)"),
-    (outputs.RetriesForEver, "refused_for_good", "refused, and the output came to retry"),
-    (outputs.Blocks, "event_loop_is_never_held", r"held the event loop for 0\.[3-9]"),
-    (outputs.IgnoresCancellation, "cancelled_in_the_middle", "went on for 2 s after it was cancelled"),
-    (outputs.HoldsItsLock, "cancelled_in_the_middle", "is there, and deliver came to unavailable"),
-    (outputs.MarksBeforeSending, "crash_in_the_middle", "21 events were pushed, and"),
-    (outputs.ClosesForEver, "closed_with_deliveries_under_way", "close came to unavailable"),
-    (outputs.LosesPictures, "delivered_intact", "without these pictures as they were: target, target"),
-    (outputs.RewritesDocuments, "delivered_intact", "with another document than it was given"),
-    (outputs.CutsLargePictures, "large_pictures", "without these pictures as they were: scene"),
-    (outputs.WantsPictures, "no_picture", r"has no picture, and deliver came to retry \(AssertionError"),
-    (outputs.SendsTheLatest, "many_in_disorder", "events never arrived, though deliver returned"),
-    (outputs.ChecksWrongly, "wrong_options_are_told", "gate is wrong, and .* its checks failed: KeyError"),
-    (outputs.TakesAnything, "wrong_options_are_told", "option gate takes 0"),
-    (outputs.BareSecret, "secrets_are_told_nobody", "option password is text"),
-    (outputs.LogsItsSecret, "secrets_are_told_nobody", "a secret stands in the log"),
-    (outputs.TellsItsSecret, "secrets_are_told_nobody", "a secret stands in its reasons"),
-    (outputs.KeepsEverything, "it_does_not_grow", "bytes of each are left in memory"),
-    (outputs.LeavesTasks, "it_does_not_grow", "100 tasks of each 100 are left behind"),
-    (outputs.LeavesFiles, "it_does_not_grow", "100 files of each 100 are left behind"),
-    (outputs.LeavesThreads, "it_does_not_grow", "100 threads of each 100 are left behind"),
+    (faulty.AcknowledgesFirst, "slow_far_side", "before the far side had taken anything"),
+    (faulty.ChangesIds, "same_id_on_a_repeat", "which is no event's"),
+    (faulty.SwallowsErrors, "far_side_down_then_up", "was away, and deliver returned as if all were well"),
+    (faulty.CallsOutageRefusal, "far_side_down_then_up", r"was away, and deliver came to rejected \(no connection\)"),
+    (faulty.RetriesForEver, "refused_for_good", "refused, and the output came to retry"),
+    (faulty.Blocks, "event_loop_is_never_held", r"held the event loop for 0\.[3-9]"),
+    (faulty.IgnoresCancellation, "cancelled_in_the_middle", "went on for 2 s after it was cancelled"),
+    (faulty.HoldsItsLock, "cancelled_in_the_middle", "is there, and deliver came to unavailable"),
+    (faulty.MarksBeforeSending, "crash_in_the_middle", "21 events were pushed, and"),
+    (faulty.ClosesForEver, "closed_with_deliveries_under_way", "close came to unavailable"),
+    (faulty.LosesPictures, "delivered_intact", "without these pictures as they were: target, target"),
+    (faulty.RewritesDocuments, "delivered_intact", "with another document than it was given"),
+    (faulty.CutsLargePictures, "large_pictures", "without these pictures as they were: scene"),
+    (faulty.WantsPictures, "no_picture", r"has no picture, and deliver came to retry \(AssertionError"),
+    (faulty.SendsTheLatest, "many_in_disorder", "events never arrived, though deliver returned"),
+    (faulty.ChecksWrongly, "wrong_options_are_told", "gate is wrong, and .* its checks failed: KeyError"),
+    (faulty.TakesAnything, "wrong_options_are_told", "option gate takes 0"),
+    (faulty.BareSecret, "secrets_are_told_nobody", "option password is text"),
+    (faulty.LogsItsSecret, "secrets_are_told_nobody", "a secret stands in the log"),
+    (faulty.TellsItsSecret, "secrets_are_told_nobody", "a secret stands in its reasons"),
+    (faulty.KeepsEverything, "it_does_not_grow", "bytes of each are left in memory"),
+    (faulty.LeavesTasks, "it_does_not_grow", "100 tasks of each 100 are left behind"),
+    (faulty.LeavesFiles, "it_does_not_grow", "100 files of each 100 are left behind"),
+    (faulty.LeavesThreads, "it_does_not_grow", "100 threads of each 100 are left behind"),
 ]
 
 
@@ -76,7 +76,7 @@ FAULTS = [
 def _nothing_kept() -> Iterator[None]:
     """What a faulty output leaves open is found here, and not in some other test."""
     yield
-    outputs.KEPT.clear()
+    faulty.KEPT.clear()
     gc.collect()
 
 
