@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from bridge.testing.brokers import HOST, free_port
 COMMAND = Path(sys.executable).with_name("boxbridge")
 
 
-def environment() -> dict[str, str]:
+def environment_as_here() -> dict[str, str]:
     """That of a process which can import what can be imported here, such as the plugin that is tested."""
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -33,8 +33,19 @@ class Bridge:
     127.0.0.1, data in the folder, drop-in plugins from `plugins` in it.
     """
 
-    def __init__(self, folder: Path, tables: str = "", *, log_level: str = "info") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: str = "",
+        *,
+        log_level: str = "info",
+        environment: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
+        self.environment = dict(environment or {})
+        self.through = through
+        """What the command is run through, as `setpriv …` that takes rights away from it."""
         self.port = free_port()
         self.control_port = free_port()
         self.config = folder / "boxbridge.toml"
@@ -69,8 +80,8 @@ class Bridge:
     def start(self) -> None:
         """Start the daemon and wait until it takes pushes."""
         with self.log.open("ab") as log:
-            line = [str(COMMAND), "run", "-c", str(self.config), "--log-level", self._log_level]
-            self.process = subprocess.Popen(line, stderr=log, stdout=log, env=environment())
+            line = [*self.through, str(COMMAND), "run", "-c", str(self.config), "--log-level", self._log_level]
+            self.process = subprocess.Popen(line, stderr=log, stdout=log, env=environment_as_here() | self.environment)
         self.until(self._answers)
 
     def _answers(self) -> bool:

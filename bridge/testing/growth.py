@@ -25,7 +25,7 @@ from bridge.config.load import read
 from bridge.dispatch.call import Caller, is_plain
 from bridge.output import Output
 from bridge.plugins import Plugins
-from bridge.testing.bridge import environment
+from bridge.testing.bridge import environment_as_here
 from bridge.testing.deliveries import another, sample_delivery
 
 _PARTS: Final = 3
@@ -56,7 +56,7 @@ def growth_of(config: Path, name: str, deliveries: int) -> str:
     ended = subprocess.run(
         [sys.executable, "-m", __name__, str(config), name, str(deliveries // _PARTS)],
         capture_output=True,
-        env=environment(),
+        env=environment_as_here(),
         timeout=600,
         check=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bridge.testing.bridge import COMMAND, Bridge
@@ -13,9 +14,16 @@ __all__ = ["COMMAND", "Installation", "memory_kb", "newest_segment", "remove_ind
 class Installation(Bridge):
     """A daemon without a port for people. `server`: further lines of [server]."""
 
-    def __init__(self, folder: Path, outputs: str, server: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        outputs: str,
+        server: str = "",
+        environment: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+    ) -> None:
         self.server = server
-        super().__init__(folder, outputs)
+        super().__init__(folder, outputs, environment=environment, through=through)
 
     def configure(self, tables: str) -> None:
         """Write the configuration."""
