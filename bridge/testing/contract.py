@@ -130,6 +130,8 @@ class OutputContract(FarSide):
             bridge.until(trial.ids, self.patience)
             with trial.frozen(or_not=True):
                 trial.push(bridge, 20)
+                if trial.can_freeze:
+                    bridge.until(lambda: bridge.output(NAME)["under_way"])
                 bridge.kill()
             bridge.start()
             trial.until(lambda: len(trial.ids()) >= 21)

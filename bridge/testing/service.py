@@ -62,13 +62,13 @@ class HttpService:
         self._quick.clear()
 
     def thaw(self) -> None:
-        """Answer again, also what waits."""
+        """Answer again, also what waits; whose sender is gone meanwhile is lost, as in a crash."""
         self._quick.set()
 
-    def _take(self, server: _Server, request: Request) -> int | None:
-        """Returns the status to answer with; None where nothing is answered any more."""
+    def _take(self, server: _Server, request: Request, sender: socket.socket) -> int | None:
+        """Returns the status to answer with; None where there is nobody to answer any more."""
         self._quick.wait()
-        if server.ended:
+        if server.ended or _is_gone(sender):
             return None
         if 200 <= self.status < 300:
             self.requests.append(request)
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
         )
-        status = self.server.take(self.server, request)
+        status = self.server.take(self.server, request, self.connection)
         if status is None:
             self.close_connection = True
             return
@@ -144,3 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """Say nothing: what arrived is in `requests`."""
+
+
+def _is_gone(sender: socket.socket) -> bool:
+    try:
+        return sender.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
