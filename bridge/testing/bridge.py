@@ -77,11 +77,24 @@ class Bridge:
         """Where boxes push to."""
         return f"http://{HOST}:{self.port}{PATH}"
 
-    def start(self) -> None:
-        """Start the daemon and wait until it takes pushes."""
+    def start(self, launcher: Sequence[str] = (), handed: Sequence[int] = ()) -> None:
+        """Start the daemon and wait until it takes pushes.
+
+        `launcher`: a command that becomes it; `handed`: file descriptors that it keeps.
+        """
         with self.log.open("ab") as log:
-            line = [*self.through, str(COMMAND), "run", "-c", str(self.config), "--log-level", self._log_level]
-            self.process = subprocess.Popen(line, stderr=log, stdout=log, env=environment_as_here() | self.environment)
+            line = [
+                *launcher,
+                *self.through,
+                str(COMMAND),
+                "run",
+                "-c",
+                str(self.config),
+                "--log-level",
+                self._log_level,
+            ]
+            environment = environment_as_here() | self.environment
+            self.process = subprocess.Popen(line, stderr=log, stdout=log, env=environment, pass_fds=handed)
         self.until(self._answers)
 
     def _answers(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +11,14 @@ from bridge.testing.bridge import COMMAND, Bridge
 from tests.brokers import HOST
 
 __all__ = ["COMMAND", "Installation", "memory_kb", "newest_segment", "remove_index"]
+
+
+_HAND_OVER = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.execve(sys.argv[2], sys.argv[2:], os.environ | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+"""
+"""Becomes the command, with a socket where systemd would have put it."""
 
 
 class Installation(Bridge):
@@ -23,7 +33,16 @@ class Installation(Bridge):
         through: Sequence[str] = (),
     ) -> None:
         self.server = server
+        self.passed: socket.socket | None = None
+        """What it is handed over as systemd hands a socket over."""
         super().__init__(folder, outputs, environment=environment, through=through)
+
+    def start(self, launcher: Sequence[str] = (), handed: Sequence[int] = ()) -> None:
+        """Start the daemon and wait until it takes pushes."""
+        if self.passed:
+            handed = (self.passed.fileno(),)
+            launcher = [sys.executable, "-c", _HAND_OVER, *map(str, handed)]
+        super().start(launcher, handed)
 
     def configure(self, tables: str) -> None:
         """Write the configuration."""
