@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli.client import Client
-from bridge.cli.options import config_option, json_option, local
+from bridge.cli.language import lang_option
+from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, padded, say
 from bridge.errors import BadData, FileTrouble, UsageError
+from bridge.words import local, padded, say
 
 _SHOWN_CHARACTERS = 4_000
 _LONG_TEXT = re.compile(r"[A-Za-z0-9+/=\\]{200,}")
