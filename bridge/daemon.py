@@ -19,6 +19,7 @@ from bridge.config.settings import JOURNAL, SOCKET, Settings
 from bridge.control import api
 from bridge.control.browser import NoForeignPages
 from bridge.control.house import Reloaded
+from bridge.control.session import Sessions
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
 from bridge.dispatch.replays import Replays
@@ -56,7 +57,7 @@ class Daemon:
         self.plugins.register(EventLine(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")
         self._opened = contextlib.AsyncExitStack()
-        self._stop = asyncio.Event()
+        self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -79,15 +80,15 @@ class Daemon:
             self.replays.open()
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
+            people = api.application(self, Sessions())
             listeners = [
                 Listener(Door(self.intake), [devices], self._secured or GuardedProtocol),
-                Listener(api.application(self), [commands]),
+                Listener(people, [commands]),
             ]
             if self.settings.control.listen:
-                people = tcp_socket(self.settings.control.listen)
-                opened.callback(people.close)
-                guarded = NoForeignPages(api.application(self), self.settings.control.listen)
-                listeners.append(Listener(guarded, [people]))
+                port = tcp_socket(self.settings.control.listen)
+                opened.callback(port.close)
+                listeners.append(Listener(NoForeignPages(people, self.settings.control.listen), [port]))
             for listener in listeners:
                 opened.push_async_callback(listener.stop)
             for listener in listeners:
@@ -102,6 +103,7 @@ class Daemon:
         """Close the rooms, upstream first: what was received is answered, what is under way gets a moment."""
         systemd.stopping()
         log.info("stopping")
+        self.stopping.set()
         for task in self._tasks:
             task.cancel()
         await self._opened.aclose()
@@ -111,11 +113,11 @@ class Daemon:
         """Say that all is ready, and go on until SIGTERM, SIGINT or `stop`."""
         self._listen_to_signals()
         self._say_ready()
-        await self._stop.wait()
+        await self.stopping.wait()
 
     def stop(self) -> None:
         """End `serve`."""
-        self._stop.set()
+        self.stopping.set()
 
     # --- Reload
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -10,11 +13,13 @@ from msgspec.structs import asdict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.control import around, dead, devices, events, outputs, replays, story, trial, unknown
 from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.house import House
+from bridge.control.session import Sessions
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import BridgeError
 from bridge.event import PictureLost
@@ -92,7 +97,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     odd_fields: list[OddField]
 
 
-def application(house: House) -> Starlette:
+def application(house: House, sessions: Sessions) -> Starlette:
     """The application for a running daemon."""
 
     async def livez(_: Request) -> Response:
@@ -140,8 +145,31 @@ def application(house: House) -> Starlette:
             *replays.routes(house),
             *unknown.routes(house),
             Route(_EVENTS + "{what:path}", answering(event)),
+            Mount("/", _Pages(house, sessions)),
         ]
     )
+
+
+class _Pages:
+    """The console, from its first page on: templates and all cost megabytes that nobody misses before."""
+
+    def __init__(self, house: House, sessions: Sessions) -> None:
+        self._house = house
+        self._sessions = sessions
+        self._pages: ASGIApp | None = None
+        self._opening = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        async with self._opening:
+            self._pages = self._pages or (await asyncio.to_thread(self._import))()
+        await self._pages(scope, receive, send)
+
+    def _import(self) -> Callable[[], ASGIApp]:
+        from bridge.control.console.pages import pages  # noqa: PLC0415 - as said above
+        from bridge.control.console.site import Site  # noqa: PLC0415
+
+        return partial(pages, Site(self._house, self._sessions))
 
 
 def _problems(house: House) -> list[str]:

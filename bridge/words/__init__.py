@@ -15,12 +15,13 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from bridge.words.files import FILES
+from bridge.words.pages import PAGES
 from bridge.words.patterns import chinese
 from bridge.words.reports import REPORTS
 from bridge.words.stories import STORIES
 
 LANGUAGES: Final = ("en", "zh")
-SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES}
+SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES, **PAGES}
 """By name, in each of the languages."""
 
 _ONE: Final = re.compile(r"(?<![\d,.])1 (event|picture|segment|output|time|push)(?:s|es)\b")

@@ -1,0 +1,30 @@
+"""All pages of the console, as one application."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from bridge.control.console import live
+from bridge.control.console.site import STATIC, Framed, Site
+from bridge.control.console.timings import Timings
+
+
+class _Lasting(StaticFiles):
+    """Files whose addresses change with their content, so that a browser asks once."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+def pages(site: Site) -> ASGIApp:
+    """The application; it listens to deliveries from now on."""
+    timings = Timings()
+    site.house.plugins.register(timings, "page timings")
+    routes = [*live.routes(site, timings), Mount("/static", _Lasting(directory=STATIC))]
+    return Framed(Starlette(routes=routes))
