@@ -18,8 +18,8 @@ from bridge.config.restart import without_restart
 from bridge.config.settings import JOURNAL, SOCKET, Settings
 from bridge.control import api
 from bridge.control.browser import NoForeignPages
+from bridge.control.door import Doorkeeper, PasswordDoor
 from bridge.control.house import Reloaded
-from bridge.control.session import Sessions
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
 from bridge.dispatch.replays import Replays
@@ -80,7 +80,8 @@ class Daemon:
             self.replays.open()
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
-            people = api.application(self, Sessions())
+            keeper = Doorkeeper(self)
+            people = api.application(self, keeper)
             listeners = [
                 Listener(Door(self.intake), [devices], self._secured or GuardedProtocol),
                 Listener(people, [commands]),
@@ -88,7 +89,8 @@ class Daemon:
             if self.settings.control.listen:
                 port = tcp_socket(self.settings.control.listen)
                 opened.callback(port.close)
-                listeners.append(Listener(NoForeignPages(people, self.settings.control.listen), [port]))
+                door = PasswordDoor(people, keeper, self.settings.control.listen)
+                listeners.append(Listener(NoForeignPages(door, self.settings.control.listen), [port]))
             for listener in listeners:
                 opened.push_async_callback(listener.stop)
             for listener in listeners:

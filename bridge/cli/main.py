@@ -45,6 +45,7 @@ COMMANDS = {
     "journal": "journal",
     "doctor": "doctor",
     "plugins": "plugins",
+    "password": "password",
     "systemd": "systemd",
     "completion": "completion",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,7 @@ from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
 from bridge.errors import BadData, FileTrouble, UsageError
 from bridge.words import local, padded, say
-
-_SHOWN_CHARACTERS = 4_000
-_LONG_TEXT = re.compile(r"[A-Za-z0-9+/=\\]{200,}")
-"""Such as a picture's base64, which nobody reads."""
+from bridge.words.bodies import beginning
 
 
 @click.group("unknown")
@@ -61,10 +57,9 @@ def show_command(number: int, lang: str, as_json: bool, config: Path | None) -> 
         show_json(push)
         return
     show(*_page(push, ZoneInfo(answer["timezone"]), lang), "")
-    text = client.get(f"/api/v1/unknown/{number}").content.decode("utf-8", "replace")
-    shown = _LONG_TEXT.sub(lambda long: say(lang, "characters", count=len(long[0])), text)
-    show(*shown[:_SHOWN_CHARACTERS].splitlines())
-    if len(shown) > _SHOWN_CHARACTERS:
+    text, goes_on = beginning(client.get(f"/api/v1/unknown/{number}").content, lang)
+    show(*text.splitlines())
+    if goes_on:
         show(say(lang, "goes on", number=number))
 
 

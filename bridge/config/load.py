@@ -20,6 +20,7 @@ from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.certificate import tls_context
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
 from bridge.config.locator import Path, Place, Places
+from bridge.config.password import is_hash
 from bridge.config.settings import (
     JOURNAL,
     LONGEST_SOCKET_PATH,
@@ -281,9 +282,11 @@ class _Reading(Conversion):
     def _check_control(self, control: Any) -> None:
         if isinstance(control, ControlSettings) and control.listen:
             host = self._address(control.listen, ("control", "listen"))
-            if host and not is_loopback(host):
-                remedy = 'such as "127.0.0.1:8601", or "" for none'
-                self.fault(("control", "listen"), f'"{host}" is not a loopback address, {remedy}')
+            if host and not is_loopback(host) and not control.password:
+                needed = "so it needs what `boxbridge password` makes"
+                self.fault(("control", "listen"), f'"{host}" is not a loopback address, {needed}')
+            if control.password and not is_hash(control.password.reveal()):
+                self.fault(("control", "password"), "is not what `boxbridge password` makes: scrypt:...")
 
     def _check_ports(self, server: Any, control: Any) -> None:
         if not isinstance(server, ServerSettings) or not isinstance(control, ControlSettings) or not control.listen:

@@ -80,7 +80,12 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
 class ControlSettings(Struct, frozen=True, kw_only=True):
     """[control]: for people and monitoring; the commands use a unix socket below `data`."""
 
-    listen: Annotated[str, Meta(description='Loopback address and port; "" for none.')] = "127.0.0.1:8601"
+    listen: Annotated[
+        str, Meta(description='Address and port; "" for none; one that others can reach needs the password.')
+    ] = "127.0.0.1:8601"
+    password: Annotated[
+        Secret | None, Meta(description="What `boxbridge password` makes; then everybody on this port is asked for it.")
+    ] = None
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -50,9 +50,9 @@ class Trouble(Refusal):
     exit_code = FileTrouble.exit_code
 
 
-def json(value: Any, status: int = 200) -> Response:
+def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer for programs."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 
 
 def text(line: str, status: int = 200) -> Response:

@@ -45,6 +45,10 @@ class Sessions:
         """Sign out."""
         self._used.pop(session, None)
 
+    def end_all(self) -> None:
+        """Sign everybody out."""
+        self._used.clear()
+
     def token(self, session: str) -> str:
         """What the forms of its pages bring; a page from elsewhere can't know it. `""` is who need not sign in."""
         return hmac.digest(self._key, session.encode(), "sha256").hex()

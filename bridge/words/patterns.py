@@ -122,8 +122,12 @@ PATTERNS: Final[Mapping[str, str]] = {
     "needs picture = {values}": "需要 picture = {values}",
     # --- Addresses
     "[server] listens on port {port} already: set another one": "端口 {port} 已由 [server] 使用：请换一个",
-    '"{host}" is not a loopback address, such as "127.0.0.1:8601", or "" for none': (
-        '"{host}" 不是环回地址；例如 "127.0.0.1:8601"，或用 "" 关闭'
+    '"{host}" is not a loopback address, so it needs what `boxbridge password` makes': (
+        '"{host}" 不是环回地址，必须设置 password：可用 `boxbridge password` 生成'
+    ),
+    "is not what `boxbridge password` makes: scrypt:...": "不是 `boxbridge password` 生成的值：scrypt:...",
+    "a password needs {count} characters at least: this one guards all that devices saw": (
+        "密码至少需要 {count} 个字符：它保护设备采集的全部内容"
     ),
     "port {port} is not between {low} and {high}": "端口 {port} 不在 {low} 到 {high} 之间",
     "{value} is not between {low} and {high}": "{value} 不在 {low} 到 {high} 之间",

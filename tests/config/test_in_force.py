@@ -56,6 +56,7 @@ keep_dead = "30d"
 
 [control]
 listen = "127.0.0.1:8601"
+# password is not set
 
 [output.erp]
 type = "hook"

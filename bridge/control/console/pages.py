@@ -8,9 +8,10 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from bridge.control.console import live
+from bridge.control.console import dead, devices, event, live, login, outputs, system, unknown
 from bridge.control.console.site import STATIC, Framed, Site
 from bridge.control.console.timings import Timings
+from bridge.control.door import Doorkeeper
 
 
 class _Lasting(StaticFiles):
@@ -22,9 +23,12 @@ class _Lasting(StaticFiles):
         return answer
 
 
-def pages(site: Site) -> ASGIApp:
+def pages(site: Site, keeper: Doorkeeper) -> ASGIApp:
     """The application; it listens to deliveries from now on."""
     timings = Timings()
     site.house.plugins.register(timings, "page timings")
-    routes = [*live.routes(site, timings), Mount("/static", _Lasting(directory=STATIC))]
+    rooms = (event, devices, outputs, dead, unknown, system)
+    routes = [*live.routes(site, timings), *(route for room in rooms for route in room.routes(site))]
+    routes += login.routes(site, keeper)
+    routes.append(Mount("/static", _Lasting(directory=STATIC)))
     return Framed(Starlette(routes=routes))

@@ -39,6 +39,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_LARGEST_FORM: Final = 100_000
 _NAVIGATION: Final = ("live", "devices", "outputs", "dead", "unknown", "system")
 
 Asked = dict[str, str]
@@ -188,8 +189,13 @@ def accepted(headers: Headers) -> str:
 
 
 async def form(request: Request) -> Asked:
-    """The fields of a form; of several with one name the last."""
-    return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+    """The fields of a form; none where it is larger than any of ours, which then lacks its token."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_FORM:
+            return {}
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _stamp() -> str:

@@ -57,13 +57,13 @@ class Browser:
 
     async def complaints(self) -> list[str]:
         """What the browser had to complain about since it was last asked, such as the pages' policy being violated."""
-        entries = await asyncio.to_thread(self.driver.get_log, "browser")  # type: ignore[no-untyped-call]
+        entries = await asyncio.to_thread(self.driver.get_log, "browser")
         return [entry["message"] for entry in entries]
 
     def _find(self, selector: str, text: str) -> WebElement | None:
         return next((e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if text in e.text), None)
 
-    async def _eventually(self, look: Callable[[], _Found], wanted: str) -> _Found:
+    async def _eventually(self, look: Callable[[], _Found | None], wanted: str) -> _Found:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
