@@ -33,6 +33,7 @@ def routes(site: Site) -> list[Route]:
             request,
             "devices",
             said=said,
+            is_first=not after,
             devices=shown,
             clock_seconds=_CLOCK_SECONDS,
             after=_place(shown[-1].last_seen.timestamp(), shown[-1].id) if len(shown) < len(left) else "",
