@@ -14,7 +14,7 @@ from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
 from bridge.errors import BadData, FileTrouble, UsageError
-from bridge.words import local, padded, say
+from bridge.words import local, padded, say, translated
 from bridge.words.bodies import beginning
 
 
@@ -36,7 +36,8 @@ def list_command(lang: str, as_json: bool, config: Path | None) -> None:
             show_json(push)
         else:
             size = say(lang, "push size", bytes=push["size"])
-            show(f"{push['number']:>6}  {local(push['received'], zone)}  {push['peer']}  {size}   {push['reason']}")
+            received, reason = local(push["received"], zone), translated(lang, push["reason"])
+            show(f"{push['number']:>6}  {received}  {push['peer']}  {size}   {reason}")
     if not answer["pushes"] and not as_json:
         print(say(lang, "no unknown"))
 
@@ -105,7 +106,7 @@ def _page(push: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
     facts = {
         "received": local(push["received"], zone),
         "peer": push["peer"],
-        "reason": push["reason"],
+        "reason": translated(lang, push["reason"]),
         "request": f"{push['method']} {push['path']}{query}",
         "size": say(lang, "push size", bytes=push["size"]),
     }

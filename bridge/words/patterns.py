@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
+from bridge.words.refusals import REFUSALS
+
 _SLOT = re.compile(r"{(\w+)}")
 _KEY: Final = r'(?:[\w-]+|"(?:[^"\\]|\\.)*")'
 _SHAPES: Final = {
@@ -441,4 +443,5 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     "there is no replay {number} under way": "没有进行中的重放 {number}",
     "the rate must be a number of events a second, above 0 and up to 1000": "rate 须为每秒事件数，大于 0 且不超过 1000",
+    **REFUSALS,
 }
