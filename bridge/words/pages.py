@@ -26,6 +26,7 @@ PAGES: Final[Mapping[str, tuple[str, str]]] = {
     "page no picture": ("no picture", "无图片"),
     "page took": ("{milliseconds:.0f} ms", "{milliseconds:.0f} 毫秒"),
     "page took long": ("after {span}", "{span}后"),
+    "page lost": ("The connection to boxbridge is lost: trying again …", "与 boxbridge 的连接已断开，正在重连……"),
     "page copy": ("Copy", "复制"),
     "page copied": ("Copied", "已复制"),
     # --- Live

@@ -7,12 +7,15 @@ some events; and of one that nothing has reached yet.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+
+from PIL import Image
 
 from bridge.event import utc_now
 from bridge.testing import sample_push
@@ -72,14 +75,25 @@ class Shots:
             )
             file = self._folder / f"{name}.png"
             await asyncio.to_thread(browser.driver.save_screenshot, str(file))
+            await asyncio.to_thread(_shrink, file)
             print(f"{file}  {file.stat().st_size / 1000:.0f} kB")
+
+
+def _shrink(file: Path) -> None:
+    """Keep the colours that it needs."""
+    with Image.open(file) as picture:
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
 
 
 @asynccontextmanager
 async def _daemon(outputs: str) -> AsyncIterator[Running]:
-    with tempfile.TemporaryDirectory() as folder:
-        async with bridge_with(Path(folder), outputs) as running:
+    folder = Path(tempfile.gettempdir()) / "plant-a"  # it is seen in the pictures
+    folder.mkdir()
+    try:
+        async with bridge_with(folder, outputs) as running:
             yield running
+    finally:
+        shutil.rmtree(folder)
 
 
 async def _busy(shots_in: Path) -> None:
@@ -95,7 +109,7 @@ async def _busy(shots_in: Path) -> None:
                     device=f"BOX-{1 + number % 2}",
                     channel=1 + number % 2,
                     when=utc_now() - timedelta(seconds=_EVENTS - number),
-                    picture=draw_scene(seed=number),
+                    picture=draw_scene(seed=number, size=None),  # without a camera's noise, which makes large files
                     targets=1 + number % 3,
                 )
                 assert (await box.push(body)).success

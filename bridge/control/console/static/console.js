@@ -5,6 +5,12 @@ const PAGE = 48; // cards; the oldest leave when more come
 
 function follow(address, tell) {
   const source = new EventSource(address);
+  const lost = document.getElementById("lost");
+  source.onopen = () => { lost.hidden = true; };
+  source.onerror = () => {
+    lost.hidden = false;
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000); // to sign in, maybe
+  };
   source.onmessage = (message) => tell(JSON.parse(message.data), source);
   addEventListener("pagehide", () => source.close());
 }
@@ -80,10 +86,21 @@ function firstContact(place) {
   });
 }
 
+function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea"); // over plain HTTP a browser has no other way
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
+
 function copying(event) {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  navigator.clipboard.writeText(button.dataset.copy).then(() => { button.textContent = button.dataset.copied; });
+  copy(button.dataset.copy);
+  button.textContent = button.dataset.copied;
 }
 
 document.addEventListener("click", copying);
