@@ -22,7 +22,7 @@ from bridge.control.replays import begin_one
 from bridge.control.session import session_of
 from bridge.figures import as_bytes
 from bridge.journal import questions
-from bridge.journal.journal import Record
+from bridge.journal.questions import EventRow
 from bridge.output import Original
 from bridge.words import say
 from bridge.words.bodies import beginning
@@ -35,31 +35,17 @@ def routes(site: Site) -> list[Route]:
 
     async def show(request: Request, said: str = "") -> Response:
         row = await events.find(house, request.path_params["what"])
-        record, event = await events.read(house, row)
         told = await story.tell(house, row.id)
         before, after = await house.journal.ask(lambda index: questions.neighbours(index, row))
-        lang, facts = language(request), msgspec.to_builtins(told)
-        scene = scene_of(event)
-        return site.page(
-            request,
-            "event",
-            said=said,
-            event=event,
-            overlay=overlay(event),
-            scene=scene,
-            others=[number for number in range(len(event.pictures)) if number != scene],
-            before=before,
-            after=after,
-            teller=Teller(facts, lang),
-            story=facts,
-            document=_document(record, row.sequence),
-            original=_original(record.original(), lang),
-            curl=_curl(request, site, row.id, record.original()),
-        )
+        facts = msgspec.to_builtins(told)
+        teller = Teller(facts, language(request))
+        seen = {"event": None} if told.lost else await _seen(request, site, row)
+        return site.page(request, "event", said=said, story=facts, teller=teller, before=before, after=after, **seen)
 
     async def retry(request: Request, asked: Asked) -> str:
         done = await retry_dead(house, Chosen(events=[request.path_params["what"]], output=asked.get("output", "")))
-        return _lines(say(language(request), "dead retried", output=n, count=c) for n, c in done.outputs.items())
+        lang = language(request)
+        return "\n".join(say(lang, "dead retried", output=name, count=count) for name, count in done.outputs.items())
 
     async def replay(request: Request, asked: Asked) -> str:
         output = asked.get("output", "")
@@ -75,12 +61,19 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-def _lines(said: Any) -> str:
-    return "\n".join(said)
-
-
-def _document(record: Record, sequence: int) -> str:
-    return json.dumps(json.loads(record.document(sequence)), ensure_ascii=False, indent=2)
+async def _seen(request: Request, site: Site, row: EventRow) -> dict[str, Any]:
+    """What there is of an event besides its story."""
+    record, event = await events.read(site.house, row)
+    scene = scene_of(event)
+    return {
+        "event": event,
+        "overlay": overlay(event),
+        "scene": scene,
+        "others": [number for number in range(len(event.pictures)) if number != scene],
+        "document": json.dumps(json.loads(record.document(row.sequence)), ensure_ascii=False, indent=2),
+        "original": _original(record.original(), language(request)),
+        "curl": _curl(request, site, row.id, record.original()),
+    }
 
 
 def _original(original: Original, lang: str) -> dict[str, Any]:

@@ -204,3 +204,17 @@ async def findings(browser: Browser, page: str) -> list[str]:
         for one in told
         if one["impact"] in ("serious", "critical")
     ]
+
+
+async def test_an_event_whose_record_is_damaged_still_has_its_story(tmp_path: Path, browser: Browser) -> None:
+    async with console(tmp_path, browser) as running, running.box() as box:
+        await box.push(sample_push(small=True, device="gate-3"))
+        event = await newest(running)
+    (segment,) = (tmp_path / "data" / "journal").glob("*.seg")
+    content = segment.read_bytes()
+    place = content.index(b"gate-3")
+    segment.write_bytes(content[:place] + b"gate-X" + content[place + 6 :])
+    async with console(tmp_path, browser):
+        await browser.open(f"/events/{event}")
+        await browser.until(".told", "received; more is not known")
+        await browser.until_gone(".scene")
