@@ -40,7 +40,7 @@ def configure(folder: Path, outputs: str, *, control: bool = True, password: str
     (folder / "boxbridge.toml").write_text(
         f'site = "plant-a"\ndata = "data"\ntimezone = "Asia/Shanghai"\nplugins_dir = "plugins"\n'
         f'[server]\nlisten = "{HOST}:{port}"\n[control]\nlisten = "{control_listen}"\n'
-        f"{password}\n{outputs}\n",
+        f"{password}{outputs}\n",
         encoding="utf-8",
     )
     return port, control_port
@@ -52,7 +52,7 @@ async def bridge_with(
 ) -> AsyncIterator[Running]:
     """Run a daemon with these tables; `plugins` are registered besides what is installed or dropped in.
 
-    `password`: the line of [control] for it.
+    `password`: the line of [control] for it, with its end.
     """
     port, control_port = configure(folder, outputs, control=control, password=password)
     file = folder / "boxbridge.toml"

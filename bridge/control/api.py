@@ -23,6 +23,8 @@ from bridge.errors import BridgeError
 from bridge.event import PictureLost
 
 _EVENTS = "/api/v1/events/"
+_LASTING = {"Cache-Control": "private, max-age=3600"}
+"""An event's pictures never change; a page that is looked at again need not fetch them all."""
 
 
 def application(house: House, keeper: Doorkeeper) -> Starlette:
@@ -120,7 +122,7 @@ async def _event(house: House, what: str, part: str) -> Response:
         number = part.removeprefix("picture/")
         if number.isdecimal() and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
-            return Response(await picture.read(), media_type=picture.media_type, headers=NOT_GUESSED)
+            return Response(await picture.read(), media_type=picture.media_type, headers=NOT_GUESSED | _LASTING)
     except OSError as error:
         raise Trouble(f"event {row.id}: {error.strerror or error}") from error
     except PictureLost as error:

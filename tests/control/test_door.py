@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 PASSWORD = "correct horse battery"
 HASH = hashed(PASSWORD)
-LINE = f'password = "{HASH}"'
+LINE = f'password = "{HASH}"\n'
 HTML = {"Accept": "text/html"}
 
 

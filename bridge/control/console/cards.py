@@ -62,6 +62,7 @@ def marks_of(listed: Listed, timings: Timings) -> list[Mark]:
             seconds=known.get(output) if state == "delivered" else None,
         )
         for output, state in listed.outputs.items()
+        if state != "earlier"
     ]
 
 

@@ -21,7 +21,6 @@ from bridge.control.console.cards import cards_of, marks_of
 from bridge.control.console.site import Site
 from bridge.control.console.timings import Timings
 from bridge.errors import why
-from bridge.journal.journal import JournalUnavailable
 from bridge.journal.standing import Listed
 
 log = structlog.get_logger("boxbridge.control")
@@ -85,7 +84,7 @@ class Feed:
                 try:
                     message = await asyncio.wait_for(told.get(), _KEEP_ALIVE_SECONDS)
                 except TimeoutError:
-                    message = b": still here\n\n"
+                    message = None if channel.task.done() else b": still here\n\n"
                 if message is None:
                     return
                 yield message
@@ -118,9 +117,10 @@ class _Channel:
             stands = self._standing()
             if stands != seen:
                 seen = stands
-                with contextlib.suppress(Refusal):  # such as an output that a reload took away: the page says so itself
+                try:
                     await self._look()
-                self.looked.set()
+                finally:
+                    self.looked.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._house.stopping.wait(), LOOK_SECONDS)
             if self._house.stopping.is_set() or not self.pages:
@@ -136,7 +136,9 @@ class _Channel:
     async def _look(self) -> None:
         try:
             page = await events.page_of(self._house, dict(self._view.asked) | {"limit": str(PAGE)})
-        except (sqlite3.Error, JournalUnavailable) as error:
+        except Refusal:
+            return  # such as an output that a reload took away: the page itself says so
+        except sqlite3.Error as error:
             log.warning("a live page can't be told what is new", reason=why(error), view=str(self._view.asked))
             return
         known, self.marks = self.marks, self._drawn(page.events)
