@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from bridge.control.console import dead, devices, event, live, login, outputs, system, unknown
-from bridge.control.console.site import STATIC, Framed, Site
+from bridge.control.console.site import STATIC, Framed, Site, language
 from bridge.control.console.timings import Timings
 from bridge.control.door import Doorkeeper
+from bridge.words import say
 
 
 class _Lasting(StaticFiles):
@@ -31,4 +33,10 @@ def pages(site: Site, keeper: Doorkeeper) -> ASGIApp:
     routes = [*live.routes(site, timings), *(route for room in rooms for route in room.routes(site))]
     routes += login.routes(site, keeper)
     routes.append(Mount("/static", _Lasting(directory=STATIC)))
-    return Framed(Starlette(routes=routes))
+
+    async def nothing_there(request: Request, _: Exception) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):
+            return PlainTextResponse("Not Found", 404)
+        return site.page(request, "refused", 404, reason=say(language(request), "page nothing there"))
+
+    return Framed(Starlette(routes=routes, exception_handlers={404: nothing_there}))

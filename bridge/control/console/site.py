@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -37,7 +37,6 @@ _HEADERS: Final = {
     # No referrer for others. With "no-referrer" a browser would not say either that a form is of our own page.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 _LARGEST_FORM: Final = 100_000
 _NAVIGATION: Final = ("live", "devices", "outputs", "dead", "unknown", "system")
@@ -57,7 +56,7 @@ class Site:
         self.sessions = sessions
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
-            autoescape=select_autoescape(default=True, default_for_string=True),
+            autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -77,9 +76,7 @@ class Site:
             page=name,
             token=self.sessions.token(session),
             signed_in=bool(session),
-            path=request.url.path,
             site=self.house.settings.site,
-            version=self.house.version,
             said=values.pop("said", ""),
             **values,
         )
@@ -109,9 +106,7 @@ class Site:
 
         return endpoint
 
-    def changing(
-        self, act: Callable[[Request, Asked], Awaitable[str]], show: Callable[..., Awaitable[Response]]
-    ) -> Page:
+    def changing(self, act: Act, show: Callable[..., Awaitable[Response]]) -> Page:
         """An endpoint of a form: it does what is asked, and shows the page as it is then, with what came of it.
 
         What is refused, or can't be done now, is said on the same page.
@@ -126,7 +121,7 @@ class Site:
                     said = await act(request, asked)
             except (Refusal, BridgeError) as refusal:
                 said = str(refusal)
-            return await show(request, said=translated(language(request), said))
+            return await self.shown(partial(show, said=translated(language(request), said)))(request)
 
         return endpoint
 

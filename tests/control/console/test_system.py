@@ -77,3 +77,14 @@ async def test_the_journal_is_looked_at(tmp_path: Path) -> None:
         (tmp_path / "data" / "journal" / "00000009.seg").write_bytes(b"not one of ours")
         checked = await running.control.post("/system/check", data={"token": token})
         assert "00000009.seg" in checked.text
+
+
+async def test_what_is_not_there_is_said_to_people_and_to_programs(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        page = await running.control.get("/none", headers={"Accept": "text/html"})
+        assert (page.status_code, "There is no such page." in page.text) == (404, True)
+        answer = await running.control.get("/api/v1/none")
+        assert (answer.status_code, answer.text) == (404, "Not Found")
+        page = await running.control.get("/events/000000")
+        assert (page.status_code, "no event 000000" in page.text) == (404, True)
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
