@@ -148,7 +148,7 @@ def _measure_first_page(folder: Path, options: argparse.Namespace) -> int:
     events = prepare(place, events=options.journal)
     port, control = free_port(), free_port()
     server = Boxbridge(output="", control_port=control)
-    with running(server.command(place, port, 0), port, place / "server.log") as process:
+    with running(server.command(place, port, 0), control, place / "server.log") as process:
         before = resident_mb(process.pid)
         looks = [_look(control) for _ in range(1 + _LOOKS)]
         print(f"\nthe live page with {events:,} events: the first {looks[0] * 1000:.0f} ms, "

@@ -15,7 +15,7 @@ from bridge import __version__, systemd
 from bridge.config.certificate import tls_context
 from bridge.config.load import read
 from bridge.config.restart import without_restart
-from bridge.config.settings import JOURNAL, SOCKET, Settings
+from bridge.config.settings import JOURNAL, LINKS, SOCKET, Settings
 from bridge.control import api
 from bridge.control.browser import NoForeignPages
 from bridge.control.door import Doorkeeper, PasswordDoor
@@ -26,6 +26,7 @@ from bridge.dispatch.replays import Replays
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
+from bridge.links import Links
 from bridge.listener import Listener, tcp_socket, unix_socket
 from bridge.plugins import Plugins
 from bridge.receiver.guard import GuardedProtocol
@@ -50,7 +51,9 @@ class Daemon:
         self.started = time.time()
         self.journal = Journal(settings.data / JOURNAL, _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
-        self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen)
+        self.links = Links(settings.data / LINKS)
+        self.links.address = settings.control.address or ""
+        self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen, self.links.to)
         cert, key = settings.server.cert, settings.server.key
         self._secured = Secured(tls_context(cert, key), GuardedProtocol) if cert else None
         self.replays = Replays(self.journal, self.dispatcher)
@@ -72,6 +75,7 @@ class Daemon:
             opened.callback(devices.close)
             await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
             opened.push_async_callback(self.journal.close)
+            await asyncio.to_thread(self.links.open)
             await self.intake.devices.open()
             opened.push_async_callback(self.intake.devices.close)
             opened.push_async_callback(self.dispatcher.stop)
@@ -167,6 +171,7 @@ class Daemon:
             self._secured.context = tls_context(settings.server.cert, settings.server.key)
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
+        self.links.address = settings.control.address or ""
         await self.dispatcher.apply(settings)
 
     # --- Signals, systemd, people

@@ -42,6 +42,7 @@ _Value = TypeVar("_Value")
 _COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PAGES_ADDRESS = re.compile(r"https?://[^\s/?#\"]+(/[^\s?#\"]*[^\s/?#\"])?")
 
 
 def find(explicit: FilePath | None = None, environment: Mapping[str, str] = os.environ) -> FilePath:
@@ -173,6 +174,7 @@ class _Reading(Conversion):
         self._check_ports(values.get("server", ServerSettings()), values.get("control", ControlSettings()))
         self._check_devices(values.get("device"))
         values["output"] = self._outputs(self._tables.get("output", {}), {name: values[name] for name in machine})
+        self._check_links(values["output"], values.get("control", ControlSettings()))
         return self.build(Settings, values, ())
 
     def problems(self) -> list[Problem]:
@@ -280,13 +282,27 @@ class _Reading(Conversion):
                 self.fault(("server", "cert"), str(error))
 
     def _check_control(self, control: Any) -> None:
-        if isinstance(control, ControlSettings) and control.listen:
+        if not isinstance(control, ControlSettings):
+            return
+        if control.address is not None and not _PAGES_ADDRESS.fullmatch(control.address):
+            self.fault(
+                ("control", "address"), f'"{control.address}" is not an address such as "https://bridge.example"'
+            )
+        if control.listen:
             host = self._address(control.listen, ("control", "listen"))
             if host and not is_loopback(host) and not control.password:
                 needed = "so it needs what `boxbridge password` makes"
                 self.fault(("control", "listen"), f'"{host}" is not a loopback address, {needed}')
             if control.password and not is_hash(control.password.reveal()):
                 self.fault(("control", "password"), "is not what `boxbridge password` makes: scrypt:...")
+
+    def _check_links(self, outputs: Any, control: Any) -> None:
+        if not isinstance(outputs, dict) or not isinstance(control, ControlSettings) or control.address:
+            return
+        for name, output in outputs.items():
+            if getattr(output.options, "picture", "") == "url":
+                needed = "needs address in [control], where people reach the pages from outside"
+                self.fault(("output", name, "picture"), f'"url" {needed}')
 
     def _check_ports(self, server: Any, control: Any) -> None:
         if not isinstance(server, ServerSettings) or not isinstance(control, ControlSettings) or not control.listen:

@@ -27,7 +27,8 @@ from bridge.control.session import COOKIE, SESSION, Sessions
 log = structlog.get_logger("boxbridge.control")
 
 _OPEN: Final = ("/login", "/livez")
-_OPEN_BELOW: Final = "/static/"
+_OPEN_BELOW: Final = ("/static/", "/e/")
+"""Links to events bring a signature of their own."""
 _READS: Final = ("GET", "HEAD")
 _FREE_TRIES: Final = 5
 """Wrong passwords of one address that cost it no wait,"""

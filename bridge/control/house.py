@@ -12,6 +12,7 @@ from bridge.config.settings import Settings
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Journal
+from bridge.links import Links
 from bridge.plugins import Plugins
 from bridge.receiver.intake import Intake
 
@@ -39,6 +40,7 @@ class House(Protocol):
     intake: Intake
     dispatcher: Dispatcher
     replays: Replays
+    links: Links
 
     async def reload(self) -> Reloaded:
         """Take the configuration file over anew; raises BridgeError and changes nothing where the file is wrong."""

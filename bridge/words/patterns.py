@@ -127,6 +127,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     '"{host}" is not a loopback address, so it needs what `boxbridge password` makes': (
         '"{host}" 不是环回地址，必须设置 password：可用 `boxbridge password` 生成'
     ),
+    '"{text}" is not an address such as "https://bridge.example"': '"{text}" 不是地址，例如 "https://bridge.example"',
+    '"url" needs address in [control], where people reach the pages from outside': (
+        '"url" 需要 [control] 中的 address，即外部访问页面的地址'
+    ),
+    "this link is not good any more: ask for another one": "该链接已失效：请重新获取",
     "is not what `boxbridge password` makes: scrypt:...": "不是 `boxbridge password` 生成的值：scrypt:...",
     "a password needs {count} characters at least: this one guards all that devices saw": (
         "密码至少需要 {count} 个字符：它保护设备采集的全部内容"

@@ -69,6 +69,7 @@ async def _seen(request: Request, site: Site, row: EventRow) -> dict[str, Any]:
         "event": event,
         "overlay": overlay(event),
         "scene": scene,
+        "link": site.house.links.to(row.id),
         "others": [number for number in range(len(event.pictures)) if number != scene],
         "document": json.dumps(json.loads(record.document(row.sequence)), ensure_ascii=False, indent=2),
         "original": _original(record.original(), language(request)),

@@ -9,7 +9,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from bridge.control.console import dead, devices, event, live, login, outputs, system, unknown
+from bridge.control.console import dead, devices, event, link, live, login, outputs, system, unknown
 from bridge.control.console.site import STATIC, Framed, Site, language
 from bridge.control.console.timings import Timings
 from bridge.control.door import Doorkeeper
@@ -31,7 +31,7 @@ def pages(site: Site, keeper: Doorkeeper) -> ASGIApp:
     site.house.plugins.register(timings, "page timings")
     rooms = (event, devices, outputs, dead, unknown, system)
     routes = [*live.routes(site, timings), *(route for room in rooms for route in room.routes(site))]
-    routes += login.routes(site, keeper)
+    routes += [*login.routes(site, keeper), *link.routes(site, site.house.links)]
     routes.append(Mount("/static", _Lasting(directory=STATIC)))
 
     async def nothing_there(request: Request, _: Exception) -> Response:

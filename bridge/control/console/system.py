@@ -43,6 +43,7 @@ def routes(site: Site) -> list[Route]:
             configuration=in_force(house.settings),
             plugins=[plugin for plugin in house.plugins.loaded if plugin.origin],
             broken=house.plugins.broken,
+            gives_links=bool(house.links.address),
             lines=log.recent(house.settings.timezone),
         )
 
@@ -51,6 +52,13 @@ def routes(site: Site) -> list[Route]:
         findings = await _look(house)
         told = [_told(finding, lang) for finding in findings[:_MOST_FINDINGS]]
         return "\n".join(told) or say(lang, "page journal well")
+
+    async def revoke(request: Request, _: Asked) -> str:
+        try:
+            await asyncio.to_thread(house.links.revoke)
+        except OSError as error:
+            raise Trouble(f"the links are revoked, but only until a restart: {why(error)}") from error
+        return say(language(request), "page revoked")
 
     async def reload(request: Request, _: Asked) -> str:
         reloaded = await house.reload()
@@ -71,6 +79,7 @@ def routes(site: Site) -> list[Route]:
     return [
         Route("/system", site.shown(show)),
         Route("/system/check", site.changing(check, show), methods=["POST"]),
+        Route("/system/revoke", site.changing(revoke, show), methods=["POST"]),
         Route("/system/reload", site.changing(reload, show), methods=["POST"]),
         Route("/system/bundle", site.shown(bundle)),
     ]

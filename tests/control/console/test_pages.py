@@ -185,10 +185,13 @@ async def test_everybody_can_read_every_page(tmp_path: Path, browser: Browser, d
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
         await browser.open("/")
         found = await findings(browser, "first push")
+        running.daemon.links.address = browser.root
         for number in range(2):
             await box.push(sample_push(small=True, kind=f"pre_{number}", targets=2))
         await box.push(b'{"alarm": {"sn": "CAM-7", "type": "smoke"}}')
-        for page in (*PAGES, f"/events/{await newest(running)}", "/events/none-such"):
+        event = await newest(running)
+        link = running.daemon.links.to(event).removeprefix(browser.root)
+        for page in (*PAGES, f"/events/{event}", "/events/none-such", link, f"{link}&lang=zh"):
             await browser.open(page)
             await browser.until("main")
             found += await findings(browser, page)
