@@ -30,6 +30,8 @@ MOST_CARDS: Final = 4
 """New cards of one look: more than that nobody can look at."""
 PAGE: Final = 48
 """Cards of a page."""
+_LOOKED_AT: Final = 500
+"""Events of one look: of more it is not known how many came."""
 _BEHIND: Final = 4
 """Messages that a page may be behind; then it is told to begin anew."""
 _KEEP_ALIVE_SECONDS: Final = 15.0
@@ -107,6 +109,8 @@ class _Channel:
         self._view = view
         self.marks: dict[str, str] = {}
         """How the marks of each event were drawn last, the newest event first."""
+        self._newest = (0, 0)
+        """Where the newest event stands that it knows."""
         self.looked = asyncio.Event()
         """Set when it has looked for the first time."""
         self.task = asyncio.create_task(self._run(), name="live page")
@@ -135,14 +139,15 @@ class _Channel:
 
     async def _look(self) -> None:
         try:
-            page = await events.page_of(self._house, dict(self._view.asked) | {"limit": str(PAGE)})
+            page = await events.page_of(self._house, dict(self._view.asked) | {"limit": str(_LOOKED_AT)})
         except Refusal:
             return  # such as an output that a reload took away: the page itself says so
         except sqlite3.Error as error:
             log.warning("a live page can't be told what is new", reason=why(error), view=str(self._view.asked))
             return
-        known, self.marks = self.marks, self._drawn(page.events)
-        new = [listed for listed in page.events if listed.row.id not in known] if self.looked.is_set() else []
+        known, self.marks = self.marks, self._drawn(page.events[:PAGE])
+        before, self._newest = self._newest, max([self._newest, *map(_place, page.events[:1])])
+        new = [listed for listed in page.events if _place(listed) > before] if self.looked.is_set() else []
         marks = {id_: drawn for id_, drawn in self.marks.items() if known.get(id_, drawn) != drawn}
         if new or marks:
             cards = await cards_of(self._house, new[:MOST_CARDS], self._timings)
@@ -164,6 +169,10 @@ class _Channel:
             while not told.empty():
                 told.get_nowait()
             told.put_nowait(message and sent(News(again=True)))
+
+
+def _place(listed: Listed) -> tuple[int, int]:
+    return listed.row.received, listed.row.sequence
 
 
 def sent(news: Struct) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -88,3 +90,9 @@ async def test_what_is_not_there_is_said_to_people_and_to_programs(tmp_path: Pat
         page = await running.control.get("/events/000000")
         assert (page.status_code, "no event 000000" in page.text) == (404, True)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+
+def test_a_daemon_whose_pages_nobody_asks_for_has_nothing_of_them_in_memory() -> None:
+    told = "import sys, bridge.daemon; print([name for name in sys.modules if 'jinja2' in name or 'console' in name])"
+    said = subprocess.run([sys.executable, "-c", told], capture_output=True, check=True)
+    assert said.stdout.strip() == b"[]"
