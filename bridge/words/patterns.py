@@ -268,9 +268,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     ),
     "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
     "check who owns the folder": "请检查目录的属主",
-    # --- Why a push was refused, or an event is not out
-    "not JSON": "不是 JSON",
-    "not JSON: {error}": "不是 JSON：{error}",
+    # --- Why an event is not out
     "its record in the journal is damaged or missing": "事件日志中的记录已损坏或缺失",
     "its record can't be read: {error}": "无法读取其记录：{error}",
     "tried for {span}: {reason}": "重试已满 {span}：{reason}",
