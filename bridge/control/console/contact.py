@@ -71,7 +71,7 @@ def interfaces() -> list[tuple[str, str]]:
     """The names and IPv4 addresses of this machine; loopback only where there is nothing else."""
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        for name in sorted(file.name for file in Path("/sys/class/net").iterdir()):
+        for name in sorted(file.name for file in Path("/sys/class/net").glob("*")):
             with contextlib.suppress(OSError):  # it has none
                 answer = fcntl.ioctl(asked, _ADDRESS_OF, struct.pack("256s", os.fsencode(name)[:15]))
                 found.append((name, socket.inet_ntoa(answer[20:24])))

@@ -160,7 +160,8 @@ def _switched(request: Request) -> Response | None:
     lang = asked.pop("lang", "")
     if lang not in LANGUAGES:
         return None
-    there = RedirectResponse(f"{request.url.path}?{urlencode(asked)}".rstrip("?"), 303)
+    path = "/" + request.url.path.lstrip("/")  # two slashes would begin another host's address
+    there = RedirectResponse(f"{path}?{urlencode(asked)}".rstrip("?"), 303)
     there.set_cookie(_LANGUAGE, lang, max_age=400 * 86400, httponly=True, samesite="lax")
     return there
 

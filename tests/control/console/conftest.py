@@ -9,7 +9,7 @@ import pytest
 from tests.control.console.browser import Browser, chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _chromium() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser

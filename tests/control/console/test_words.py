@@ -65,6 +65,8 @@ async def test_a_reader_may_choose_the_language(tmp_path: Path) -> None:
         assert (chosen.status_code, chosen.headers["location"]) == (303, "/outputs")
         page = await running.control.get("/outputs", headers={"Accept-Language": "zh-CN"})
         assert '<html lang="en">' in page.text
+        elsewhere = await running.control.get(f"{running.control.base_url}//evil.example/?lang=zh")
+        assert elsewhere.headers["location"] == "/evil.example/"
 
 
 @pytest.mark.anyio
