@@ -14,7 +14,7 @@ data = "{data}"
 listen = "127.0.0.1:{port}"
 
 [control]
-listen = ""
+listen = "{control}"
 """
 _MQTT_OUTPUT = """
 [output.{name}]
@@ -43,15 +43,17 @@ class Naive:
 @dataclass(frozen=True)
 class Boxbridge:
     """boxbridge with an MQTT output of this name, unless it is empty, and where a port is given a webhook that nobody
-    answers."""
+    answers, or pages for people."""
 
     name: str = "boxbridge"
     output: str = "broker"
     dead_port: int = 0
+    control_port: int = 0
 
     def command(self, folder: Path, port: int, broker_port: int) -> list[str]:
         """Write its configuration into `folder`; return the command that serves on `port`."""
-        text = _CONFIGURATION.format(data=folder / "data", port=port)
+        control = f"127.0.0.1:{self.control_port}" if self.control_port else ""
+        text = _CONFIGURATION.format(data=folder / "data", port=port, control=control)
         if self.output:
             text += _MQTT_OUTPUT.format(name=self.output, broker_port=broker_port)
         if self.dead_port:

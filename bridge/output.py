@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import email.utils
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from http import HTTPStatus
 from pathlib import Path
@@ -88,6 +88,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """The event document: exactly these bytes in every output, on every attempt."""
     original: Original
     """The request that the event came in."""
+    link: str = ""
+    """The signed address of the event's page, where the output's option `picture` is "url"."""
     attempt: int = 1
     """1 for the first attempt."""
     late: bool = False
@@ -107,12 +109,30 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         `pictures`: the bytes by the picture's place in the event; one that is not there is left out. `annotated`:
         likewise the copies that were drawn on, as `annotated_base64`.
         """
+        inside = (("data_base64", pictures), ("annotated_base64", annotated or {}))
+        return self._with(
+            (place, key, b'"' + pybase64.b64encode(picture) + b'"')
+            for key, given in inside
+            for place, picture in given.items()
+        )
+
+    def with_links(self) -> bytes:
+        """The document with `url` in each picture's entry, where a browser gets it; as it was without a `link`."""
+        if not self.link:
+            return self.document
+        page, _, signature = self.link.partition("?")
+        places = range(len(self.event.pictures))
+        return self._with(
+            (place, "url", msgspec.json.encode(f"{page}/picture/{place}?{signature}")) for place in places
+        )
+
+    def _with(self, added: Iterable[tuple[int, str, bytes]]) -> bytes:
+        """The document with more in its pictures' entries: of which picture, under which key, and the JSON of it."""
         envelope = _object.decode(self.document)
         data = _object.decode(envelope["data"])
         entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
-        for key, inside in (("data_base64", pictures), ("annotated_base64", annotated or {})):
-            for place, picture in inside.items():
-                entries[place][key] = msgspec.Raw(b'"' + pybase64.b64encode(picture) + b'"')
+        for place, key, value in added:
+            entries[place][key] = msgspec.Raw(value)
         data["pictures"] = msgspec.Raw(msgspec.json.encode(entries))
         envelope["data"] = msgspec.Raw(msgspec.json.encode(data))
         return msgspec.json.encode(envelope)

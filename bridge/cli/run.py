@@ -79,6 +79,7 @@ def banner(daemon: Daemon, seconds: float) -> str:
                 f"  devices     http{s}://{host}{PATH}      <- type this into the box   (or ws{s}://{host}/)"
                 for host in device_hosts(settings)
             ),
+            *(f"  console     http://{address}" for address in people_addresses(settings)),
             f"  outputs     {outputs or 'none'}",
             f"  journal     {waiting} waiting",
             f"ready in {seconds:.1f} s, waiting for the first push",
@@ -93,10 +94,19 @@ def _in_short(lane: LaneReport) -> str:
 
 def device_hosts(settings: Settings) -> list[str]:
     """The hosts, each with its port, at which a box reaches this machine, as it would be told them."""
-    host, port = host_and_port(settings.server.listen)
-    hosts = [_own_address()] if host in ("0.0.0.0", "::") else [host]  # noqa: S104 - compared, not bound
     token = "/<token>" if settings.server.token else ""
-    return [f"{address}:{port}{token}" for address in hosts]
+    return [f"{_reached_at(settings.server.listen)}{token}"]
+
+
+def people_addresses(settings: Settings) -> list[str]:
+    """Where people find the pages; none where there are none."""
+    return [_reached_at(settings.control.listen)] if settings.control.listen else []
+
+
+def _reached_at(listen: str) -> str:
+    host, port = host_and_port(listen)
+    address = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _own_address() -> str:

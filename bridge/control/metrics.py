@@ -14,17 +14,17 @@ from prometheus_client.core import (
 )
 
 from bridge.control.house import House
+from bridge.control.outputs import oldest_waiting
 from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
-from bridge.journal.journal import Cursor, Journal, Record
-from bridge.journal.record import from_milliseconds
+from bridge.journal.journal import Cursor, Journal
 
 
 async def render(house: House) -> bytes:
     """The text of `/metrics`."""
     lanes = dict(house.dispatcher.lanes)  # a reload may exchange them while records are read
     cursors = dict(house.journal.cursors)
-    oldest = {name: await _oldest_waiting(house.journal, cursor) for name, cursor in cursors.items()}
+    oldest = {name: await oldest_waiting(house.journal, cursor) for name, cursor in cursors.items()}
 
     class Collector:
         def collect(self) -> Iterator[Any]:
@@ -33,21 +33,6 @@ async def render(house: House) -> bytes:
     registry = CollectorRegistry()
     registry.register(Collector())
     return generate_latest(registry)
-
-
-async def _oldest_waiting(journal: Journal, cursor: Cursor) -> float | None:
-    """When the oldest event that waits for an output was received, in seconds since 1970; None where it can't be read.
-
-    That it can't is for the lane to say, which wants the event itself.
-    """
-    sequence = cursor.oldest_waiting(journal.next)
-    if sequence is None:
-        return None
-    try:
-        read = await journal.read(sequence)
-    except OSError:
-        return None
-    return from_milliseconds(read.blob.received).timestamp() if isinstance(read, Record) else None
 
 
 def _families(

@@ -25,15 +25,25 @@ _FORGET_SECONDS: Final = 15.0
 
 
 class Dispatcher:
-    """One lane for each enabled output of the configuration. `seen`: when each device was last heard."""
+    """One lane for each enabled output of the configuration.
 
-    def __init__(self, journal: Journal, plugins: Plugins, seen: Callable[[], Mapping[str, datetime]] = dict) -> None:
+    `seen`: when each device was last heard. `link`: the address of an event's page, by its id.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        plugins: Plugins,
+        seen: Callable[[], Mapping[str, datetime]] = dict,
+        link: Callable[[str], str] = str,
+    ) -> None:
         self.lanes: dict[str, Lane] = {}
         self._journal = journal
         self._plugins = plugins
         self._terms: dict[str, tuple[object, ...]] = {}
         """What each lane was made from."""
         self._seen = seen
+        self._link = link
         self._types: dict[str, str] = {}
         """Of the outputs that are enabled, by name."""
         self._gone: dict[str, Output] = {}
@@ -71,7 +81,7 @@ class Dispatcher:
         context.annotator = self._annotator
         made = _make(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
-        lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
+        lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after, self._link)
         self._terms[name] = _terms(name, settings)
         lane.start()
 

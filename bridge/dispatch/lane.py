@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,7 @@ class Lane:
         journal: Journal,
         plugins: Plugins,
         late_after: timedelta,
+        link: Callable[[str], str],
     ) -> None:
         self.output = output
         self.name = output.name
@@ -88,6 +90,7 @@ class Lane:
         self._trials: set[asyncio.Task[Verdict]] = set()
         """Deliveries that people try the output with."""
         self._bytes = 0
+        self._link = link if getattr(settings.options, "picture", "") == "url" else None
         self._annotates = getattr(settings.options, "annotated", False) is True
         self._order = Order(cursor, journal)
         self._selection = selection_of(settings)
@@ -205,6 +208,7 @@ class Lane:
             event=event,
             document=document,
             original=read.original(),
+            link=self._link(event.id) if self._link else "",
             attempt=self.ledger.begin(sequence),
             late=self._is_late(event, utc_now()),
             replayed=self.cursor.is_replayed(sequence),

@@ -137,6 +137,10 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "{number}   from {peer}: still not understood: {answer}",
         "{number}   来自 {peer}：仍无法识别：{answer}",
     ),
+    # --- password
+    "new password": ("Password for the console", "管理页面密码"),
+    "same password": ("The same again", "再次输入"),
+    "password goes": ("Put this line into [control] of the configuration.", "请将此行加入配置的 [control]。"),
     # --- map
     "mapped to": ("The event that comes out of it:", "由此得到的事件："),
     # --- replay
