@@ -41,7 +41,9 @@ REFUSALS: Final[Mapping[str, str]] = {
     ),
     "not allowed: the token of `server.token` is missing or wrong": "不允许：缺少 `server.token` 的令牌或令牌不正确",
     "busy": "接收繁忙",
-    "busy: other pushes take all the room there is for bodies; come again": "接收繁忙：其他推送已占满接收空间；请稍后再试",
+    "busy: other pushes take all the room there is for bodies; come again": (
+        "接收繁忙：其他推送已占满接收空间；请稍后再试"
+    ),
     "wrong address": "来源地址不符",
     "wrong address: this device may push from its `address` in the configuration only": (
         "来源地址不符：该设备只能从配置中 `address` 的地址推送"
