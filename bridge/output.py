@@ -31,7 +31,7 @@ class Unavailable(Exception):
 
     def __init__(self, reason: str = "", after: float | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = after if after is None else float(after)
 
 
 class Retry(Exception):
@@ -42,7 +42,7 @@ class Retry(Exception):
 
     def __init__(self, reason: str = "", after: float | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = after if after is None else float(after)
 
 
 class Rejected(Exception):

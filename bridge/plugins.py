@@ -166,7 +166,7 @@ class Plugins:
                 if not isinstance(changed, Event | None):
                     raise TypeError(f"prepare_event returned {type(changed).__name__}, which is no event")
                 decode_document(encode_document(changed or event))
-            except _ANY_FAULT:
+            except BaseException:
                 log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
                 event = decode_document(before).reading_as(
                     event
@@ -180,7 +180,7 @@ class Plugins:
         for implementation in self._implementations(hook):
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except _ANY_FAULT:
+            except BaseException:
                 log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
 
 

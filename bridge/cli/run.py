@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import gc
 import resource
+import signal
 import socket
 import sys
 import time
+import traceback
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvloop
 
 from bridge import __version__, log
@@ -40,8 +44,34 @@ def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
     log.configure(log_format, log_level, zone=settings.timezone)
     _tune_garbage_collection()
     _take_all_descriptors()
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open
-        uvloop.run(serve(Daemon(file, settings, plugins), began))
+    run_through(serve(Daemon(file, settings, plugins), began))
+
+
+def run_through(serving: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, on an event loop that no `sys.exit()` of a plugin's task or callback ends.
+
+    Ctrl-C while it opens: it closes what is open.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(serving)
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except asyncio.CancelledError:
+                return None
+            except (SystemExit, KeyboardInterrupt) as error:
+                if task.done():
+                    raise
+                said = "code of a plugin wanted to end boxbridge, which goes on"
+                structlog.get_logger("boxbridge.daemon").error(said, plugin_code=_place(error), exc_info=error)
+
+
+def _place(error: BaseException) -> str:
+    """Where something was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}, line {frame.lineno}"
 
 
 async def serve(daemon: Daemon, began: float) -> None:

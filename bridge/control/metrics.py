@@ -63,7 +63,11 @@ def _families(
     since = GaugeMetricFamily(
         "boxbridge_oldest_waiting_timestamp_seconds", "When the oldest waiting event came.", labels=["output"]
     )
+    held = CounterMetricFamily(
+        "boxbridge_loop_held_seconds", "Seconds that an output's code held the event loop.", labels=["output"]
+    )
     for name, lane in lanes.items():
+        held.add_metric([name], lane.holds.seconds)
         for (outcome,), count in lane.ledger.outcomes.items():
             deliveries.add_metric([name, outcome], count)
     for name, cursor in cursors.items():  # those that are held, off or gone too: their events wait
@@ -76,7 +80,7 @@ def _families(
     )
     for cursor in list(house.journal.cursors.values()):
         skipped.add_metric([cursor.name], cursor.skipped_events)
-    yield from (deliveries, waiting, dead, since, skipped)
+    yield from (deliveries, held, waiting, dead, since, skipped)
     yield _histogram(
         "boxbridge_delivery_seconds",
         "How long attempts that delivered took.",

@@ -54,10 +54,12 @@ class Caller:
         limit, end = self._deadlines.limit(seconds), _End()
         try:
             with limit:
+                began = time.perf_counter()
                 result = contained(function)
-                if not inspect.isawaitable(result):
+                if not inspect.isawaitable(result):  # of a plugin that stands in the way of the delivery
+                    self._note_held(began)
                     return result
-                return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end)
+                return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end, began)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -71,13 +73,20 @@ class Caller:
         finally:
             end.forget()
 
+    def _note_held(self, began: float) -> None:
+        held = time.perf_counter() - began
+        if held > HELD_SECONDS:
+            self._on_held(held)
+
     @types.coroutine
-    def _timed(self, coroutine: Coroutine[Any, Any, Any], end: _End) -> Generator[Any, Any, Any]:
-        """Drive a coroutine step by step, with a clock around each; raises CancelledError where it hides its own."""
+    def _timed(self, coroutine: Coroutine[Any, Any, Any], end: _End, began: float) -> Generator[Any, Any, Any]:
+        """Drive a coroutine step by step, with a clock around each; raises CancelledError where it hides its own.
+
+        `began`: when the first step did, before what made the coroutine was called.
+        """
         send: Callable[[Any], Any] = coroutine.send
         value: Any = None
         while True:
-            began = time.perf_counter()
             try:
                 waited = send(value)
             except StopIteration as stop:
@@ -91,9 +100,7 @@ class Caller:
                     raise
                 raise tamed(error) from error
             finally:
-                held = time.perf_counter() - began
-                if held > HELD_SECONDS:
-                    self._on_held(held)
+                self._note_held(began)
             try:
                 value = yield waited
                 send = coroutine.send
@@ -101,6 +108,7 @@ class Caller:
                 if isinstance(error, asyncio.CancelledError):
                     end.note(coroutine, error)
                 value, send = error, coroutine.throw
+            began = time.perf_counter()
 
     def close(self) -> None:
         """Let the threads end once they are idle."""
@@ -154,3 +162,9 @@ async def _awaiting(awaitable: Awaitable[Any]) -> Any:
 def is_plain(function: Callable[..., Any]) -> bool:
     """Whether it is to run in a thread: `def`, not `async def`."""
     return not inspect.iscoroutinefunction(function)
+
+
+def has_begun(task: asyncio.Task[Any]) -> bool:
+    """Whether anything of a task ran: before, its cancellation would not even reach its `finally`."""
+    coroutine = task.get_coro()
+    return not inspect.iscoroutine(coroutine) or inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED

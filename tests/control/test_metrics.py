@@ -66,6 +66,7 @@ async def test_what_was_taken_and_delivered_is_counted(tmp_path: Path) -> None:
     assert value(samples, "delivery_seconds_count", output="sink") == 1
     assert value(samples, "delivery_seconds_bucket", output="sink", le="+Inf") == 1
     assert value(samples, "dead_events", output="sink") == 1
+    assert value(samples, "loop_held_seconds_total", output="sink") == 0
     assert value(samples, "waiting_events", output="sink") == 0
     assert value(samples, "oldest_waiting_timestamp_seconds", output="sink") is None
     assert value(samples, "answer_seconds_count") == 3
