@@ -22,6 +22,7 @@ from bridge.control import api
 from bridge.control.browser import NoForeignPages
 from bridge.control.door import Doorkeeper, PasswordDoor
 from bridge.control.house import Reloaded
+from bridge.control.tap import Taps
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
 from bridge.dispatch.replays import Replays
@@ -61,6 +62,7 @@ class Daemon:
         self.replays = Replays(self.journal, self.dispatcher)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")
+        self.taps = Taps(plugins, self.intake)
         self._opened = contextlib.AsyncExitStack()
         self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -101,6 +103,7 @@ class Daemon:
                 opened.push_async_callback(listener.stop)
             for listener in listeners:
                 await listener.start()
+            opened.callback(self.taps.close)
             self._opened = opened.pop_all()
         self._warn_of_parked([cursor.name for cursor in self.journal.parked])
         for broken in self.plugins.broken:

@@ -68,6 +68,11 @@ def event_delivered(output: str, delivery: Delivery, seconds: float) -> None:
 
 
 @hookspec
+def event_failed(output: str, delivery: Delivery, reason: str) -> None:
+    """An attempt failed and the event is to be tried again, or its output is away. On the event loop, as above."""
+
+
+@hookspec
 def event_dead(output: str, delivery: Delivery, reason: str) -> None:
     """An event became a dead letter of an output. On the event loop, as above."""
 
@@ -105,6 +110,7 @@ SPECIFICATIONS: tuple[Any, ...] = (
     deliver,
     event_accepted,
     event_delivered,
+    event_failed,
     event_dead,
     output_state_changed,
     register_commands,

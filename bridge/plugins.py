@@ -96,6 +96,12 @@ class Plugins:
             self._manager.unregister(plugin)
             raise
 
+    def unregister(self, name: str) -> None:
+        """Take out one that only listened: what a plugin brought stays."""
+        self._manager.unregister(name=name)
+        self._in_order.clear()
+        self.loaded = [plugin for plugin in self.loaded if plugin.name != name]
+
     def _take(self, plugin: object, name: str, origin: str, version: str) -> None:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "config": "configuration",
     "schema": "configuration",
     "send": "send",
+    "tap": "tap",
     "events": "events",
     "why": "why",
     "get": "events",

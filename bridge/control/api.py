@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bridge.control import around, dead, devices, events, outputs, replays, story, trial, unknown
+from bridge.control import around, dead, devices, events, outputs, replays, story, trial, unknown, watching
 from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.door import Doorkeeper
 from bridge.control.house import House
@@ -73,6 +73,7 @@ def application(house: House, keeper: Doorkeeper) -> Starlette:
             *trial.routes(house),  # before the actions that have no body of their own
             *outputs.routes(house),
             *replays.routes(house),
+            *watching.routes(house),
             *unknown.routes(house),
             Route(_EVENTS + "{what:path}", answering(event)),
         ]

@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from bridge.config.settings import Settings
+from bridge.control.tap import Taps
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Journal
@@ -41,6 +42,7 @@ class House(Protocol):
     dispatcher: Dispatcher
     replays: Replays
     links: Links
+    taps: Taps
 
     async def reload(self) -> Reloaded:
         """Take the configuration file over anew; raises BridgeError and changes nothing where the file is wrong."""

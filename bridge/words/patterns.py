@@ -71,6 +71,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     "There is no configuration ({places}). Make one: {command}": "没有找到配置（{places}）。生成配置：{command}",
     "There is no {file}. Make one: {command}": "没有文件 {file}。生成配置：{command}",
     "{n} of {all} outputs can't be reached.": "{all} 个输出中有 {n} 个无法连接。",
+    # --- What a daemon refuses to show
+    "{count} are watching already: end one of them first": "已有 {count} 个终端在查看：请先结束其中一个",
     # --- Files
     "this is not UTF-8 text": "不是 UTF-8 文本",
     "holds a NUL character, which no path, name or text may have": "含有 NUL 字符：路径、名称和文本中都不允许",

@@ -33,6 +33,36 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "span h": ("{count} h", "{count} 小时"),
     "span min": ("{count} min", "{count} 分钟"),
     "span s": ("{count} s", "{count} 秒"),
+    # --- tap
+    "tap push": (
+        "push  {peer}  {protocol}  {device}  {size}  {outcome}",
+        "推送  {peer}  {protocol}  {device}  {size}  {outcome}",
+    ),
+    "pushed stored": ("stored", "已保存"),
+    "pushed duplicate": ("duplicate", "重复"),
+    "pushed heartbeat": ("heartbeat", "心跳"),
+    "pushed unknown": ("unknown", "未知"),
+    "pushed refused": ("refused", "被拒绝"),
+    "pushed not stored": ("not stored", "未能保存"),
+    "tap event": ("event  {id}  {kind}  {device}/{channel}", "事件  {id}  {kind}  {device}/{channel}"),
+    "tap pictures": ("{count} pictures {size}", "{count} 张图片 {size}"),
+    "tap delivered": (
+        "{output}  delivered  {id}  {kind}  {device}/{channel}",
+        "{output}  已送达  {id}  {kind}  {device}/{channel}",
+    ),
+    "tap failed": (
+        "{output}  FAILED, attempt {attempt}  {id}  {kind}  {device}/{channel}",
+        "{output}  失败，第 {attempt} 次尝试  {id}  {kind}  {device}/{channel}",
+    ),
+    "tap dead": (
+        "{output}  DEAD  {id}  {kind}  {device}/{channel}",
+        "{output}  已放弃  {id}  {kind}  {device}/{channel}",
+    ),
+    "tap dropped": (
+        "{count} lines left out here: this terminal is too slow for them",
+        "此处略去 {count} 行：终端读取太慢",
+    ),
+    "tap ended": ("The daemon was stopped.", "守护进程已停止。"),
     # --- status
     "daemon": (
         "boxbridge {version}   {config}   site {site}   up {span}",
