@@ -83,8 +83,12 @@ class Plugins:
             version = distribution.version if distribution else ""
             self._add(entry.name, origin, version, entry.load)
         for file in sorted(plugins_dir.glob("*.py")) if plugins_dir else []:
-            self._add(file.stem, str(file), "", lambda file=file: _import_file(file))
+            self.load_file(file)
         return self
+
+    def load_file(self, file: Path) -> None:
+        """Load one drop-in file; where it fails it is in `broken`."""
+        self._add(file.stem, str(file), "", lambda: _import_file(file))
 
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
         """Add one plugin object; raises ValueError or pluggy's errors with what is wrong with it."""

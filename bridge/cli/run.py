@@ -20,11 +20,13 @@ import uvloop
 
 from bridge import __version__, log
 from bridge.cli.options import config_option, load
+from bridge.cli.words import lang_option
 from bridge.config.address import host_and_port
 from bridge.config.load import find
 from bridge.config.settings import Settings
 from bridge.daemon import Daemon
 from bridge.dispatch.lane import LaneReport
+from bridge.errors import UsageError
 from bridge.protocols.skill import PATH
 
 _SETTLE_SECONDS = 1.0
@@ -36,8 +38,34 @@ _SETTLE_SECONDS = 1.0
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
-    """Take pushes and bring their events out, until SIGTERM or Ctrl-C."""
+@click.option("--output", metavar="NAME", help="Only this output, without a daemon: one attempt with a sample.")
+@click.option("--plugin", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="With --output: this drop-in file beside those that are installed.")  # fmt: skip
+@click.option("--from-journal", type=click.IntRange(min=1), metavar="N",
+              help="With --output: the newest N events of the journal, in place of the sample.")  # fmt: skip
+@lang_option
+def run_command(
+    config: Path | None,
+    log_format: Any,
+    log_level: Any,
+    output: str | None,
+    plugin: Path | None,
+    from_journal: int | None,
+    lang: str,
+) -> None:
+    """Take pushes and bring their events out, until SIGTERM or Ctrl-C.
+
+    With --output one output is tried alone: what it makes of each event is shown, and nothing is kept of it. An output
+    that has no table in the configuration runs with its defaults.
+    """
+    if output is not None:
+        from bridge.cli.alone import run_alone
+
+        log.configure(log_format, log_level)
+        run_alone(config, plugin, output, from_journal or 0, lang)
+        return
+    if plugin or from_journal:
+        raise UsageError("--plugin and --from-journal are for one output alone: name it with --output")
     began = time.monotonic()
     file = find(config)
     settings, plugins = load(file)

@@ -90,9 +90,10 @@ class Dispatcher:
         context.surroundings = self._surroundings
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         context.annotator = self._annotator
-        made = _make(self._plugins.outputs[output.type], context)
+        output_made = made(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
-        lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after, self._link)
+        journal, plugins = self._journal, self._plugins
+        lane = self.lanes[name] = Lane(output_made, output, cursor, journal, plugins, late_after, self._link)
         self._terms[name] = _terms(name, settings)
         lane.start()
 
@@ -182,7 +183,8 @@ class _Unmade(Output):
         raise Stopped(self._reason)
 
 
-def _make(output: type[Output], context: OutputContext) -> Output:
+def made(output: type[Output], context: OutputContext) -> Output:
+    """An output for one table; where its constructor fails, one in its place that pauses and says why."""
     within = caller_of.set(context.name)
     try:
         return contained(lambda: output(context))

@@ -63,6 +63,14 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "此处略去 {count} 行：终端读取太慢",
     ),
     "tap ended": ("The daemon was stopped.", "守护进程已停止。"),
+    # --- run --output
+    "alone open": ("{name} is open  {found}", "{name} 已打开  {found}"),
+    "alone delivered": ("delivered", "已送达"),
+    "alone unavailable": ("NOT TAKEN: the output would wait and try again", "未接收：输出会等待后重试"),
+    "alone retry": ("NOT TAKEN: it would be tried again", "未接收：该事件会重试"),
+    "alone rejected": ("NOT TAKEN: it would be a dead letter", "未接收：该事件会成为死信"),
+    "alone stopped": ("NOT TAKEN: the output would be paused", "未接收：输出会暂停"),
+    "alone not closed": ("it failed to close: {reason}", "关闭失败：{reason}"),
     # --- status
     "daemon": (
         "boxbridge {version}   {config}   site {site}   up {span}",
