@@ -9,7 +9,7 @@ from bridge.testing import sample_push
 from tests.brokers import Mosquitto, Subscriber
 from tests.end_to_end.installation import Installation
 
-BAD = Path(__file__).parents[2] / "bench" / "bad_outputs.py"
+BAD = Path(__file__).parents[2] / "bench" / "drop_in" / "bad_outputs.py"
 NAMES = ("raises", "hangs", "leaks", "exits", "blocks")
 PUSHES = 60
 
