@@ -34,9 +34,19 @@ _SETTLE_SECONDS = 1.0
 
 @click.command("run")
 @config_option
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or JSON.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is told at least.",
 )
 @click.option("--output", metavar="NAME", help="Only this output, without a daemon: one attempt with a sample.")
 @click.option("--plugin", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
