@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
 from bridge.dispatch.deadline import Deadlines
+from bridge.plugins import HELD_SECONDS
 from bridge.threads import Threads, contained, tamed
 
-HELD_SECONDS: Final = 0.1
-"""Whoever holds the event loop longer than this in one go is named."""
-
+from bridge.threads import Threads, contained, tamed
 
 CLEANUP_SECONDS: Final = 2.0
 """What is cancelled has so long to clean up; what goes on all the same is cut off then, wherever it waits."""
@@ -57,7 +56,8 @@ class Caller:
                 began = time.perf_counter()
                 result = contained(function)
                 if not inspect.isawaitable(result):  # of a plugin that stands in the way of the delivery
-                    self._note_held(began)
+                    if time.perf_counter() - began > HELD_SECONDS:
+                        self._on_held(time.perf_counter() - began)
                     return result
                 return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end, began)
         except asyncio.CancelledError as error:
@@ -72,11 +72,6 @@ class Caller:
             raise
         finally:
             end.forget()
-
-    def _note_held(self, began: float) -> None:
-        held = time.perf_counter() - began
-        if held > HELD_SECONDS:
-            self._on_held(held)
 
     @types.coroutine
     def _timed(self, coroutine: Coroutine[Any, Any, Any], end: _End, began: float) -> Generator[Any, Any, Any]:
@@ -100,7 +95,9 @@ class Caller:
                     raise
                 raise tamed(error) from error
             finally:
-                self._note_held(began)
+                held = time.perf_counter() - began
+                if held > HELD_SECONDS:
+                    self._on_held(held)
             try:
                 value = yield waited
                 send = coroutine.send
