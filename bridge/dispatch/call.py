@@ -13,8 +13,6 @@ from bridge.dispatch.deadline import Deadlines
 from bridge.plugins import HELD_SECONDS
 from bridge.threads import Threads, contained, tamed
 
-from bridge.threads import Threads, contained, tamed
-
 CLEANUP_SECONDS: Final = 2.0
 """What is cancelled has so long to clean up; what goes on all the same is cut off then, wherever it waits."""
 
@@ -55,9 +53,9 @@ class Caller:
             with limit:
                 began = time.perf_counter()
                 result = contained(function)
-                if not inspect.isawaitable(result):  # of a plugin that stands in the way of the delivery
-                    if time.perf_counter() - began > HELD_SECONDS:
-                        self._on_held(time.perf_counter() - began)
+                if not inspect.isawaitable(result):  # of a plugin's hook that takes the delivery's place
+                    if (held := time.perf_counter() - began) > HELD_SECONDS:
+                        self._on_held(held)
                     return result
                 return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end, began)
         except asyncio.CancelledError as error:

@@ -131,11 +131,15 @@ async def test_what_was_begun_with_but_never_ran_is_not_given_to_an_output_that_
         assert rooms.report().reason == reason
 
 
-async def test_a_hook_around_a_delivery_that_holds_the_loop_counts_for_the_output(tmp_path: Path, far: Far) -> None:
+@pytest.mark.parametrize("answer", [None, "taken elsewhere"], ids=["beside it", "in its place"])
+async def test_a_hook_of_a_delivery_that_holds_the_loop_counts_for_the_output(
+    tmp_path: Path, far: Far, answer: str | None
+) -> None:
     class Slow:
         @hookimpl(tryfirst=True)
-        def deliver(self, output: Output, delivery: Delivery) -> None:
+        def deliver(self, output: Output, delivery: Delivery) -> str | None:
             time.sleep(0.12)
+            return answer
 
     with structlog.testing.capture_logs() as log:
         async with opened(tmp_path, async_output("sink", far)) as rooms:
