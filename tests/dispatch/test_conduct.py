@@ -213,10 +213,11 @@ async def test_threads_of_nobody_harm_no_output(
     tmp_path: Path, far: Far, leak: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path, plain_output("sink", far)) as rooms:
+        await rooms.push()
+        await until(lambda: far.taken)
         leak()
         looked: list[int] = []
         monkeypatch.setattr(type(rooms.lane()), "note_threads", lambda _, count: looked.append(count))
-        await rooms.push()
         await until(lambda: looked)
         assert looked[0] == 1
 
