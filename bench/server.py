@@ -55,8 +55,7 @@ class Boxbridge:
     def command(self, folder: Path, port: int, broker_port: int) -> list[str]:
         """Write its configuration into `folder`; return the command that serves on `port`."""
         control = f"127.0.0.1:{self.control_port}" if self.control_port else ""
-        text = f'plugins_dir = "{self.plugins}"
-' if self.plugins else ""
+        text = f'plugins_dir = "{self.plugins}"\n' if self.plugins else ""
         text += _CONFIGURATION.format(data=folder / "data", port=port, control=control)
         if self.output:
             text += _MQTT_OUTPUT.format(name=self.output, broker_port=broker_port)

@@ -16,7 +16,6 @@ from msgspec import DecodeError
 
 from bridge.cli.journal import journal_folder, trouble_in
 from bridge.cli.screen import show
-from bridge.cli.words import say, translated
 from bridge.config.load import NAME, Source, find, no_output_type, read
 from bridge.config.locator import Places
 from bridge.config.settings import PLUGINS_DIR, Settings
@@ -32,6 +31,7 @@ from bridge.output import Delivery, Output
 from bridge.plugins import Plugins
 from bridge.protocols.skill import SkillNormalizer
 from bridge.testing import sample_push
+from bridge.words import say, translated
 
 log = structlog.get_logger("boxbridge.dispatch")
 _TABLE: Final[tuple[str, ...]] = ("site", "timezone", "late_after", "plugins_dir", "device")

@@ -19,8 +19,8 @@ import structlog
 import uvloop
 
 from bridge import __version__, log
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, load
-from bridge.cli.words import lang_option
 from bridge.config.address import host_and_port
 from bridge.config.load import find
 from bridge.config.settings import Settings

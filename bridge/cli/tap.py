@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli.client import Client
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say, translated
 from bridge.errors import UsageError
 from bridge.figures import as_bytes
 from bridge.options import Duration
+from bridge.words import say, translated
 
 WHAT = ("pushes", "events", "deliveries")
 

@@ -106,6 +106,7 @@ async def test_event_and_scene_arrive_as_they_are_and_old_news_apart(tmp_path: P
         await until(lambda: stands(running)[0] == "open")
         assert stands(running)[1] == "stream BOXBRIDGE, messages up to 307 kB"
         assert (await box.push(sample_push(device="Tor 3.a*", picture=scene))).success
+        await until(lambda: stands(running)[2] == 1)
         long_ago = utc_now() - timedelta(hours=1)
         assert (await box.push(sample_push(device="gate-3", picture=b"", when=long_ago))).success
         await until(lambda: stands(running)[2] == 2)
