@@ -22,7 +22,7 @@ from pathlib import Path
 from bench.process import resident_mb
 from bench.push import make_template
 from bench.rig import Rig, rig, use_two_cores
-from bench.server import Boxbridge
+from bench.server import Boxbridge, dead_webhook
 from bridge.testing import draw_dot
 
 _POINTS = 5
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Bound and never listened on: every connection is refused, and nobody else can take the port meanwhile.
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        servers = [Boxbridge("all alive"), Boxbridge("one dead", dead_port=closed.getsockname()[1])]
+        servers = [Boxbridge("all alive"), Boxbridge("one dead", tables=dead_webhook(closed.getsockname()[1]))]
         print(f"{options.events} small events, {options.rate or 'any number'} a second")
         print(_row("", _TITLES), flush=True)
         try:

@@ -14,18 +14,18 @@ data = "{data}"
 listen = "127.0.0.1:{port}"
 
 [control]
-listen = ""
+listen = "{control}"
 """
 _MQTT_OUTPUT = """
 [output.{name}]
 type = "mqtt"
 url = "mqtt://127.0.0.1:{broker_port}"
 """
-_DEAD_OUTPUT = """
-[output.dead]
-type = "webhook"
-url = "http://127.0.0.1:{port}/"
-"""
+
+
+def dead_webhook(port: int) -> str:
+    """The table of a webhook to a port that nobody listens on."""
+    return f'[output.dead]\ntype = "webhook"\nurl = "http://127.0.0.1:{port}/"\n'
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,24 @@ class Naive:
 
 @dataclass(frozen=True)
 class Boxbridge:
-    """boxbridge with an MQTT output of this name, unless it is empty, and where a port is given a webhook that nobody
-    answers."""
+    """boxbridge with an MQTT output of this name, unless it is empty, these tables besides, and where a port is given
+    pages for people."""
 
     name: str = "boxbridge"
     output: str = "broker"
-    dead_port: int = 0
+    tables: str = ""
+    plugins: Path | None = None
+    """The folder of drop-in plugins that they need."""
+    control_port: int = 0
 
     def command(self, folder: Path, port: int, broker_port: int) -> list[str]:
         """Write its configuration into `folder`; return the command that serves on `port`."""
-        text = _CONFIGURATION.format(data=folder / "data", port=port)
+        control = f"127.0.0.1:{self.control_port}" if self.control_port else ""
+        text = f'plugins_dir = "{self.plugins}"\n' if self.plugins else ""
+        text += _CONFIGURATION.format(data=folder / "data", port=port, control=control)
         if self.output:
             text += _MQTT_OUTPUT.format(name=self.output, broker_port=broker_port)
-        if self.dead_port:
-            text += _DEAD_OUTPUT.format(port=self.dead_port)
+        text += self.tables
         configuration = folder / "boxbridge.toml"
         configuration.write_text(text)
         return [str(Path(sys.executable).with_name("boxbridge")), "run", "-c", str(configuration)]

@@ -24,7 +24,7 @@ from bench.broker import mosquitto
 from bench.process import free_port, resident_mb, running
 from bench.push import make_template
 from bench.rig import rig
-from bench.server import Boxbridge
+from bench.server import Boxbridge, dead_webhook
 from bridge.protocols.skill import PATH
 from bridge.testing import draw_dot, draw_scene, sample_push
 
@@ -103,7 +103,7 @@ def cost(folder: Path, events: int, boxes: int, environment: Mapping[str, str]) 
     """
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
-        server = Boxbridge(dead_port=closed.getsockname()[1])
+        server = Boxbridge(tables=dead_webhook(closed.getsockname()[1]))
         template = make_template(draw_dot())
         with rig(server, folder, template, events=events, boxes=boxes, environment=environment) as parts:
             before = parts.cpu_seconds()["server"]

@@ -17,16 +17,19 @@ from bridge.config.address import host_and_port
 from bridge.config.certificate import tls_context
 from bridge.config.load import read
 from bridge.config.restart import without_restart
-from bridge.config.settings import JOURNAL, SOCKET, Settings
+from bridge.config.settings import JOURNAL, LINKS, SOCKET, Settings
 from bridge.control import api
 from bridge.control.browser import NoForeignPages
+from bridge.control.door import Doorkeeper, PasswordDoor
 from bridge.control.house import Reloaded
+from bridge.control.tap import Taps
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
 from bridge.dispatch.replays import Replays
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.eventline import EventLine
 from bridge.journal.journal import Journal, Keep
+from bridge.links import Links
 from bridge.listener import Listener, at_once, tcp_socket, unix_socket
 from bridge.plugins import Plugins
 from bridge.receiver.guard import GuardedProtocol
@@ -51,14 +54,17 @@ class Daemon:
         self.started = time.time()
         self.journal = Journal(settings.data / JOURNAL, _keep(settings))
         self.intake = Intake(self.journal, plugins, settings)
-        self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen)
+        self.links = Links(settings.data / LINKS)
+        self.links.address = settings.control.address or ""
+        self.dispatcher = Dispatcher(self.journal, plugins, lambda: self.intake.devices.last_seen, self.links.to)
         cert, key = settings.server.cert, settings.server.key
         self._secured = Secured(tls_context(cert, key), GuardedProtocol) if cert else None
         self.replays = Replays(self.journal, self.dispatcher)
         self.plugins.register(EventLine(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")
+        self.taps = Taps(plugins, self.intake)
         self._opened = contextlib.AsyncExitStack()
-        self._stop = asyncio.Event()
+        self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,6 +79,7 @@ class Daemon:
             opened.callback(devices.close)
             await self.journal.open({name: output.from_ for name, output in self.settings.output.items()})
             opened.push_async_callback(self.journal.close)
+            await asyncio.to_thread(self.links.open)
             await self.intake.devices.open()
             opened.push_async_callback(self.intake.devices.close)
             opened.push_async_callback(self.dispatcher.stop)
@@ -81,19 +88,22 @@ class Daemon:
             self.replays.open()
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
+            keeper = Doorkeeper(self)
+            people = api.application(self, keeper)
             listeners = [
                 Listener(Door(self.intake), [devices], self._secured or GuardedProtocol),
-                Listener(api.application(self), [commands]),
+                Listener(people, [commands]),
             ]
             if self.settings.control.listen:
-                people = tcp_socket(self.settings.control.listen)
-                opened.callback(people.close)
-                guarded = NoForeignPages(api.application(self), self.settings.control.listen)
-                listeners.append(Listener(guarded, [people]))
+                port = tcp_socket(self.settings.control.listen)
+                opened.callback(port.close)
+                door = PasswordDoor(people, keeper, self.settings.control.listen)
+                listeners.append(Listener(NoForeignPages(door, self.settings.control.listen), [port]))
             for listener in listeners:
                 opened.push_async_callback(listener.stop)
             for listener in listeners:
                 await listener.start()
+            opened.callback(self.taps.close)
             self._opened = opened.pop_all()
         self._warn_of_parked([cursor.name for cursor in self.journal.parked])
         for broken in self.plugins.broken:
@@ -114,6 +124,7 @@ class Daemon:
         """Close the rooms, upstream first: what was received is answered, what is under way gets a moment."""
         systemd.stopping()
         log.info("stopping")
+        self.stopping.set()
         for task in self._tasks:
             task.cancel()
         await self._opened.aclose()
@@ -123,11 +134,11 @@ class Daemon:
         """Say that all is ready, and go on until SIGTERM, SIGINT or `stop`."""
         self._listen_to_signals()
         self._say_ready()
-        await self._stop.wait()
+        await self.stopping.wait()
 
     def stop(self) -> None:
         """End `serve`."""
-        self._stop.set()
+        self.stopping.set()
 
     # --- Reload
 
@@ -175,6 +186,7 @@ class Daemon:
             self._secured.context = tls_context(settings.server.cert, settings.server.key)
         self.settings = self.intake.settings = settings
         self.journal.keep = _keep(settings)
+        self.links.address = settings.control.address or ""
         await self.dispatcher.apply(settings)
 
     # --- Signals, systemd, people

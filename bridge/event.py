@@ -132,11 +132,11 @@ class Skill(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Network(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A network interface of the box [netInfo], as the box tells it."""
 
-    ip: str = ""
-    mac: str = ""
-    gateway: str = ""
-    netmask: str = ""
-    dns: str = ""
+    ip: Annotated[str, _described("Its address [ip].")] = ""
+    mac: Annotated[str, _described("Its hardware address [mac].")] = ""
+    gateway: Annotated[str, _described("The way out [gateway].")] = ""
+    netmask: Annotated[str, _described("Of its network [netmask].")] = ""
+    dns: Annotated[str, _described("Who knows names [dns].")] = ""
 
 
 class Region(Struct, frozen=True, kw_only=True):
@@ -162,7 +162,7 @@ class Target(Struct, frozen=True, kw_only=True, omit_defaults=True):
     track: Annotated[str, _described("Track id, the same as on the box [tracelId or traceId].")] = ""
     box: Annotated[Box | None, _described("Where it is [location]; null where the push does not say.")] = None
     region: Annotated[str, _described("Id of the region it is in [regionId].")] = ""
-    attributes: tuple[Attribute, ...] = ()
+    attributes: Annotated[tuple[Attribute, ...], _described("What the box says of it [properties].")] = ()
     pictures: Annotated[
         tuple[int, ...], _described("Places in the event's `pictures` of its snapshot [img] and reference [avatar].")
     ] = ()
@@ -219,17 +219,17 @@ class EventData(Struct, frozen=True, kw_only=True):
         Literal["device", "receipt"],
         _described("Which clock the event's time is of: the device's, or ours where its time was missing or absurd."),
     ] = "receipt"
-    device: Device
-    channel: Channel = Channel()
-    skill: Skill = Skill()
+    device: Annotated[Device, _described("The box that sent it [deviceInfo].")]
+    channel: Annotated[Channel, _described("The camera channel [channelInfo].")] = Channel()
+    skill: Annotated[Skill, _described("The analysis that fired [skillInfo].")] = Skill()
     counts: Annotated[dict[str, int], _described("How many, by name [eventInfo.eventName, eventInfo.count].")] = {}
-    targets: tuple[Target, ...] = ()
-    regions: tuple[Region, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    targets: Annotated[tuple[Target, ...], _described("Objects in the scene [targetBasicInfo].")] = ()
+    regions: Annotated[tuple[Region, ...], _described("Areas and lines [regionInfo].")] = ()
+    pictures: Annotated[tuple[Picture, ...], _described("The scene first, where there is one.")] = ()
     style: Annotated[dict[str, Any], _described("How the vendor draws [data.style].")] = {}
     frame: Annotated[int | None, _described("Frame number [data.frameIndex].")] = None
     link: Annotated[str, _described("Ties targets of one kind together [data.linkId].")] = ""
-    network: tuple[Network, ...] = ()
+    network: Annotated[tuple[Network, ...], _described("Interfaces of the box [netInfo].")] = ()
     normalized: Annotated[
         bool | None, _described("Whether the box sent fractions [data.normalized]; here they always are.")
     ] = None
@@ -245,7 +245,7 @@ class EventData(Struct, frozen=True, kw_only=True):
 
 
 class Event(EventData, frozen=True, kw_only=True):
-    """One event of one device, with its identity and time. Immutable: change a copy by `copy.replace`-like `with_`."""
+    """One event of one device, with its identity and time. Immutable: `with_` makes a changed copy."""
 
     id: str
     """ULID made at receipt: the same in every output, on every attempt. Deduplicate by it."""

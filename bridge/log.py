@@ -9,6 +9,7 @@ import re
 import select
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from io import UnsupportedOperation
@@ -32,6 +33,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _PLAIN = re.compile(r'[^\s"=]+')
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _COLOUR = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"}
+_MOST_RECENT = 300
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
 
@@ -44,6 +46,14 @@ class Line(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Any] = {}
     trace: str = ""
     """The traceback of an exception, several lines."""
+
+
+_RECENT: deque[Line] = deque(maxlen=_MOST_RECENT)
+
+
+def recent(zone: tzinfo | None = None) -> str:
+    """The last lines that were logged in this process, as text."""
+    return "".join(_text(line, "%Y-%m-%d %H:%M:%S", zone) for line in list(_RECENT))
 
 
 def configure(
@@ -227,7 +237,9 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show one event, and before it how many were lost while nobody read."""
         try:
-            text = self._form(_line(record))
+            line = _line(record)
+            text = self._form(line)
+            _RECENT.append(line)
         except Exception as error:  # noqa: BLE001 - a value's own __str__ may raise anything
             text = self._own("error", f"a log line can't be shown: {type(error).__name__}", logger=record.name)
         patience = 0 if self._lost else PATIENCE

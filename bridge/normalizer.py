@@ -15,15 +15,21 @@ class Push(Struct, frozen=True, kw_only=True):
     """What arrived: one HTTP request or one WebSocket frame, as it came; tokens and Authorization are taken out."""
 
     method: str
+    """The HTTP method; `POST` for a WebSocket message."""
     path: str
+    """Without token."""
     query: str
+    """What stood behind `?`, without token."""
     headers: Mapping[str, str]
     """Names in lower case; of repeated headers the last."""
     body: bytes
+    """As it came, but inflated where it was compressed; `[server] max_body` (16 MB) at most."""
     peer: str
     """The sender's IP address."""
     received: datetime
+    """UTC, when the last byte was there."""
     transport: Literal["http", "websocket"] = "http"
+    """A WebSocket message is a push of its own, with the path and headers of its handshake."""
     fetched: Mapping[str, bytes] = {}
     """By address the pictures that a first reading asked for (`Parsed.wanted`), as far as they could be had."""
 
@@ -32,7 +38,9 @@ class Cutout(Struct, frozen=True, kw_only=True):
     """A picture found in a push."""
 
     data: bytes
+    """Its own bytes, not their base64 text."""
     sha256: str
+    """Their digest, lower-case hex."""
     span: tuple[int, int] | None
     """Where its base64 text stands in the body (start, end), if encoding `data` again gives exactly that text; the
     journal then stores the picture alone. None: the text is kept as it came."""
@@ -57,7 +65,9 @@ class Key(Struct, frozen=True):
     """What makes two pushes the same one: a device's message id, and a digest so that a reused id costs no event."""
 
     device: str
+    """Who sent it, by what stays the same: uuid, else serial, else MAC."""
     msg_id: str
+    """The push's own id; "" where it has none."""
     digest: bytes
     """Of what happened; not of the time it was sent nor of a retransmission flag."""
 
@@ -70,6 +80,7 @@ class Parsed(Struct, frozen=True, kw_only=True):
     device: str
     """Who sent it, as far as the push says."""
     key: Key
+    """By which a repetition is known."""
     events: tuple[Event, ...] = ()
     """None to many; none means: kept as it came, nothing is delivered."""
     heartbeat: bool = False
@@ -108,8 +119,11 @@ class Answer(Struct, frozen=True, kw_only=True):
     """What the device gets back."""
 
     status: int
+    """HTTP status; a WebSocket message is answered with the body alone."""
     body: bytes
+    """In the vendor's form."""
     content_type: str = "application/json"
+    """Of the body."""
     retry_after: int = 0
     """Seconds for the header Retry-After; the core sets it as the outcome has it."""
 
@@ -125,7 +139,9 @@ class Malformed(Exception):
 class Normalizer:
     """Reads one family of protocols. Subclass it and return an instance from `register_normalizers`. It has no state.
 
-    Called on the event loop for every push, so it must be quick and must not block. What it can't make sense of
+    One instance serves all pushes. All its methods are called by the intake, on the event loop, one push at a time:
+    `parse`, and after the durable commit `answer`; while they run nobody is served, so they must be quick and must not
+    block. Of a push that only looks like the family's, `recognizes` may see many. What it can't make sense of
     inside a known envelope goes to `extra`; only what is no message of the family raises Malformed.
     """
 

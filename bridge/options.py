@@ -23,7 +23,9 @@ class Duration(float):
     """Seconds, written with a unit: "500ms", "30s", "5m", "24h", "7d"."""
 
     text: str
+    """As it was written."""
     UNITS: ClassVar[dict[str, float]] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+    """Seconds by unit."""
 
     def __new__(cls, text: str) -> Self:
         """Read it; raises ValueError with a sentence."""
@@ -41,6 +43,7 @@ class Size(int):
     """Bytes, written with a unit: "500kB", "16MB", "20GB", "1GiB"."""
 
     text: str
+    """As it was written."""
     UNITS: ClassVar[dict[str, float]] = {
         "B": 1,
         "kB": 1e3,
@@ -53,6 +56,7 @@ class Size(int):
         "GiB": 2**30,
         "TiB": 2**40,
     }
+    """Bytes by unit."""
 
     def __new__(cls, text: str) -> Self:
         """Read it; raises ValueError with a sentence."""
@@ -70,7 +74,9 @@ class Share(float):
     """A part of a whole, between 0 and 1, written in percent: "20%"."""
 
     text: str
+    """As it was written."""
     UNITS: ClassVar[dict[str, float]] = {"%": 0.01}
+    """The one there is."""
 
     def __new__(cls, text: str) -> Self:
         """Read it; raises ValueError with a sentence."""

@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import email.utils
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from http import HTTPStatus
 from pathlib import Path
@@ -31,7 +31,8 @@ class Unavailable(Exception):
 
     def __init__(self, reason: str = "", after: float | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = after if after is None else float(after)
+        """Seconds, an hour at most."""
 
 
 class Retry(Exception):
@@ -42,7 +43,8 @@ class Retry(Exception):
 
     def __init__(self, reason: str = "", after: float | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = after if after is None else float(after)
+        """Seconds, an hour at most."""
 
 
 class Rejected(Exception):
@@ -57,9 +59,13 @@ class Original(msgspec.Struct, frozen=True):
     """The request as the device made it. Credentials were taken out before it was stored."""
 
     method: str
+    """The HTTP method; `POST` for a WebSocket message."""
     path: str
+    """Without token."""
     query: str
+    """What stood behind `?`, without token."""
     content_type: str
+    """As the device said; "" where it did not."""
     parts: tuple[bytes | Picture, ...]
     """The body in pieces; a picture stands where its base64 text stood."""
 
@@ -84,10 +90,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to bring one event out. What differs between attempts is here, never in the document."""
 
     event: Event
+    """What happened; its pictures are read when asked for."""
     document: bytes
     """The event document: exactly these bytes in every output, on every attempt."""
     original: Original
     """The request that the event came in."""
+    link: str = ""
+    """The signed address of the event's page, where the output's option `picture` is "url"."""
     attempt: int = 1
     """1 for the first attempt."""
     late: bool = False
@@ -107,12 +116,30 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         `pictures`: the bytes by the picture's place in the event; one that is not there is left out. `annotated`:
         likewise the copies that were drawn on, as `annotated_base64`.
         """
+        inside = (("data_base64", pictures), ("annotated_base64", annotated or {}))
+        return self._with(
+            (place, key, b'"' + pybase64.b64encode(picture) + b'"')
+            for key, given in inside
+            for place, picture in given.items()
+        )
+
+    def with_links(self) -> bytes:
+        """The document with `url` in each picture's entry, where a browser gets it; as it was without a `link`."""
+        if not self.link:
+            return self.document
+        page, _, signature = self.link.partition("?")
+        places = range(len(self.event.pictures))
+        return self._with(
+            (place, "url", msgspec.json.encode(f"{page}/picture/{place}?{signature}")) for place in places
+        )
+
+    def _with(self, added: Iterable[tuple[int, str, bytes]]) -> bytes:
+        """The document with more in its pictures' entries: of which picture, under which key, and the JSON of it."""
         envelope = _object.decode(self.document)
         data = _object.decode(envelope["data"])
         entries = [_object.decode(entry) for entry in _list.decode(data["pictures"])]
-        for key, inside in (("data_base64", pictures), ("annotated_base64", annotated or {})):
-            for place, picture in inside.items():
-                entries[place][key] = msgspec.Raw(b'"' + pybase64.b64encode(picture) + b'"')
+        for place, key, value in added:
+            entries[place][key] = msgspec.Raw(value)
         data["pictures"] = msgspec.Raw(msgspec.json.encode(entries))
         envelope["data"] = msgspec.Raw(msgspec.json.encode(data))
         return msgspec.json.encode(envelope)
@@ -139,15 +166,21 @@ class OutputContext(msgspec.Struct, kw_only=True):
     """What an output is told about the place it runs in."""
 
     name: str
+    """Of its table: `[output.NAME]`."""
     options: Any
+    """An instance of its class's `Options`."""
     site: str
+    """The installation's name."""
     data: Path
     """The daemon's data folder; an output may keep a folder of its own below it."""
     timezone: tzinfo
     """For dates and times that people read."""
     version: str = ""
+    """Of boxbridge."""
     surroundings: Callable[[], Surroundings] = Surroundings
+    """What `Output.surroundings` asks."""
     lost: Callable[[BaseException], None] = _nobody
+    """Whom `Output.lost` tells."""
     annotator: Annotator | None = None
     """The one of all outputs; None: one of its own."""
 
@@ -155,9 +188,12 @@ class OutputContext(msgspec.Struct, kw_only=True):
 class Output:
     """A place that events go to. Subclass it, give it a `type`, and return the class from `register_outputs`.
 
-    One object lives for each configured table `[output.NAME]`. All methods but a plain `deliver` are called on the
-    daemon's event loop, by the output's own lane: never two of `open`, `close` at once, and `deliver` only between
-    them. Whatever an output raises or how long it takes delays nobody but itself.
+    One object lives for each configured table `[output.NAME]`; a reload that changes the table makes a new one, after
+    the old one is closed. Its methods are called by the output's own lane: `async def` ones on the daemon's event loop,
+    plain ones in threads of the output's own. Never two of `open` and `close` run at once, and `deliver` only between
+    them. Each call has `timeout` (30 s). Whatever an output raises, `sys.exit()` included, and however long it takes,
+    delays nobody but itself; only code that holds the event loop delays everybody, is named in the log, and in the end
+    paused.
     """
 
     type: ClassVar[str]
@@ -180,19 +216,26 @@ class Output:
 
     def __init__(self, context: OutputContext) -> None:
         self.name: str = context.name
+        """Of its table: `[output.NAME]`."""
         self.options: Any = context.options
-        self.site = context.site
-        self.data = context.data
-        self.timezone = context.timezone
-        self.version = context.version
+        """An instance of `Options`."""
+        self.site: str = context.site
+        """The installation's name."""
+        self.data: Path = context.data
+        """The daemon's data folder; an output may keep a folder of its own below it."""
+        self.timezone: tzinfo = context.timezone
+        """For dates and times that people read."""
+        self.version: str = context.version
+        """Of boxbridge."""
         self.log: Any = structlog.get_logger("boxbridge.output").bind(output=context.name)
-        self.surroundings = context.surroundings
+        """Logs with the output's name: `self.log.info("sentence", field=value)`, from any thread."""
+        self.surroundings: Callable[[], Surroundings] = context.surroundings
         """Tells what stands around it now; for the event loop, cheap enough for every second."""
         self._lost = context.lost
         self._annotator = context.annotator or Annotator()
 
     async def open(self) -> str | None:
-        """Connect; called before the first delivery and again, spaced by back-off, after each `Unavailable`.
+        """Connect; called before the first delivery and again, spaced by back-off, when it was closed as unavailable.
 
         Returns what was found, for people ("MQTT 5, packets up to 2 MB"). Raises as `deliver` does: Unavailable is
         tried again, Stopped or Rejected pause the output, anything else counts as Unavailable with its traceback.
@@ -207,8 +250,13 @@ class Output:
 
         `async def`: runs on the event loop, for up to `in_flight` events at once (64), in journal order except for
         retries; it must not block. Plain `def`: runs in a thread of its own, one at a time unless `in_flight` says
-        more. After `timeout` (30 s) it is cancelled and counts as Unavailable; the same event may come again, with
-        the same id. Raises Unavailable, Retry, Rejected or Stopped; any other exception is a Retry.
+        more; it may block. After `timeout` (30 s) an `async def` is cancelled; a thread can't be, so its end is
+        awaited, and a late success counts. Both count as Unavailable. The same event may come again, with the same id:
+        after a timeout, a crash, an answer that was lost.
+
+        Raises Unavailable (the output is closed, waits, opens again), Retry (this event is tried again, others go on),
+        Rejected (a dead letter at once) or Stopped (the output pauses). ConnectionError, TimeoutError and what
+        `unavailable` names count as Unavailable, any other exception as a Retry, with its traceback in the log.
         """
         raise TypeError(f"{type(self).__name__} has no deliver()")
 
@@ -221,7 +269,10 @@ class Output:
         return ""
 
     async def close(self) -> None:
-        """Let go of everything; called after each successful `open`, when no delivery is under way."""
+        """Let go of everything; called once after each successful `open`, when no delivery is under way.
+
+        What it raises is logged. Threads and tasks of the output's own should end with it.
+        """
 
     async def forget(self) -> str:
         """Take away what the output keeps at the far side about itself, such as retained messages; never events.
@@ -232,7 +283,10 @@ class Output:
         return ""
 
     async def check(self) -> str:
-        """Try the far side without an event and say in one line what was found; raises as `open` does."""
+        """Try the far side without an event and say in one line what was found; raises as `open` does.
+
+        Called by `boxbridge check --connect`, in a process of its own, once, with 10 s.
+        """
         found = await self.open()
         await self.close()
         return found or "opened"
@@ -252,7 +306,10 @@ class Output:
         return self._annotator.draw(event, self.timezone, self.data).result()
 
     def lost(self, reason: BaseException) -> None:
-        """Say that the far side went away between deliveries: the lane closes, waits and opens again."""
+        """Say, from any thread, that the far side went away between deliveries: the lane closes, waits and opens again.
+
+        `reason` means what it would if `deliver` had raised it.
+        """
         self._lost(reason)
 
 

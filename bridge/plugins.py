@@ -7,13 +7,15 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pluggy
+import structlog
 from msgspec import Struct
 
 from bridge import API_VERSION, __version__, hookspecs
@@ -23,6 +25,11 @@ from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
 
 _Brought = TypeVar("_Brought")
+log = structlog.get_logger("boxbridge.plugins")
+
+HELD_SECONDS: Final = 0.1
+"""Whoever holds the event loop longer than this in one go is named."""
+_TELL_SECONDS: Final = 60.0
 
 GROUP = "boxbridge"
 _ANY_FAULT = (Exception, SystemExit)
@@ -59,6 +66,14 @@ class BrokenPlugin(Struct, frozen=True, kw_only=True):
     """One sentence with the file and line."""
 
 
+class _Implementation(Struct, frozen=True):
+    """What one plugin does for a hook that runs on the event loop."""
+
+    plugin_name: str
+    argnames: Sequence[str]
+    function: Callable[..., Any]
+
+
 class _Core:
     """The core's own part in the hooks."""
 
@@ -75,7 +90,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._manager.register(_Core(), "core")
         self.hook: Any = self._manager.hook
-        self._in_order: dict[str, list[Any]] = {}
+        self._in_order: dict[str, list[_Implementation]] = {}
         """Implementations by hook, kept because each event asks for them."""
         self.outputs: dict[str, type[Output]] = {}
         self.normalizers: dict[str, Normalizer] = {}
@@ -93,8 +108,12 @@ class Plugins:
             version = distribution.version if distribution else ""
             self._add(entry.name, origin, version, lambda entry=entry: _import_entry(entry))
         for file in sorted(plugins_dir.glob("*.py")) if plugins_dir else []:
-            self._add(file.stem, str(file), "", lambda file=file: _import_file(file))
+            self.load_file(file)
         return self
+
+    def load_file(self, file: Path) -> None:
+        """Load one drop-in file; where it fails it is in `broken`."""
+        self._add(file.stem, str(file), "", lambda: _import_file(file))
 
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
         """Add one plugin object; raises ValueError with what is wrong with it, or what it raises itself."""
@@ -107,6 +126,12 @@ class Plugins:
         except BaseException:
             self._manager.unregister(plugin)
             raise
+
+    def unregister(self, name: str) -> None:
+        """Take out one that only listened: what a plugin brought stays."""
+        self._manager.unregister(name=name)
+        self._in_order.clear()
+        self.loaded = [plugin for plugin in self.loaded if plugin.name != name]
 
     def _take(self, plugin: object, name: str, origin: str, version: str) -> None:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
@@ -165,11 +190,13 @@ class Plugins:
         except _ANY_FAULT as error:
             self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {_sentence(error, origin)}"))
 
-    def _implementations(self, hook: str) -> list[Any]:
+    def _implementations(self, hook: str) -> list[_Implementation]:
         """Those of one hook: `tryfirst` first, `trylast` last, else in the order in which plugins were loaded."""
         if hook not in self._in_order:
-            found = getattr(self.hook, hook).get_hookimpls()
-            self._in_order[hook] = sorted(found, key=lambda one: one.trylast - one.tryfirst)
+            found = sorted(getattr(self.hook, hook).get_hookimpls(), key=lambda one: one.trylast - one.tryfirst)
+            self._in_order[hook] = [
+                _Implementation(one.plugin_name, one.argnames, _watched(one, hook)) for one in found
+            ]
         return self._in_order[hook]
 
     def prepare_event(self, event: Any, log: Any) -> Any:
@@ -186,7 +213,7 @@ class Plugins:
                 if not isinstance(changed, Event | None):
                     raise TypeError(f"prepare_event returned {type(changed).__name__}, which is no event")
                 decode_document(encode_document(changed or event))
-            except _ANY_FAULT:
+            except BaseException:
                 log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
                 event = decode_document(before).reading_as(
                     event
@@ -200,7 +227,7 @@ class Plugins:
         for implementation in self._implementations(hook):
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except _ANY_FAULT:
+            except BaseException:
                 log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
 
 
@@ -221,6 +248,28 @@ def _check_api(plugin: object, name: str) -> None:
 
 def _dotted(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
+
+
+def _watched(implementation: Any, hook: str) -> Callable[..., Any]:
+    """Its function; where it is not our own, it is named in the log, once a minute, when it holds the event loop."""
+    function: Callable[..., Any] = implementation.function
+    if str(getattr(function, "__module__", "")).partition(".")[0] == "bridge":
+        return function
+    told = -_TELL_SECONDS
+
+    def watched(*arguments: Any) -> Any:
+        nonlocal told
+        began = time.perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            now = time.perf_counter()
+            if now - began > HELD_SECONDS and now - told >= _TELL_SECONDS:
+                told = now
+                log.warning("the plugin held the event loop; nobody was served meanwhile",
+                            plugin=implementation.plugin_name, hook=hook, seconds=round(now - began, 3))  # fmt: skip
+
+    return watched
 
 
 def _checked(output: type[Output]) -> type[Output]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bridge.cli.words.patterns import chinese
 from bridge.errors import Problem
+from bridge.words.patterns import chinese
 from tests.brokers import broker, mosquitto
 
 __all__ = ["broker", "mosquitto"]

@@ -32,14 +32,15 @@ class Running:
         return Box(self.url)
 
 
-def configure(folder: Path, outputs: str, *, control: bool = True) -> tuple[int, int]:
+def configure(folder: Path, outputs: str, *, control: bool = True, password: str = "") -> tuple[int, int]:
     """Write the configuration, with drop-in plugins from `plugins` beside it; returns the ports."""
     port, control_port = free_port(), free_port()
     (folder / "plugins").mkdir(exist_ok=True)
     control_listen = f"{HOST}:{control_port}" if control else ""
     (folder / "boxbridge.toml").write_text(
         f'site = "plant-a"\ndata = "data"\ntimezone = "Asia/Shanghai"\nplugins_dir = "plugins"\n'
-        f'[server]\nlisten = "{HOST}:{port}"\n[control]\nlisten = "{control_listen}"\n{outputs}\n',
+        f'[server]\nlisten = "{HOST}:{port}"\n[control]\nlisten = "{control_listen}"\n'
+        f"{password}{outputs}\n",
         encoding="utf-8",
     )
     return port, control_port
@@ -47,10 +48,13 @@ def configure(folder: Path, outputs: str, *, control: bool = True) -> tuple[int,
 
 @asynccontextmanager
 async def bridge_with(
-    folder: Path, outputs: str = "", *plugins: object, control: bool = True
+    folder: Path, outputs: str = "", *plugins: object, control: bool = True, password: str = ""
 ) -> AsyncIterator[Running]:
-    """Run a daemon with these tables; `plugins` are registered besides what is installed or dropped in."""
-    port, control_port = configure(folder, outputs, control=control)
+    """Run a daemon with these tables; `plugins` are registered besides what is installed or dropped in.
+
+    `password`: the line of [control] for it, with its end.
+    """
+    port, control_port = configure(folder, outputs, control=control, password=password)
     file = folder / "boxbridge.toml"
     source = read(file)
     loaded = Plugins().load(source.plugins_dir)

@@ -50,11 +50,12 @@ def written(page: str, structs_: Mapping[str, type[Struct]]) -> str:
 
 def table(struct: type[Struct]) -> str:
     """The keys of a struct in Markdown: value, default, meaning."""
-    rows = [row for field in structs.fields(struct) if field.name != "options" for row in _row(field)]
+    rows = [row for field in structs.fields(struct) if field.name != "options" for row in row_of(field)]
     return "".join(f"{line}\n" for line in ("| key | value | default | meaning |", "|---|---|---|---|", *rows))
 
 
-def _row(field: structs.FieldInfo) -> Iterator[str]:
+def row_of(field: structs.FieldInfo) -> Iterator[str]:
+    """A key as a line of the table."""
     _, metas = peel(field.type)
     meaning = " ".join(meta.description for meta in metas if meta.description)
     cells = (f"`{field.encode_name}`", _value(field.type), _default(field), meaning)

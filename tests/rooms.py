@@ -165,6 +165,7 @@ class Heard:
         self._outputs = outputs
         self.accepted: list[Event] = []
         self.delivered: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str, str]] = []
         self.dead: list[tuple[str, str, str]] = []
         self.states: list[tuple[str, str]] = []
 
@@ -180,6 +181,10 @@ class Heard:
     def event_delivered(self, output: str, delivery: Delivery, seconds: float) -> None:
         assert seconds >= 0
         self.delivered.append((output, delivery.event.id))
+
+    @hookimpl
+    def event_failed(self, output: str, delivery: Delivery, reason: str) -> None:
+        self.failed.append((output, delivery.event.id, reason))
 
     @hookimpl
     def event_dead(self, output: str, delivery: Delivery, reason: str) -> None:

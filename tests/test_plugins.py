@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Generator
 from pathlib import Path
 from typing import Any
@@ -306,6 +307,20 @@ def test_a_plugin_after_one_that_failed_can_read_the_pictures() -> None:
     prepared(failing, reading)
     assert failing.given
     assert read
+
+
+def test_one_that_holds_the_event_loop_is_named_with_its_seconds_once_a_minute() -> None:
+    def slow(_: Event) -> None:
+        time.sleep(0.12)
+
+    loaded = Plugins()
+    loaded.register(Preparing(slow), "slow")
+    loaded.register(Preparing(None), "quick")
+    with structlog.testing.capture_logs() as log:
+        for _ in range(2):
+            loaded.prepare_event(sample_event(small=True), structlog.get_logger())
+    (line,) = log
+    assert (line["plugin"], line["hook"], line["seconds"] >= 0.12) == ("slow", "prepare_event", True)
 
 
 def test_each_plugin_gets_what_the_one_before_it_returned() -> None:

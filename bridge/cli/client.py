@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.config.settings import SOCKET
 from bridge.errors import BadData, BridgeError, ConfigError, FileTrouble, OutputUnreachable, why
+
+_SECONDS = 60.0
 
 
 class Refused(BridgeError):
@@ -31,7 +35,7 @@ class Client:
 
     def get(self, path: str, **query: str | None) -> httpx2.Response:
         """Ask for something; raises OutputUnreachable or Refused. `query`: what is None is left out."""
-        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+        return self._ask("GET", path, params=_given(query))
 
     def post(self, path: str, **asked: Any) -> httpx2.Response:
         """Ask for something to be done; raises OutputUnreachable or Refused."""
@@ -41,19 +45,41 @@ class Client:
         """Hand something over as it is; raises OutputUnreachable or Refused."""
         return self._ask("POST", path, content=body)
 
-    def _ask(self, method: str, path: str, **how: Any) -> httpx2.Response:
-        transport = httpx2.HTTPTransport(uds=str(self._socket))
+    @contextmanager
+    def stream(self, path: str, **query: str | None) -> Iterator[httpx2.Response]:
+        """Ask for lines that come one by one; raises OutputUnreachable or Refused."""
         try:
-            with httpx2.Client(transport=transport, base_url="http://boxbridge", timeout=60) as client:
+            with self._http(None) as client, client.stream("GET", path, params=_given(query)) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _refused(answer)
+                yield answer
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _http(self, timeout: float | None) -> httpx2.Client:
+        transport = httpx2.HTTPTransport(uds=str(self._socket))
+        return httpx2.Client(transport=transport, base_url="http://boxbridge", timeout=timeout)
+
+    def _unreachable(self, error: Exception) -> OutputUnreachable:
+        return OutputUnreachable(
+            f"no daemon answers at {self._socket} ({why(error)}): is it running, with this configuration, "
+            "and may you reach it?"
+        )
+
+    def _ask(self, method: str, path: str, **how: Any) -> httpx2.Response:
+        try:
+            with self._http(_SECONDS) as client:
                 answer = client.request(method, path, **how)
         except httpx2.TransportError as error:
-            raise OutputUnreachable(
-                f"no daemon answers at {self._socket} ({why(error)}): is it running, with this configuration, "
-                "and may you reach it?"
-            ) from error
+            raise self._unreachable(error) from error
         if answer.is_error:
             raise _refused(answer)
         return answer
+
+
+def _given(query: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def data_folder(config: Path | None) -> Path:

@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from bridge import Output
+from bridge.cli.language import lang_option
 from bridge.cli.map import events_in
 from bridge.cli.options import config_option, load, service_environment
 from bridge.cli.plugins import usual_plugins_folder
-from bridge.cli.words import cells, lang_option, padded, say, translated
 from bridge.config.example import example
 from bridge.config.in_force import in_force
 from bridge.config.load import NAME, find, no_output_type
@@ -26,6 +26,7 @@ from bridge.event import document_schema
 from bridge.fonts import OWN_FOLDER, chinese_font
 from bridge.normalizer import Malformed
 from bridge.plugins import Plugins
+from bridge.words import cells, padded, say, translated
 
 PATIENCE = 10.0
 """Seconds that `check --connect` waits for an output, unless its own timeout is shorter."""

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli.client import Client
-from bridge.cli.options import config_option, json_option, local
+from bridge.cli.language import lang_option
+from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, padded, say, translated
 from bridge.errors import BadData, UsageError
+from bridge.words import local, padded, say, translated
 
 _output_option = click.option("--output", metavar="NAME", help="Of this output only.")
 

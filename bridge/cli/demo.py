@@ -27,6 +27,7 @@ from bridge.testing import Box, draw_scene, sample_push
 FOLDER: Final = "boxbridge-demo"
 PUSH_SECONDS: Final = 2.0
 DEVICES_PORT: Final = 8600
+PEOPLES_PORT: Final = 8601
 _JPEG: Final = b"\xff\xd8"
 _SHOWN: Final = 160
 _SETTLE_SECONDS: Final = 3.0
@@ -40,7 +41,7 @@ data = "data"
 listen = "127.0.0.1:{devices}"
 
 [control]
-listen = ""
+listen = "127.0.0.1:{people}"
 
 [output.local]
 type = "archive"
@@ -85,9 +86,9 @@ def demo_command(pushes: int | None) -> None:
 async def _demo(folder: Path, pushes: int | None) -> None:
     began = time.monotonic()
     with _broker(folder) as port:
-        devices = DEVICES_PORT if _is_free(DEVICES_PORT) else _free_port()
+        devices, people = (usual if _is_free(usual) else _free_port() for usual in (DEVICES_PORT, PEOPLES_PORT))
         file = folder / "boxbridge.toml"
-        file.write_text(_CONFIGURATION.format(devices=devices, broker=port), encoding="utf-8")
+        file.write_text(_CONFIGURATION.format(devices=devices, people=people, broker=port), encoding="utf-8")
         settings, plugins = load(file)
         async with Daemon(file, settings, plugins) as daemon, _subscriber(port) as arrived:
             await daemon.dispatcher.settle(_SETTLE_SECONDS)

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from bridge.cli.client import Client
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import ago, lang_option, say, span
+from bridge.words import ago, say, span
 
 _CLOCK_SECONDS = 10.0
 """A clock that is off by less is not worth a line."""

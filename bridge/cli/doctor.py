@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from bridge.cli.client import data_folder
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import cells, lang_option, padded, say, translated
 from bridge.errors import FileTrouble
 from bridge.journal.disk import BOXES, NEEDED_BYTES, PICTURE_BYTES, SMALL_BYTES, Series, measure
 from bridge.journal.mount import Mount, mount_of
+from bridge.words import cells, padded, say, translated
 
 _SECONDS = 2.0
 _FASTEST_CARD_MS = 0.3

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli.client import Client
-from bridge.cli.options import config_option, filter_options, json_option, local
+from bridge.cli.language import lang_option
+from bridge.cli.options import config_option, filter_options, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say
 from bridge.errors import FileTrouble, UsageError
 from bridge.log import escaped_json
+from bridge.words import local, say
 
 
 @click.command("events")

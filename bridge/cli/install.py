@@ -16,11 +16,12 @@ from typing import Final
 import click
 
 from bridge import __version__
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option
-from bridge.cli.words import lang_option, say
 from bridge.config.load import find, read
 from bridge.errors import BadData, BridgeError, FileTrouble, NoConfiguration, UsageError
 from bridge.plugins import GROUP, Plugins
+from bridge.words import say
 
 _OWN: Final = "boxbridge"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

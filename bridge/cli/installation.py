@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from bridge.cli.client import Client
+from bridge.cli.language import told_in
 from bridge.cli.options import load, service_environment
-from bridge.cli.words import told_in
 from bridge.errors import BadData
 from bridge.output import OutputContext
 

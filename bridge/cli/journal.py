@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from bridge import log
 from bridge.cli.client import data_folder
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, filter_options, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say, translated
 from bridge.config import defaults
 from bridge.config.load import find, read
 from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError, why
@@ -34,6 +34,7 @@ from bridge.journal.inspect import Finding, Inspection
 from bridge.journal.lock import locked
 from bridge.journal.rebuild import rebuild
 from bridge.journal.segment import NewerFormat
+from bridge.words import say, translated
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

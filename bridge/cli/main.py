@@ -31,6 +31,7 @@ COMMANDS = {
     "config": "configuration",
     "schema": "configuration",
     "send": "send",
+    "tap": "tap",
     "events": "events",
     "why": "why",
     "get": "events",
@@ -45,6 +46,7 @@ COMMANDS = {
     "journal": "journal",
     "doctor": "doctor",
     "plugins": "plugins",
+    "password": "password",
     "systemd": "systemd",
     "completion": "completion",
 }
@@ -70,7 +72,8 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BridgeError as error:
-            from bridge.cli.words import told_in, translated
+            from bridge.cli.language import told_in
+            from bridge.words import translated
 
             error.args = (translated(told_in(ctx), str(error)),)
             raise

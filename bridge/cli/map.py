@@ -11,9 +11,9 @@ from typing import Any
 import click
 from msgspec import convert
 
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, load
 from bridge.cli.screen import show
-from bridge.cli.words import lang_option, say
 from bridge.config import defaults, toml
 from bridge.config.load import find, read
 from bridge.config.protocol import ProtocolSettings
@@ -22,6 +22,7 @@ from bridge.event import Event, encode_document, utc_now
 from bridge.normalizer import Malformed, Push
 from bridge.protocols.mapper import Mapped
 from bridge.protocols.propose import propose
+from bridge.words import say
 
 
 @click.command("map")

@@ -11,9 +11,10 @@ from typing import Final
 import click
 
 from bridge import API_VERSION
-from bridge.cli.words import lang_option, say
+from bridge.cli.language import lang_option
 from bridge.errors import FileTrouble, UsageError
 from bridge.plugins import Plugins
+from bridge.words import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST: Final = 31

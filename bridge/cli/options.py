@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,11 +48,6 @@ def filter_options(command: _Command) -> _Command:
     ):
         command = click.option(name, metavar=metavar, help=text)(command)
     return command
-
-
-def local(text: str, zone: tzinfo) -> str:
-    """A time of the daemon's as people read it."""
-    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def load(config: Path | None, environment: Mapping[str, str] = os.environ) -> tuple[Settings, Plugins]:

@@ -9,9 +9,11 @@ from urllib.parse import quote
 import click
 
 from bridge.cli.client import Client
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say, translated
+from bridge.words import say, translated
+from bridge.words.telling import output_state
 
 
 @click.group("outputs", invoke_without_command=True)
@@ -93,16 +95,6 @@ def forget_command(name: str, lang: str, config: Path | None) -> None:
 def _act(config: Path | None, lang: str, name: str, action: str, **asked: str) -> None:
     answer = Client(config).post(f"/api/v1/outputs/{quote(name, safe='')}/{action}", **asked).json()
     show(translated(lang, answer["done"]))
-
-
-def output_state(output: dict[str, Any], lang: str, span: str = "") -> str:
-    """How an output stands; `span`: for how long, where that is to be said."""
-    state = say(lang, f"is {output['state']}")
-    if span and output["state"] != "open":
-        state = say(lang, "since", state=state, span=span)
-    if output["retry_in"] is not None:
-        state = say(lang, "again in", state=state, seconds=output["retry_in"])
-    return say(lang, "because", state=state, reason=translated(lang, output["reason"])) if output["reason"] else state
 
 
 def output_counts(output: dict[str, Any], lang: str, *counts: str) -> str:

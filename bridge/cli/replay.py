@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from bridge.cli.client import Client
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, filter_options, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say
 from bridge.errors import UsageError
+from bridge.words import say
 
 
 @click.command("replay")

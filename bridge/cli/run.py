@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import gc
 import resource
+import signal
 import socket
 import sys
 import time
+import traceback
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvloop
 
 from bridge import __version__, log
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, load
 from bridge.config.address import host_and_port
 from bridge.config.load import find
 from bridge.config.settings import Settings
 from bridge.daemon import Daemon
 from bridge.dispatch.lane import LaneReport
+from bridge.errors import UsageError
 from bridge.protocols.skill import PATH
 
 _SETTLE_SECONDS = 1.0
@@ -28,20 +34,82 @@ _SETTLE_SECONDS = 1.0
 
 @click.command("run")
 @config_option
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or JSON.",
 )
-def run_command(config: Path | None, log_format: Any, log_level: Any) -> None:
-    """Take pushes and bring their events out, until SIGTERM or Ctrl-C."""
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is told at least.",
+)
+@click.option("--output", metavar="NAME", help="Only this output, without a daemon: one attempt with a sample.")
+@click.option("--plugin", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="With --output: this drop-in file beside those that are installed.")  # fmt: skip
+@click.option("--from-journal", type=click.IntRange(min=1), metavar="N",
+              help="With --output: the newest N events of the journal, in place of the sample.")  # fmt: skip
+@lang_option
+def run_command(
+    config: Path | None,
+    log_format: Any,
+    log_level: Any,
+    output: str | None,
+    plugin: Path | None,
+    from_journal: int | None,
+    lang: str,
+) -> None:
+    """Take pushes and bring their events out, until SIGTERM or Ctrl-C.
+
+    With --output one output is tried alone: what it makes of each event is shown, and nothing is kept of it. An output
+    that has no table in the configuration runs with its defaults.
+    """
+    if output is not None:
+        from bridge.cli.alone import run_alone
+
+        log.configure(log_format, log_level)
+        run_alone(config, plugin, output, from_journal or 0, lang)
+        return
+    if plugin or from_journal:
+        raise UsageError("--plugin and --from-journal are for one output alone: name it with --output")
     began = time.monotonic()
     file = find(config)
     settings, plugins = load(file)
     log.configure(log_format, log_level, zone=settings.timezone)
     _tune_garbage_collection()
     _take_all_descriptors()
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open
-        uvloop.run(serve(Daemon(file, settings, plugins), began))
+    run_through(serve(Daemon(file, settings, plugins), began))
+
+
+def run_through(serving: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, on an event loop that no `sys.exit()` of a plugin's task or callback ends.
+
+    Ctrl-C while it opens: it closes what is open.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(serving)
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except asyncio.CancelledError:
+                return None
+            except (SystemExit, KeyboardInterrupt) as error:
+                if task.done():
+                    raise
+                said = "code of a plugin wanted to end boxbridge, which goes on"
+                structlog.get_logger("boxbridge.daemon").error(said, plugin_code=_place(error), exc_info=error)
+
+
+def _place(error: BaseException) -> str:
+    """Where something was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}, line {frame.lineno}"
 
 
 async def serve(daemon: Daemon, began: float) -> None:
@@ -79,6 +147,7 @@ def banner(daemon: Daemon, seconds: float) -> str:
                 f"  devices     http{s}://{host}{PATH}      <- type this into the box   (or ws{s}://{host}/)"
                 for host in device_hosts(settings)
             ),
+            *(f"  console     http://{address}" for address in people_addresses(settings)),
             f"  outputs     {outputs or 'none'}",
             f"  journal     {waiting} waiting",
             f"ready in {seconds:.1f} s, waiting for the first push",
@@ -93,10 +162,19 @@ def _in_short(lane: LaneReport) -> str:
 
 def device_hosts(settings: Settings) -> list[str]:
     """The hosts, each with its port, at which a box reaches this machine, as it would be told them."""
-    host, port = host_and_port(settings.server.listen)
-    hosts = [_own_address()] if host in ("0.0.0.0", "::") else [host]  # noqa: S104 - compared, not bound
     token = "/<token>" if settings.server.token else ""
-    return [f"{address}:{port}{token}" for address in hosts]
+    return [f"{_reached_at(settings.server.listen)}{token}"]
+
+
+def people_addresses(settings: Settings) -> list[str]:
+    """Where people find the pages; none where there are none."""
+    return [_reached_at(settings.control.listen)] if settings.control.listen else []
+
+
+def _reached_at(listen: str) -> str:
+    host, port = host_and_port(listen)
+    address = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _own_address() -> str:

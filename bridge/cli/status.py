@@ -11,12 +11,14 @@ from typing import Any
 import click
 
 from bridge.cli.client import Client
+from bridge.cli.language import lang_option
 from bridge.cli.options import config_option
-from bridge.cli.outputs import output_counts, output_state
+from bridge.cli.outputs import output_counts
 from bridge.cli.replay import replay_line
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import ago, lang_option, padded, say, span, translated
 from bridge.figures import as_bytes
+from bridge.words import ago, padded, say, span, translated
+from bridge.words.telling import output_state
 
 
 @click.command("status")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ from zoneinfo import ZoneInfo
 import click
 
 from bridge.cli.client import Client
-from bridge.cli.options import config_option, json_option, local
+from bridge.cli.language import lang_option
+from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, padded, say
 from bridge.errors import BadData, FileTrouble, UsageError
-
-_SHOWN_CHARACTERS = 4_000
-_LONG_TEXT = re.compile(r"[A-Za-z0-9+/=\\]{200,}")
-"""Such as a picture's base64, which nobody reads."""
+from bridge.words import local, padded, say, translated
+from bridge.words.bodies import beginning
 
 
 @click.group("unknown")
@@ -39,7 +36,8 @@ def list_command(lang: str, as_json: bool, config: Path | None) -> None:
             show_json(push)
         else:
             size = say(lang, "push size", bytes=push["size"])
-            show(f"{push['number']:>6}  {local(push['received'], zone)}  {push['peer']}  {size}   {push['reason']}")
+            received, reason = local(push["received"], zone), translated(lang, push["reason"])
+            show(f"{push['number']:>6}  {received}  {push['peer']}  {size}   {reason}")
     if not answer["pushes"] and not as_json:
         print(say(lang, "no unknown"))
 
@@ -60,10 +58,9 @@ def show_command(number: int, lang: str, as_json: bool, config: Path | None) -> 
         show_json(push)
         return
     show(*_page(push, ZoneInfo(answer["timezone"]), lang), "")
-    text = client.get(f"/api/v1/unknown/{number}").content.decode("utf-8", "replace")
-    shown = _LONG_TEXT.sub(lambda long: say(lang, "characters", count=len(long[0])), text)
-    show(*shown[:_SHOWN_CHARACTERS].splitlines())
-    if len(shown) > _SHOWN_CHARACTERS:
+    text, goes_on = beginning(client.get(f"/api/v1/unknown/{number}").content, lang)
+    show(*text.splitlines())
+    if goes_on:
         show(say(lang, "goes on", number=number))
 
 
@@ -110,7 +107,7 @@ def _page(push: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
     facts = {
         "received": local(push["received"], zone),
         "peer": push["peer"],
-        "reason": push["reason"],
+        "reason": translated(lang, push["reason"]),
         "request": f"{push['method']} {push['path']}{query}",
         "size": say(lang, "push size", bytes=push["size"]),
     }

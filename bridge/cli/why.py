@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import click
 
 from bridge.cli.client import Client
-from bridge.cli.options import config_option, json_option, local
+from bridge.cli.language import lang_option
+from bridge.cli.options import config_option, json_option
 from bridge.cli.screen import show, show_json
-from bridge.cli.words import lang_option, say, translated
 from bridge.errors import UsageError
-from bridge.figures import as_bytes
-
-_MOST_STEPS = 12
+from bridge.words import say, translated
+from bridge.words.telling import Teller
 
 
 @click.command("why")
@@ -41,111 +39,63 @@ def why_command(
         answer = client.get("/api/v1/why", device=device, at=at)
     else:
         answer = client.get(f"/api/v1/why/{quote(event, safe='')}")
-    teller = Teller(answer.json(), lang)
+    story = answer.json()
     if as_json:
-        show_json(answer.json())
+        show_json(story)
     else:
-        show(*(teller.around() if event is None else teller.event()))
+        show(*(_Around(story, lang).lines() if event is None else event_lines(story, lang)))
 
 
-class Teller:
-    """Puts the facts of a story into sentences."""
+def event_lines(story: dict[str, Any], lang: str) -> Iterator[str]:
+    """One event's story, line by line."""
+    teller = Teller(story, lang)
+    yield teller.title()
+    yield from (f"  {time}  {sentence}" for time, sentence in teller.arrival())
+    for output in story["outputs"]:
+        yield ""
+        yield teller.standing(output)
+        yield from (f"  {time:19}  {sentence}" for time, sentence in teller.steps(output))
+        if output["state"] == "dead":
+            yield f"{'':23}{teller.what_now(output)}"
+    if not story["outputs"]:
+        yield say(lang, "no outputs")
+
+
+class _Around:
+    """What came of a device around a time."""
 
     def __init__(self, story: dict[str, Any], lang: str) -> None:
         self._story = story
         self._lang = lang
-        self._zone = ZoneInfo(story["timezone"])
+        self._teller = Teller(story, lang)
 
-    def event(self) -> Iterator[str]:
-        """One event's story, line by line."""
+    def lines(self) -> Iterator[str]:
+        """One after the other."""
         story = self._story
-        yield self._say("event", what=f"{story['kind']} {story['name']}".strip(), **story)
-        yield self._at(story["occurred"], "occurred")
-        yield from self._lost() if story["lost"] else self._came_in()
-        for output in story["outputs"]:
-            yield ""
-            yield from self._output(output)
-        if not story["outputs"]:
-            yield self._say("no outputs")
-
-    def _lost(self) -> Iterator[str]:
-        yield self._at(self._story["received"], "received, no more", reason=self._translated(self._story["lost"]))
-
-    def _came_in(self) -> Iterator[str]:
-        story = self._story
-        yield self._at(story["received"], "received", **story)
-        pictures = ", ".join(f"{p['role']} {as_bytes(p['size'])}" for p in story["pictures"])
-        yield self._at(story["received"], "kept", segment=story["segment"],
-                       pictures=pictures or self._say("no pictures"))  # fmt: skip
-        for again in story["repetitions"]:
-            yield self._at(again["first"], "repeated", **again | {"last": self._time(again["last"])})
-
-    def around(self) -> Iterator[str]:
-        """What came of a device around a time, line by line."""
-        story = self._story
-        times = {name: self._time(story[name]) if story[name] else "" for name in ("since", "until", "before", "after")}
-        yield self._say("around", device=story["device"], **times)
+        times = {
+            name: self._teller.time(story[name]) if story[name] else ""
+            for name in ("since", "until", "before", "after")
+        }
+        yield self._teller.say("around", device=story["device"], **times)
         came = [(event["received"], "came", self._came(event)) for event in story["events"]]
         away = [(away["first"], away["outcome"], self._away(away)) for away in story["turned_away"]]
         for time, sentence, values in sorted([*came, *away], key=lambda one: one[0]):
             yield self._at(time, sentence, **values)
         if not came:
-            yield "  " + self._say("nothing came")
-        yield self._say("silent" if times["after"] and times["before"] else
+            yield "  " + self._teller.say("nothing came")
+        yield self._teller.say("silent" if times["after"] and times["before"] else
                         "silent since" if times["before"] else "silent before", **times)  # fmt: skip
         if story["others"]:
-            yield self._say("others")
+            yield self._teller.say("others")
         for other in story["others"]:
             yield self._at(other["first"], other["outcome"], **self._away(other))
 
     def _came(self, event: dict[str, Any]) -> dict[str, str]:
-        outputs = "  ".join(f"{name}: {self._say('state ' + state)}" for name, state in event["outputs"].items())
+        outputs = "  ".join(f"{name}: {self._teller.say('state ' + state)}" for name, state in event["outputs"].items())
         return {"kind": event["kind"], "id": event["id"], "outputs": outputs}
 
     def _away(self, away: dict[str, Any]) -> dict[str, Any]:
-        return away | {"last": self._time(away["last"]), "reason": self._translated(away["reason"])}
-
-    def _output(self, output: dict[str, Any]) -> Iterator[str]:
-        type_ = f" ({output['type']})" if output["type"] else ""
-        yield f"{output['name']}{type_}: {self._say('state ' + output['state'])}"
-        for step in _shortened(output["steps"]):
-            if "count" in step:
-                yield self._indented(self._say("left out", **step))
-            else:
-                less = step["what"] == "delivered" and step["reason"]
-                untried = step["what"] == "dead" and not step["attempt"]
-                what = "delivered with less" if less else "dead, not tried" if untried else step["what"]
-                yield self._at(step["at"], what, **step | {"reason": self._translated(step["reason"])})
-        for place in output["where"].splitlines():
-            yield self._indented(place)
-        if output["state"] == "waiting":
-            again = "" if output["retry"] is None else self._say("tried again", time=self._time(output["retry"]))
-            reason = self._translated(output["lane_reason"])
-            waits = self._say("lane " + output["lane"], reason=reason, output=output["name"])
-            yield self._indented("; ".join(part for part in (waits, again) if part))
-        if output["state"] == "dead":
-            what_now = "dead what now, lost" if self._story["lost"] else "dead what now"
-            yield self._indented(self._say(what_now, id=self._story["id"], output=output["name"]))
+        return away | {"last": self._teller.time(away["last"]), "reason": translated(self._lang, away["reason"])}
 
     def _at(self, time: str, sentence: str, **values: object) -> str:
-        return f"  {self._time(time)}  {self._say(sentence, **values).rstrip()}"
-
-    def _indented(self, text: str) -> str:
-        return " " * 23 + text
-
-    def _say(self, sentence: str, **values: object) -> str:
-        return say(self._lang, sentence, **values)
-
-    def _translated(self, reason: str) -> str:
-        return translated(self._lang, reason)
-
-    def _time(self, time: str) -> str:
-        return local(time, self._zone)
-
-
-def _shortened(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first and last of very many steps."""
-    if len(steps) <= _MOST_STEPS:
-        return steps
-    half = _MOST_STEPS // 2
-    return [*steps[:half], {"count": len(steps) - 2 * half}, *steps[-half:]]
+        return f"  {self._teller.time(time)}  {self._teller.say(sentence, **values).rstrip()}"

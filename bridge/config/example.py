@@ -52,7 +52,8 @@ def example(types: Sequence[str], outputs: Mapping[str, type[Output]], plugins_d
     """
     given = {} if plugins_dir == PLUGINS_DIR else {"plugins_dir": toml.value(plugins_dir)}
     blocks = ["\n".join(_keys(_scalars(Settings), given=given))]
-    blocks += ["\n".join(_section(struct)) for struct in (ServerSettings, JournalSettings, ControlSettings)]
+    blocks.append("\n".join(_section(ServerSettings, variable="box")))
+    blocks += ["\n".join(_section(struct)) for struct in (JournalSettings, ControlSettings)]
     blocks.append("\n".join(_common()))
     for index, name in enumerate(types):
         before = types[:index].count(name)
@@ -66,11 +67,11 @@ def _scalars(cls: type[Struct]) -> list[structs.FieldInfo]:
     return [field for field in structs.fields(cls) if field.name not in _SECTIONS.get(cls, ())]
 
 
-def _section(cls: type[Struct], prefix: str = "") -> Iterator[str]:
+def _section(cls: type[Struct], prefix: str = "", variable: str = "console") -> Iterator[str]:
     """A table whose header and meaning are the struct's docstring."""
     header, _, meaning = (cls.__doc__ or "").partition(": ")
     yield from _line(prefix + header, meaning[:1].upper() + meaning[1:])
-    yield from _keys(_scalars(cls), variable="box")
+    yield from _keys(_scalars(cls), variable=variable)
 
 
 def _common() -> Iterator[str]:

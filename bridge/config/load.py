@@ -20,6 +20,7 @@ from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.certificate import tls_context
 from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
 from bridge.config.locator import Path, Place, Places
+from bridge.config.password import is_hash
 from bridge.config.settings import (
     JOURNAL,
     LONGEST_SOCKET_PATH,
@@ -41,6 +42,7 @@ _Value = TypeVar("_Value")
 _COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PAGES_ADDRESS = re.compile(r"https?://[^\s/?#\"]+(/[^\s?#\"]*[^\s/?#\"])?")
 
 
 def find(explicit: FilePath | None = None, environment: Mapping[str, str] = os.environ) -> FilePath:
@@ -172,6 +174,7 @@ class _Reading(Conversion):
         self._check_ports(values.get("server", ServerSettings()), values.get("control", ControlSettings()))
         self._check_devices(values.get("device"))
         values["output"] = self._outputs(self._tables.get("output", {}), {name: values[name] for name in machine})
+        self._check_links(values["output"], values.get("control", ControlSettings()))
         return self.build(Settings, values, ())
 
     def problems(self) -> list[Problem]:
@@ -286,11 +289,27 @@ class _Reading(Conversion):
                 self.fault(path, f'{shown(networks)} is no network, such as "192.168.0.0/16"')
 
     def _check_control(self, control: Any) -> None:
-        if isinstance(control, ControlSettings) and control.listen:
+        if not isinstance(control, ControlSettings):
+            return
+        if control.address is not None and not _PAGES_ADDRESS.fullmatch(control.address):
+            self.fault(
+                ("control", "address"), f'"{control.address}" is not an address such as "https://bridge.example"'
+            )
+        if control.listen:
             host = self._address(control.listen, ("control", "listen"))
-            if host and not is_loopback(host):
-                remedy = 'such as "127.0.0.1:8601", or "" for none'
-                self.fault(("control", "listen"), f'"{host}" is not a loopback address, {remedy}')
+            if host and not is_loopback(host) and not control.password:
+                needed = "so it needs what `boxbridge password` makes"
+                self.fault(("control", "listen"), f'"{host}" is not a loopback address, {needed}')
+            if control.password and not is_hash(control.password.reveal()):
+                self.fault(("control", "password"), "is not what `boxbridge password` makes: scrypt:...")
+
+    def _check_links(self, outputs: Any, control: Any) -> None:
+        if not isinstance(outputs, dict) or not isinstance(control, ControlSettings) or control.address:
+            return
+        for name, output in outputs.items():
+            if getattr(output.options, "picture", "") == "url":
+                needed = "needs address in [control], where people reach the pages from outside"
+                self.fault(("output", name, "picture"), f'"url" {needed}')
 
     def _check_ports(self, server: Any, control: Any) -> None:
         if not isinstance(server, ServerSettings) or not isinstance(control, ControlSettings) or not control.listen:

@@ -16,6 +16,8 @@ from bridge.output import OutputContext
 
 SOCKET = "boxbridge.sock"
 """The commands' way to a running daemon, below `data`."""
+LINKS = "links.key"
+"""What signs links to events, below `data`."""
 JOURNAL, UNKNOWN = "journal", "unknown"
 """The folders of events, and of pushes that nothing understood, below `data`. No output may write there."""
 PLUGINS_DIR = Path("/etc/boxbridge/plugins")
@@ -85,7 +87,19 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
 class ControlSettings(Struct, frozen=True, kw_only=True):
     """[control]: for people and monitoring; the commands use a unix socket below `data`."""
 
-    listen: Annotated[str, Meta(description='Loopback address and port; "" for none.')] = "127.0.0.1:8601"
+    listen: Annotated[
+        str, Meta(description='Address and port; "" for none; one that others can reach needs the password.')
+    ] = "127.0.0.1:8601"
+    password: Annotated[
+        Secret | None, Meta(description="What `boxbridge password` makes; then everybody on this port is asked for it.")
+    ] = None
+    address: Annotated[
+        str | None,
+        Meta(
+            description="Where people reach it from outside: outputs may then send links to events.",
+            examples=["https://bridge.example"],
+        ),
+    ] = None
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):

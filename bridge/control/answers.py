@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -50,9 +50,9 @@ class Trouble(Refusal):
     exit_code = FileTrouble.exit_code
 
 
-def json(value: Any, status: int = 200) -> Response:
+def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer for programs."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 
 
 def text(line: str, status: int = 200) -> Response:
@@ -60,22 +60,38 @@ def text(line: str, status: int = 200) -> Response:
     return Response(line + "\n", status, media_type="text/plain")
 
 
-def answering(function: Callable[[Request], Awaitable[Any]]) -> Endpoint:
-    """An endpoint of a function that returns what is to be answered, as JSON or as it is, or raises a Refusal."""
+def answering(
+    function: Callable[[Request], Awaitable[Any]], refused: Callable[[Refusal], Response] | None = None
+) -> Endpoint:
+    """An endpoint of a function that returns what is to be answered, as JSON or as it is, or raises a Refusal.
+
+    `refused`: what is answered then; JSON if left out.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
-            answer = await function(request)
-            return answer if isinstance(answer, Response) else json(answer)
+            with refusing():
+                answer = await function(request)
         except Refusal as refusal:
-            error = refusal
-        except JournalUnavailable as trouble:
-            error = _closed(str(trouble))
-        except sqlite3.Error as trouble:
-            error = Trouble(f"the index can't be asked now: {trouble}")
-        return json({"error": str(error), "exit_code": error.exit_code}, error.status)
+            return (refused or _refused)(refusal)
+        return answer if isinstance(answer, Response) else json(answer)
 
     return endpoint
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Make a Refusal of what the journal or its index does not do now."""
+    try:
+        yield
+    except JournalUnavailable as trouble:
+        raise _closed(str(trouble)) from trouble
+    except sqlite3.Error as trouble:
+        raise Trouble(f"the index can't be asked now: {trouble}") from trouble
+
+
+def _refused(error: Refusal) -> Response:
+    return json({"error": str(error), "exit_code": error.exit_code}, error.status)
 
 
 def writable(house: House) -> None:

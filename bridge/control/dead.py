@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -42,6 +43,8 @@ class DeadList(Struct, frozen=True, kw_only=True):
     timezone: str
     total: int
     letters: list[DeadLetter]
+    after: str | None
+    """What to ask for to get the next part; null at the end."""
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -52,6 +55,8 @@ class Chosen(Struct, frozen=True, kw_only=True):
     all: bool = False
     output: str = ""
     """Of this output only; else of any."""
+    reason: str | None = None
+    """With `all`: only what was given up for this reason."""
 
 
 class Done(Struct, frozen=True):
@@ -70,13 +75,13 @@ def routes(house: House) -> list[Route]:
         limit = asked.get("limit", "50")
         if not limit.isdecimal():
             raise Wrong("the limit must be a number; 0 for all")
-        return await list_dead(house, asked.get("output", ""), int(limit), only)
+        return await list_dead(house, asked.get("output", ""), int(limit), only, asked.get("after", ""))
 
     async def retry(request: Request) -> Done:
-        return await _do(house, await body(request, Chosen), _retry)
+        return await retry_dead(house, await body(request, Chosen))
 
     async def drop(request: Request) -> Done:
-        return await _do(house, await body(request, Chosen), _drop)
+        return await drop_dead(house, await body(request, Chosen))
 
     return [
         Route("/api/v1/dead", answering(listed)),
@@ -85,16 +90,21 @@ def routes(house: House) -> list[Route]:
     ]
 
 
-async def list_dead(house: House, output: str, limit: int, only: set[int] | None) -> DeadList:
-    """Dead letters of one output or of all, the newest first; raises Missing and sqlite3.Error."""
+async def list_dead(house: House, output: str, limit: int, only: set[int] | None = None, after: str = "") -> DeadList:
+    """Dead letters of one output or of all, the newest first; raises Missing, Wrong and sqlite3.Error.
+
+    `limit`: 0 for all. `after`: where the list before ended.
+    """
     letters = [
         (entry, cursor.name)
         for cursor in _cursors(house, output)
         for entry in cursor.dead_letters()
         if only is None or entry.sequence in only
     ]
-    letters.sort(key=lambda letter: letter[0].dead_since, reverse=True)
-    shown = letters[:limit] if limit else letters
+    letters.sort(key=_place, reverse=True)
+    below = _after(after)
+    left = [letter for letter in letters if _place(letter) < below] if below else letters
+    shown = left[:limit] if limit else left
     named = {entry.sequence for entry, _ in shown}
     rows = await house.journal.ask(lambda index: these_events(index, named, Filter(), BEGINNING, len(named)))
     known = {row.sequence: row for row in rows}
@@ -103,7 +113,29 @@ async def list_dead(house: House, output: str, limit: int, only: set[int] | None
         timezone=str(house.settings.timezone),
         total=len(letters),
         letters=[_letter(name, entry, known.get(entry.sequence), lost) for entry, name in shown],
+        after=",".join(map(str, _place(shown[-1]))) if len(shown) < len(left) else None,
     )
+
+
+def reasons(house: House) -> Counter[tuple[str, str]]:
+    """How many dead letters there are, by output and reason."""
+    return Counter((cursor.name, entry.reason) for cursor in _cursors(house, "") for entry in cursor.dead_letters())
+
+
+def _place(letter: tuple[OpenEntry, str]) -> tuple[int, int, str]:
+    """Where it stands in the list."""
+    entry, output = letter
+    return entry.dead_since, entry.sequence, output
+
+
+def _after(text: str) -> tuple[int, int, str] | None:
+    died, _, rest = text.partition(",")
+    sequence, _, output = rest.partition(",")
+    if not text:
+        return None
+    if not (died.isdecimal() and sequence.isdecimal()):
+        raise Wrong("`after` is not what the part of the list before said")
+    return int(died), int(sequence), output
 
 
 async def _is_lost(house: House, row: EventRow) -> bool:
@@ -130,6 +162,16 @@ def _letter(output: str, entry: OpenEntry, row: EventRow | None, lost: set[int])
     )
 
 
+async def retry_dead(house: House, chosen: Chosen) -> Done:
+    """Have outputs deliver dead letters again; raises Missing, Wrong, Trouble and sqlite3.Error."""
+    return await _do(house, chosen, _retry)
+
+
+async def drop_dead(house: House, chosen: Chosen) -> Done:
+    """Drop dead letters for good; raises the same."""
+    return await _do(house, chosen, _drop)
+
+
 async def _do(house: House, chosen: Chosen, act: Callable[[House, Cursor, OpenEntry], None]) -> Done:
     writable(house)
     if bool(chosen.events) == chosen.all:
@@ -139,7 +181,7 @@ async def _do(house: House, chosen: Chosen, act: Callable[[House, Cursor, OpenEn
     left = set(wanted or ())
     for cursor in _cursors(house, chosen.output):
         for entry in cursor.dead_letters():
-            if wanted is None or entry.sequence in wanted:
+            if (wanted is None or entry.sequence in wanted) and chosen.reason in (None, entry.reason):
                 act(house, cursor, entry)
                 done[cursor.name] = done.get(cursor.name, 0) + 1
                 left.discard(entry.sequence)

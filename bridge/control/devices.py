@@ -53,21 +53,30 @@ def routes(house: House) -> list[Route]:
     """Listing devices and forgetting one."""
 
     async def listed(_: Request) -> DeviceList:
-        now = time.time()
-        known = house.intake.devices
-        return DeviceList(devices=[_report(pusher, now, known.opened) for pusher in known.all()])
+        return DeviceList(devices=list_devices(house))
 
     async def forget(request: Request) -> Chosen:
         chosen = await body(request, Chosen)
-        if not house.intake.devices.forget(chosen.id):
-            there = ", ".join([pusher.id for pusher in house.intake.devices.all()[:20]]) or "none"
-            raise Missing(f"no device {chosen.id} is known; there are: {there}")
+        forget_device(house, chosen.id)
         return chosen
 
     return [
         Route("/api/v1/devices", answering(listed)),
         Route("/api/v1/devices/forget", answering(forget), methods=["POST"]),
     ]
+
+
+def list_devices(house: House) -> list[DeviceReport]:
+    """Who pushes, the last seen first."""
+    now, known = time.time(), house.intake.devices
+    return [_report(pusher, now, known.opened) for pusher in known.all()]
+
+
+def forget_device(house: House, id_: str) -> None:
+    """Forget one that is gone for good; raises Missing."""
+    if not house.intake.devices.forget(id_):
+        there = ", ".join([pusher.id for pusher in house.intake.devices.all()[:20]]) or "none"
+        raise Missing(f"no device {id_} is known; there are: {there}")
 
 
 def _report(pusher: Pusher, now: float, listening_since: float) -> DeviceReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import get_args
 
@@ -18,7 +19,7 @@ from bridge.event import Event, utc_now
 from bridge.journal.journal import Record
 from bridge.journal.questions import BEGINNING, FOR_EVER, EventRow, Filter, Place
 from bridge.journal.record import from_milliseconds
-from bridge.journal.standing import Listed, Listing, Standing, State
+from bridge.journal.standing import Listed, Listing, Page, Standing, State
 
 _LIMIT = 1000
 _DIGITS = 19
@@ -56,19 +57,29 @@ def routes(house: House) -> list[Route]:
     return [Route("/api/v1/events", answering(listed))]
 
 
-async def list_events(house: House, asked: dict[str, str]) -> EventList:
+async def list_events(house: House, asked: Mapping[str, str]) -> EventList:
     """A part of the list of events, newest first; raises Wrong, Missing and sqlite3.Error."""
+    page = await page_of(house, asked)
+    return EventList(
+        timezone=str(house.settings.timezone),
+        events=[line(listed) for listed in page.events],
+        after=place(page),
+    )
+
+
+async def page_of(house: House, asked: Mapping[str, str]) -> Page:
+    """The same as the index has it."""
     state, output = asked.get("state", ""), asked.get("output", "")
     if state and state not in get_args(State):
         raise Wrong(f'there is no state "{state}": give one of {", ".join(get_args(State))}')
     listing = Listing(standings(house, output), house.journal.next, filter_of(house, asked), state)
     after, limit = _after(asked.get("after", "")), _count(asked.get("limit", "50"))
-    page = await house.journal.ask(lambda index: listing.page(index, after, limit))
-    return EventList(
-        timezone=str(house.settings.timezone),
-        events=[line(listed) for listed in page.events],
-        after=None if page.after is None else f"{page.after[0]},{page.after[1]}",
-    )
+    return await house.journal.ask(lambda index: listing.page(index, after, limit))
+
+
+def place(page: Page) -> str | None:
+    """What to ask for after this part of the list, as `after`; None at its end."""
+    return None if page.after is None else f"{page.after[0]},{page.after[1]}"
 
 
 def standings(house: House, output: str = "") -> list[Standing]:
@@ -80,7 +91,7 @@ def standings(house: House, output: str = "") -> list[Standing]:
     return [Standing(cursors[name].entry()) for name in names]
 
 
-def filter_of(house: House, asked: dict[str, str]) -> Filter:
+def filter_of(house: House, asked: Mapping[str, str]) -> Filter:
     """Which events are asked for; raises Wrong."""
     zone, now = house.settings.timezone, utc_now()
     since, until = asked.get("since"), asked.get("until")

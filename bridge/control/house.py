@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
 from bridge.config.settings import Settings
+from bridge.control.tap import Taps
 from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Journal
+from bridge.links import Links
+from bridge.plugins import Plugins
 from bridge.receiver.intake import Intake
 
 
@@ -29,11 +33,16 @@ class House(Protocol):
     version: str
     config: Path
     started: float
+    stopping: asyncio.Event
+    """Set when it is about to end: answers that go on for as long as somebody listens end then."""
     settings: Settings
+    plugins: Plugins
     journal: Journal
     intake: Intake
     dispatcher: Dispatcher
     replays: Replays
+    links: Links
+    taps: Taps
 
     async def reload(self) -> Reloaded:
         """Take the configuration file over anew; raises BridgeError and changes nothing where the file is wrong."""

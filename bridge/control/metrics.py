@@ -14,71 +14,75 @@ from prometheus_client.core import (
 )
 
 from bridge.control.house import House
+from bridge.control.outputs import oldest_waiting
 from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
-from bridge.journal.journal import Cursor, Journal, Record
-from bridge.journal.record import from_milliseconds
+from bridge.journal.journal import Cursor, Journal
 
 
 async def render(house: House) -> bytes:
     """The text of `/metrics`."""
     lanes = dict(house.dispatcher.lanes)  # a reload may exchange them while records are read
     cursors = dict(house.journal.cursors)
-    oldest = {name: await _oldest_waiting(house.journal, cursor) for name, cursor in cursors.items()}
+    oldest = {name: await oldest_waiting(house.journal, cursor) for name, cursor in cursors.items()}
 
     class Collector:
         def collect(self) -> Iterator[Any]:
-            yield from _families(house, lanes, cursors, oldest)
+            yield from families(house, lanes, cursors, oldest)
 
     registry = CollectorRegistry()
     registry.register(Collector())
     return generate_latest(registry)
 
 
-async def _oldest_waiting(journal: Journal, cursor: Cursor) -> float | None:
-    """When the oldest event that waits for an output was received, in seconds since 1970; None where it can't be read.
-
-    That it can't is for the lane to say, which wants the event itself.
-    """
-    sequence = cursor.oldest_waiting(journal.next)
-    if sequence is None:
-        return None
-    try:
-        read = await journal.read(sequence)
-    except OSError:
-        return None
-    return from_milliseconds(read.blob.received).timestamp() if isinstance(read, Record) else None
-
-
-def _families(
+def families(
     house: House, lanes: Mapping[str, Lane], cursors: Mapping[str, Cursor], oldest: Mapping[str, float | None]
 ) -> Iterator[Any]:
-    yield InfoMetricFamily("boxbridge_build", "Version of boxbridge.", {"version": house.version})
-    pushes = CounterMetricFamily("boxbridge_pushes", "Pushes by protocol and outcome.", labels=["protocol", "outcome"])
+    """All families, each with its labels and what it tells, those too of which there is no sample."""
+    yield InfoMetricFamily("boxbridge_build", "The version.", {"version": house.version})
+    pushes = CounterMetricFamily("boxbridge_pushes", "Pushes that came.", labels=["protocol", "outcome"])
     for labels, count in house.intake.pushes.items():
         pushes.add_metric(labels, count)
     yield pushes
-    refused = CounterMetricFamily("boxbridge_refused_pushes", "Pushes refused, by why.", labels=["peer", "reason"])
+    refused = CounterMetricFamily(
+        "boxbridge_refused_pushes", "Pushes that were refused, by who sent them and why.", labels=["peer", "reason"]
+    )
     for labels, count in house.intake.refused.items():
         refused.add_metric(labels, count)
     yield refused
-    events = CounterMetricFamily("boxbridge_events", "Events stored, by device and kind.", labels=["device", "kind"])
+    events = CounterMetricFamily(
+        "boxbridge_events",
+        "Events that were stored. Past 200 different pairs the device is `other`, past 400 both labels are.",
+        labels=["device", "kind"],
+    )
     for labels, count in house.intake.events.items():
         events.add_metric(labels, count)
     yield events
     yield _histogram(
-        "boxbridge_answer_seconds", "From a push's last byte to its answer.", {(): house.intake.answer_seconds}
+        "boxbridge_answer_seconds", "From a push's arrival to its answer.", {(): house.intake.answer_seconds}
     )
 
     deliveries = CounterMetricFamily(
-        "boxbridge_deliveries", "Attempts and skipped events by output and outcome.", labels=["output", "outcome"]
+        "boxbridge_deliveries",
+        "Attempts that ended, and events that `only`, `max_age` or `at_most` skipped (outcomes skipped_only, ...).",
+        labels=["output", "outcome"],
     )
-    waiting = GaugeMetricFamily("boxbridge_waiting_events", "Events that wait for an output.", labels=["output"])
-    dead = GaugeMetricFamily("boxbridge_dead_events", "Dead letters of an output.", labels=["output"])
+    waiting = GaugeMetricFamily(
+        "boxbridge_waiting_events", "Events that an output has still to take.", labels=["output"]
+    )
+    dead = GaugeMetricFamily("boxbridge_dead_events", "Dead letters that are kept.", labels=["output"])
     since = GaugeMetricFamily(
-        "boxbridge_oldest_waiting_timestamp_seconds", "When the oldest waiting event came.", labels=["output"]
+        "boxbridge_oldest_waiting_timestamp_seconds",
+        "When the oldest of the waiting events came, in seconds since 1970.",
+        labels=["output"],
+    )
+    held = CounterMetricFamily(
+        "boxbridge_loop_held_seconds",
+        "Seconds in which an output's code, for more than 0.1 s in one go, let nobody be served.",
+        labels=["output"],
     )
     for name, lane in lanes.items():
+        held.add_metric([name], lane.holds.seconds)
         for (outcome,), count in lane.ledger.outcomes.items():
             deliveries.add_metric([name, outcome], count)
     for name, cursor in cursors.items():  # those that are held, off or gone too: their events wait
@@ -87,25 +91,31 @@ def _families(
         if (when := oldest[name]) is not None:
             since.add_metric([name], when)
     skipped = CounterMetricFamily(
-        "boxbridge_skipped_events", "Events that an output was passed by for good.", labels=["output"]
+        "boxbridge_skipped_events",
+        "Events that an output was passed by for good, as past its `backlog`.",
+        labels=["output"],
     )
     for cursor in list(house.journal.cursors.values()):
         skipped.add_metric([cursor.name], cursor.skipped_events)
-    yield from (deliveries, waiting, dead, since, skipped)
+    yield from (deliveries, held, waiting, dead, since, skipped)
     yield _histogram(
         "boxbridge_delivery_seconds",
-        "How long attempts that delivered took.",
+        "How long an attempt took that delivered.",
         {(name,): lane.ledger.seconds for name, lane in lanes.items()},
         ("output",),
     )
 
-    yield GaugeMetricFamily(
-        "boxbridge_journal_bytes", "Bytes of the journal's segments.", house.journal.log.bytes_on_disk()
-    )
+    yield GaugeMetricFamily("boxbridge_journal_bytes", "Size of the journal.", house.journal.log.bytes_on_disk())
     yield from _room(house.journal)
-    yield _histogram("boxbridge_journal_sync_seconds", "How long syncs took.", {(): house.journal.sync_seconds})
+    yield _histogram(
+        "boxbridge_journal_sync_seconds",
+        "How long the disk takes to make a group of events safe.",
+        {(): house.journal.sync_seconds},
+    )
     seen = GaugeMetricFamily(
-        "boxbridge_device_last_seen_timestamp_seconds", "When a device last pushed.", labels=["device"]
+        "boxbridge_device_last_seen_timestamp_seconds",
+        "When a device last pushed, in seconds since 1970; of 200 devices.",
+        labels=["device"],
     )
     for device, when_seen in list(house.intake.devices.last_seen.items())[:200]:
         seen.add_metric([device], when_seen.timestamp())
@@ -114,12 +124,27 @@ def _families(
 
 def _room(journal: Journal) -> Iterator[Any]:
     room = journal.outlook()
-    yield GaugeMetricFamily("boxbridge_journal_limit_bytes", "Bytes that the journal may have.", room.limit)
-    yield GaugeMetricFamily("boxbridge_journal_held_ratio", "Part of that which outputs have yet to take.", room.held)
+    yield GaugeMetricFamily(
+        "boxbridge_journal_limit_bytes",
+        "What the journal's folder may have: the quota, or less where others filled the disk.",
+        room.limit,
+    )
+    yield GaugeMetricFamily(
+        "boxbridge_journal_held_ratio", "The part of that, 0 to 1, which some output has yet to take.", room.held
+    )
+    left = GaugeMetricFamily(
+        "boxbridge_journal_room_seconds",
+        "How long there is room at the last day's rate if no output takes anything more.",
+        labels=[],
+    )
     if room.hours_left is not None:
-        seconds = room.hours_left * 3600
-        yield GaugeMetricFamily("boxbridge_journal_room_seconds", "Room for so long, at the last day's rate.", seconds)
-    written = CounterMetricFamily("boxbridge_journal_written_bytes", "Bytes written to disk.", labels=["file"])
+        left.add_metric([], room.hours_left * 3600)
+    yield left
+    written = CounterMetricFamily(
+        "boxbridge_journal_written_bytes",
+        "Bytes written to `log` and `index`; divided by the events, what one wears a card by.",
+        labels=["file"],
+    )
     for file, size in journal.written.items():
         written.add_metric([file], size)
     yield written

@@ -12,6 +12,8 @@ from bridge.control.answers import Missing, Refusal, Wrong, answering, body, kep
 from bridge.control.house import House
 from bridge.errors import why
 from bridge.journal.cursor import Cursor, now_ms
+from bridge.journal.journal import Journal, Record
+from bridge.journal.record import from_milliseconds
 
 log = structlog.get_logger("boxbridge.control")
 
@@ -57,15 +59,19 @@ def routes(house: House) -> list[Route]:
 
     async def act(request: Request) -> Changed:
         name, action = request.path_params["name"], request.path_params["action"]
-        asked = await body(request, NewName)
-        writable(house)
-        with kept():
-            return Changed(await _act(house, name, action, asked))
+        return Changed(await act_on(house, name, action, await body(request, NewName)))
 
     return [
         Route("/api/v1/outputs", answering(listed)),
         Route("/api/v1/outputs/{name}/{action}", answering(act), methods=["POST"]),
     ]
+
+
+async def act_on(house: House, name: str, action: str, asked: NewName) -> str:
+    """Pause, resume, rename or forget an output; returns what is done, raises Refusal."""
+    writable(house)
+    with kept():
+        return await _act(house, name, action, asked)
 
 
 async def _act(house: House, name: str, action: str, asked: NewName) -> str:
@@ -101,6 +107,21 @@ def _report(house: House, name: str) -> OutputReport:
             dead=cursor.dead,
         )
     return OutputReport(**asdict(lane.report()))
+
+
+async def oldest_waiting(journal: Journal, cursor: Cursor) -> float | None:
+    """When the oldest event that waits for an output was received, in seconds since 1970; None where it can't be read.
+
+    That it can't is for the lane to say, which wants the event itself.
+    """
+    sequence = cursor.oldest_waiting(journal.next)
+    if sequence is None:
+        return None
+    try:
+        read = await journal.read(sequence)
+    except OSError:
+        return None
+    return from_milliseconds(read.blob.received).timestamp() if isinstance(read, Record) else None
 
 
 async def _pause(house: House, cursor: Cursor) -> str:

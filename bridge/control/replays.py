@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bridge.control.answers import Missing, Wrong, answering, body, kept, writable
-from bridge.control.events import filter_of, standings
+from bridge.control.events import filter_of, find, standings
 from bridge.control.house import House
 from bridge.journal.cursor import now_ms
 from bridge.journal.questions import FOR_EVER, count_events
@@ -124,6 +124,26 @@ async def begin(house: House, wish: Wish) -> Found:
         waiting=min(count.events, standing.waiting_between(count.first, count.last + 1)),
         seconds=count.events / wish.rate,
     )
+
+
+async def begin_one(house: House, what: str, output: str) -> None:
+    """Have one output deliver one event again; raises Missing, Trouble and sqlite3.Error."""
+    row = await find(house, what)
+    (standing,) = standings(house, output)
+    writable(house)
+    entry = ReplayEntry(
+        number=house.journal.places.new_number(),
+        output=standing.number,
+        asked=now_ms(),
+        next=row.sequence,
+        until=row.sequence + 1,
+        since=0,
+        before=0,
+        device="",
+        kind="",
+        rate=1,
+    )
+    await house.replays.add(entry)
 
 
 def _report(house: House, replay: Replay) -> ReplayReport:

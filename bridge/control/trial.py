@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from bridge.control.answers import Missing, Refusal, Wrong, answering
 from bridge.control.house import House
 from bridge.errors import OutputUnreachable
 from bridge.event import encode_document, utc_now
-from bridge.normalizer import InMemory, Malformed, Push
+from bridge.normalizer import InMemory, Malformed, Parsed, Push
 from bridge.output import Delivery, Original
 
 _PATH: Final = "/dataPush/DataReportCB"
@@ -49,7 +50,7 @@ async def try_out(house: House, name: str, body: bytes) -> Tried:
     lane = house.dispatcher.lanes.get(name)
     if lane is None:
         raise Unreachable(f"output {name} does not run now, so nothing was sent: boxbridge outputs says why")
-    delivery = _delivery(house, body)
+    delivery = trial_of(body, house.intake.understand, house.settings.site)
     began = time.perf_counter()
     verdict = await lane.try_out(delivery)
     if verdict is None:
@@ -59,7 +60,8 @@ async def try_out(house: House, name: str, body: bytes) -> Tried:
     return Tried(output=name, event=delivery.event.id, seconds=time.perf_counter() - began)
 
 
-def _delivery(house: House, body: bytes) -> Delivery:
+def trial_of(body: bytes, understand: Callable[[Push], Parsed], site: str) -> Delivery:
+    """The event of a push as a delivery that is marked as a test; raises Wrong."""
     push = Push(
         method="POST",
         path=_PATH,
@@ -70,12 +72,12 @@ def _delivery(house: House, body: bytes) -> Delivery:
         received=utc_now(),
     )
     try:
-        parsed = house.intake.understand(push)
+        parsed = understand(push)
     except Malformed as error:
         raise Wrong(f"the body is not what it should be: {error}") from error
     if not parsed.events:
         raise Wrong("the body is not what it should be: it holds no event")
-    event = parsed.events[0].with_(site=house.settings.site).reading_from(InMemory(parsed.pictures))
+    event = parsed.events[0].with_(site=site).reading_from(InMemory(parsed.pictures))
     document = encode_document(event)
     return Delivery(
         event=event,

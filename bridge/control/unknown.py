@@ -49,19 +49,15 @@ def routes(house: House) -> list[Route]:
     """Listing them, giving their bytes, and trying them again."""
 
     async def listed(_: Request) -> UnknownList:
-        return UnknownList(timezone=str(house.settings.timezone), pushes=await _entries(house))
+        return UnknownList(timezone=str(house.settings.timezone), pushes=await list_unknown(house))
 
     async def bytes_(request: Request) -> Response:
-        entry = _one(await _entries(house), request.path_params["number"])
-        return Response(await _body(house, entry), media_type="application/octet-stream", headers=AS_FILE)
+        entry = await find_unknown(house, request.path_params["number"])
+        content = await body_of(house, entry)
+        return Response(content, media_type="application/octet-stream", headers=AS_FILE)
 
     async def retry(request: Request) -> list[Tried]:
-        chosen = await body(request, Chosen)
-        if bool(chosen.numbers) == chosen.all:
-            raise Wrong("say which pushes: numbers, or all")
-        entries = await _entries(house)
-        meant = entries[::-1] if chosen.all else [_one(entries, number) for number in chosen.numbers]
-        return [await _try(house, entry) for entry in meant]
+        return await try_again(house, await body(request, Chosen))
 
     return [
         Route("/api/v1/unknown", answering(listed)),
@@ -70,9 +66,18 @@ def routes(house: House) -> list[Route]:
     ]
 
 
+async def try_again(house: House, chosen: Chosen) -> list[Tried]:
+    """Take pushes as if they came again; raises Wrong, Missing and Trouble."""
+    if bool(chosen.numbers) == chosen.all:
+        raise Wrong("say which pushes: numbers, or all")
+    entries = await list_unknown(house)
+    meant = entries[::-1] if chosen.all else [_one(entries, number) for number in chosen.numbers]
+    return [await _try(house, entry) for entry in meant]
+
+
 async def _try(house: House, entry: NotUnderstood) -> Tried:
     """Have the receiver take it as if it came again; what is understood now is kept no longer."""
-    content = await _body(house, entry)
+    content = await body_of(house, entry)
     try:
         answer = await house.intake.take(entry.as_push(content))
     except Exception:  # a fault of a plugin, most likely of the one that is being tried
@@ -91,11 +96,17 @@ async def _try(house: House, entry: NotUnderstood) -> Tried:
     )
 
 
-async def _entries(house: House) -> list[NotUnderstood]:
+async def list_unknown(house: House) -> list[NotUnderstood]:
+    """All of them, the newest first; raises Trouble."""
     try:
         return await house.intake.unknown.entries()
     except OSError as error:
         raise Trouble(f"what was not understood can't be read: {why(error)}") from error
+
+
+async def find_unknown(house: House, number: int) -> NotUnderstood:
+    """One of them; raises Missing and Trouble."""
+    return _one(await list_unknown(house), number)
 
 
 def _one(entries: list[NotUnderstood], number: int) -> NotUnderstood:
@@ -105,7 +116,8 @@ def _one(entries: list[NotUnderstood], number: int) -> NotUnderstood:
     return found
 
 
-async def _body(house: House, entry: NotUnderstood) -> bytes:
+async def body_of(house: House, entry: NotUnderstood) -> bytes:
+    """Its bytes; raises Trouble."""
     try:
         return await house.intake.unknown.body(entry.number)
     except OSError as error:

@@ -10,11 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
 from bridge.dispatch.deadline import Deadlines
+from bridge.plugins import HELD_SECONDS
 from bridge.threads import Threads, contained, tamed
-
-HELD_SECONDS: Final = 0.1
-"""Whoever holds the event loop longer than this in one go is named."""
-
 
 CLEANUP_SECONDS: Final = 2.0
 """What is cancelled has so long to clean up; what goes on all the same is cut off then, wherever it waits."""
@@ -54,10 +51,13 @@ class Caller:
         limit, end = self._deadlines.limit(seconds), _End()
         try:
             with limit:
+                began = time.perf_counter()
                 result = contained(function)
-                if not inspect.isawaitable(result):
+                if not inspect.isawaitable(result):  # of a plugin's hook that takes the delivery's place
+                    if (held := time.perf_counter() - began) > HELD_SECONDS:
+                        self._on_held(held)
                     return result
-                return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end)
+                return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end, began)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -72,12 +72,14 @@ class Caller:
             end.forget()
 
     @types.coroutine
-    def _timed(self, coroutine: Coroutine[Any, Any, Any], end: _End) -> Generator[Any, Any, Any]:
-        """Drive a coroutine step by step, with a clock around each; raises CancelledError where it hides its own."""
+    def _timed(self, coroutine: Coroutine[Any, Any, Any], end: _End, began: float) -> Generator[Any, Any, Any]:
+        """Drive a coroutine step by step, with a clock around each; raises CancelledError where it hides its own.
+
+        `began`: when the first step did, before what made the coroutine was called.
+        """
         send: Callable[[Any], Any] = coroutine.send
         value: Any = None
         while True:
-            began = time.perf_counter()
             try:
                 waited = send(value)
             except StopIteration as stop:
@@ -101,6 +103,7 @@ class Caller:
                 if isinstance(error, asyncio.CancelledError):
                     end.note(coroutine, error)
                 value, send = error, coroutine.throw
+            began = time.perf_counter()
 
     def close(self) -> None:
         """Let the threads end once they are idle."""
@@ -154,3 +157,9 @@ async def _awaiting(awaitable: Awaitable[Any]) -> Any:
 def is_plain(function: Callable[..., Any]) -> bool:
     """Whether it is to run in a thread: `def`, not `async def`."""
     return not inspect.iscoroutinefunction(function)
+
+
+def has_begun(task: asyncio.Task[Any]) -> bool:
+    """Whether anything of a task ran: before, its cancellation would not even reach its `finally`."""
+    coroutine = task.get_coro()
+    return not inspect.iscoroutine(coroutine) or inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -13,39 +14,59 @@ import structlog
 
 from bridge.annotator import Annotator
 from bridge.config.settings import OutputSettings, Settings
+from bridge.dispatch.call import Caller, is_plain
+from bridge.dispatch.conduct import MOST_THREADS, caller_of, know_makers, threads_of_outputs
 from bridge.dispatch.lane import Lane, LaneReport
 from bridge.journal.journal import Cursor, Journal
 from bridge.output import Output, OutputContext, Stopped, Surroundings
 from bridge.plugins import Plugins
+from bridge.threads import contained
 
 log = structlog.get_logger("boxbridge.dispatch")
 
 _FORGET_SECONDS: Final = 15.0
 """How long an output may take to clear away what it keeps at its far side."""
+_LOOK_SECONDS: Final = 1.0
+"""How often it is counted whose threads run: one that leaves one a delivery is found before the process may have no
+more."""
 
 
 class Dispatcher:
-    """One lane for each enabled output of the configuration. `seen`: when each device was last heard."""
+    """One lane for each enabled output of the configuration.
 
-    def __init__(self, journal: Journal, plugins: Plugins, seen: Callable[[], Mapping[str, datetime]] = dict) -> None:
+    `seen`: when each device was last heard. `link`: the address of an event's page, by its id.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        plugins: Plugins,
+        seen: Callable[[], Mapping[str, datetime]] = dict,
+        link: Callable[[str], str] = str,
+    ) -> None:
         self.lanes: dict[str, Lane] = {}
         self._journal = journal
         self._plugins = plugins
         self._terms: dict[str, tuple[object, ...]] = {}
         """What each lane was made from."""
         self._seen = seen
+        self._link = link
         self._types: dict[str, str] = {}
         """Of the outputs that are enabled, by name."""
         self._gone: dict[str, Output] = {}
         """Outputs that are no longer configured: only they know their far side."""
         self._changing = asyncio.Lock()
         self._annotator = Annotator()
+        self._watching: asyncio.Task[None] | None = None
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched.
 
         An output has its place in the journal from when it is added, enabled or not.
         """
+        if self._watching is None:
+            know_makers()
+            self._watching = asyncio.create_task(self._watch_threads(), name="threads of outputs")
         async with self._changing:
             changed = [
                 name
@@ -69,9 +90,10 @@ class Dispatcher:
         context.surroundings = self._surroundings
         context.lost = lambda reason: lane.lost(reason)  # noqa: PLW0108 - the lane is made below
         context.annotator = self._annotator
-        made = _make(self._plugins.outputs[output.type], context)
+        output_made = made(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
-        lane = self.lanes[name] = Lane(made, output, cursor, self._journal, self._plugins, late_after)
+        journal, plugins = self._journal, self._plugins
+        lane = self.lanes[name] = Lane(output_made, output, cursor, journal, plugins, late_after, self._link)
         self._terms[name] = _terms(name, settings)
         lane.start()
 
@@ -86,8 +108,12 @@ class Dispatcher:
         output = self._gone.pop(name, None)
         if output is None:
             return None
-        async with asyncio.timeout(_FORGET_SECONDS):
-            return await output.forget()
+        caller = Caller(name, 1, lambda _: None)
+        try:
+            said = await caller.call(output.forget, _FORGET_SECONDS, lambda: None, plain=is_plain(output.forget))
+        finally:
+            caller.close()
+        return said if isinstance(said, str) else ""
 
     @contextlib.asynccontextmanager
     async def apart(self, name: str, settings: Settings) -> AsyncIterator[None]:
@@ -112,6 +138,9 @@ class Dispatcher:
     async def stop(self) -> None:
         """Stop all lanes."""
         await self._stop(list(self.lanes))
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
 
     async def _stop(self, names: list[str]) -> None:
         """Stop lanes, at the same time: each may take its while."""
@@ -126,6 +155,14 @@ class Dispatcher:
             _, pending = await asyncio.wait(tried, timeout=seconds)
             for task in pending:
                 task.cancel()
+
+    async def _watch_threads(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if threading.active_count() > MOST_THREADS:
+                running = threads_of_outputs()
+                for name, lane in self.lanes.items():
+                    lane.note_threads(running[name])
 
     def reports(self) -> list[LaneReport]:
         """How each output stands."""
@@ -146,12 +183,16 @@ class _Unmade(Output):
         raise Stopped(self._reason)
 
 
-def _make(output: type[Output], context: OutputContext) -> Output:
+def made(output: type[Output], context: OutputContext) -> Output:
+    """An output for one table; where its constructor fails, one in its place that pauses and says why."""
+    within = caller_of.set(context.name)
     try:
-        return output(context)
+        return contained(lambda: output(context))
     except Exception as error:  # a plugin's constructor may raise anything; the other outputs go on
         log.exception("output could not be made", output=context.name)
         return _Unmade(context, f"it could not be made: {type(error).__name__}: {error}")
+    finally:
+        caller_of.reset(within)
 
 
 def _terms(name: str, settings: Settings) -> tuple[object, ...]:

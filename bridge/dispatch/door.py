@@ -68,7 +68,8 @@ class Door:
         finally:
             self._opening = None
         if self.trouble is None:
-            self.change("open", found or "", note=f", {self._waiting()} waiting" if self.failures else "")
+            note = f", {self._waiting()} waiting" if self.failures else ""
+            self.change("open", found if isinstance(found, str) else "", note)
             self._log.debug("opened", seconds=round(time.monotonic() - began, 3))
         return True
 
@@ -125,6 +126,11 @@ class Door:
         if counts:
             self.trouble = verdict
         return counts
+
+    @property
+    def stopped(self) -> Verdict | None:
+        """Why it is to be paused, or is; None where it goes on."""
+        return self.trouble if self.trouble is not None and self.trouble.kind == "stopped" else None
 
     def passed(self) -> None:
         """A delivery passed: the far side is there."""

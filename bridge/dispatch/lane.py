@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from msgspec import DecodeError, Struct
 from msgspec.structs import replace
 
 from bridge.config.settings import OutputSettings
-from bridge.dispatch.call import Caller, is_plain
+from bridge.dispatch.call import Caller, has_begun, is_plain
+from bridge.dispatch.conduct import MOST_THREADS, Holds, caller_of
 from bridge.dispatch.door import Door, LaneState, overdue
 from bridge.dispatch.ledger import Ledger
 from bridge.dispatch.order import Order
@@ -69,6 +71,7 @@ class Lane:
         journal: Journal,
         plugins: Plugins,
         late_after: timedelta,
+        link: Callable[[str], str],
     ) -> None:
         self.output = output
         self.name = output.name
@@ -85,9 +88,11 @@ class Lane:
         self._log = structlog.get_logger("boxbridge.dispatch").bind(output=self.name)
         self._wake = asyncio.Event()
         self._under_way: dict[int, UnderWay] = {}
+        self.holds = Holds()
         self._trials: set[asyncio.Task[Verdict]] = set()
         """Deliveries that people try the output with."""
         self._bytes = 0
+        self._link = link if getattr(settings.options, "picture", "") == "url" else None
         self._annotates = getattr(settings.options, "annotated", False) is True
         self._order = Order(cursor, journal)
         self._selection = selection_of(settings)
@@ -123,6 +128,7 @@ class Lane:
         self._loop.call_soon_threadsafe(self._note_trouble, judge(reason, self.output.unavailable))
 
     async def _run(self) -> None:
+        caller_of.set(self.name)
         while not self.door.stopping.is_set():
             if await self.door.open():  # pragma: no branch - 3.11 traces nothing after an await that caught an error
                 try:
@@ -205,6 +211,7 @@ class Lane:
             event=event,
             document=document,
             original=read.original(),
+            link=self._link(event.id) if self._link else "",
             attempt=self.ledger.begin(sequence),
             late=self._is_late(event, utc_now()),
             replayed=self.cursor.is_replayed(sequence),
@@ -245,6 +252,8 @@ class Lane:
             self._failed_within(error)
 
     async def _deliver(self, delivery: Delivery) -> Verdict:
+        if (stopped := self.door.stopped) is not None:  # since this was begun
+            return stopped
         deliver = self._plugins.hook.deliver
         try:
             answer = await self._caller.call(
@@ -311,8 +320,27 @@ class Lane:
         self._note_trouble(overdue(self.settings))
 
     def _held_the_loop(self, seconds: float) -> None:
-        self._log.warning("the output's code held the event loop; nobody was served meanwhile",
-                          seconds=round(seconds, 3))  # fmt: skip
+        if self.holds.note(seconds):
+            self._log.warning("the output's code held the event loop; nobody was served meanwhile",
+                              seconds=round(seconds, 3))  # fmt: skip
+        if reason := self.holds.too_much():
+            self._stop_at_once(reason)
+
+    def note_threads(self, running: int) -> None:
+        """So many threads of the output's run now, those that it is called in among them."""
+        left = running - (self._in_flight if self._plain else 1)
+        if left > MOST_THREADS:
+            self._stop_at_once(f"its code started {left} threads that still run, and {MOST_THREADS} are the most; "
+                               "a restart of boxbridge ends them")  # fmt: skip
+
+    def _stop_at_once(self, reason: str) -> None:
+        """Pause the output, without waiting for what is under way: it would do the same once more each."""
+        if self.door.stopped is not None:
+            return
+        self._note_trouble(Verdict("stopped", reason))
+        for task in [one.task for one in self._under_way.values()]:
+            if task is not None and task is not asyncio.current_task() and has_begun(task):
+                task.cancel()
 
     def _waiting(self) -> int:
         return self.cursor.waiting(self._journal.next)

@@ -57,6 +57,8 @@ class Ledger:
     def book(self, verdict: Verdict, sequence: int, delivery: Delivery, seconds: float) -> Verdict | None:
         """What became of an attempt that took so many seconds; returns the trouble that the output is in by it."""
         self.outcomes.count(verdict.kind)
+        if verdict.kind not in ("delivered", "rejected"):
+            self._tell("event_failed", delivery, verdict.reason)
         match verdict.kind:
             case "delivered":
                 self._delivered(sequence, delivery, seconds, verdict.reason)
@@ -79,6 +81,9 @@ class Ledger:
         self._order.passed(sequence)
         self.settle(sequence, "delivered", note)
         self._plugins.tell("event_delivered", self._log, output=self._name, delivery=delivery, seconds=seconds)
+
+    def _tell(self, hook: str, delivery: Delivery, reason: str) -> None:
+        self._plugins.tell(hook, self._log, output=self._name, delivery=delivery, reason=reason)
 
     def retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> Verdict | None:
         """An event failed; the same on several in a row is no longer about the events, but trouble of the output.
@@ -115,7 +120,7 @@ class Ledger:
         self._cursor.bury(sequence, self._forget(sequence), reason)
         self._journal.moved()
         if delivery is not None:
-            self._plugins.tell("event_dead", self._log, output=self._name, delivery=delivery, reason=reason)
+            self._tell("event_dead", delivery, reason)
 
     def skip(self, sequence: int, event_id: str, skip: Skip) -> None:
         """Close what the output is not to be given."""

@@ -32,6 +32,9 @@ _DEVICES: Final = """
     ) SELECT device FROM known WHERE device IS NOT NULL LIMIT ?
 """
 _NEXT: Final = f"{_SELECT} event e WHERE e.device = ? AND e.received >= ? ORDER BY e.received, e.sequence LIMIT 1"
+_CHANNEL: Final = f"{_SELECT} event e INDEXED BY event_device WHERE e.device = ? AND e.channel = ? AND"
+_EARLIER: Final = f"{_CHANNEL} (e.received, e.sequence) < (?, ?) ORDER BY e.received DESC, e.sequence DESC LIMIT 1"
+_LATER: Final = f"{_CHANNEL} (e.received, e.sequence) > (?, ?) ORDER BY e.received, e.sequence LIMIT 1"
 _ID_IN_NAME: Final = re.compile(r"_([0-9A-HJKMNP-TV-Z]{26})(?=[_.])")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 FOR_EVER: Final = 1 << 62
@@ -102,6 +105,13 @@ def next_event(connection: sqlite3.Connection, device: str, since: int) -> Event
     """The first event of a device that was received at or after a time (ms)."""
     row = connection.execute(_NEXT, (device, since)).fetchone()
     return EventRow(*row) if row else None
+
+
+def neighbours(connection: sqlite3.Connection, row: EventRow) -> tuple[EventRow | None, EventRow | None]:
+    """The event of the same channel before this one, and the one after it."""
+    values = (row.device, row.channel, row.received, row.sequence)
+    earlier, later = (connection.execute(query, values).fetchone() for query in (_EARLIER, _LATER))
+    return EventRow(*earlier) if earlier else None, EventRow(*later) if later else None
 
 
 def these_events(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeAlias
 
 import structlog
 from msgspec.structs import replace
@@ -29,6 +29,7 @@ log = structlog.get_logger("boxbridge.receiver")
 
 RETRY_AFTER_SECONDS: Final = 5
 """When a push that could not be stored may come again."""
+OnAnswer: TypeAlias = Callable[[Push, str, str, tuple[Event, ...], Outcome], None]
 
 
 class Intake:
@@ -50,6 +51,8 @@ class Intake:
         """Who pushes, by the names that events give them."""
         self.unknown = Unknown(settings.data / UNKNOWN)
         """What was refused because nothing understood it."""
+        self.on_answer: list[OnAnswer] = []
+        """Who wants to hear of each push: with its protocol, its device as far as known, its events, its outcome."""
         self._journal = journal
         self._repeats = Repeats()
         self._fetching = Fetching()
@@ -83,9 +86,12 @@ class Intake:
         if parsed.wanted:
             fetched = await self._fetching.pictures(push, parsed, int(self.settings.server.max_body))
             parsed = normalizer.parse(replace(push, fetched=fetched))
-        outcome = await self._store(push, parsed, normalizer)
+        events = self._prepare(parsed)
+        outcome = await self._store(push, parsed, events, normalizer)
         self.pushes.count(normalizer.name, outcome.kind)
         self.answer_seconds.observe(time.perf_counter() - began)
+        for tell in self.on_answer:
+            tell(push, normalizer.name, self._device_of(parsed, events), events, outcome)
         return _answer(normalizer, push, parsed, outcome)
 
     def understand(self, push: Push) -> Parsed:
@@ -110,7 +116,10 @@ class Intake:
         self.refused.count(push.peer, kind_of(why.reason))
         self._turned_away(kind, push, why.reason, why.device)
         self._tell_once("push refused", push, why.reason, device=why.device, path=push.path, bytes=len(push.body))
-        return _answer(normalizer, push, parsed, Outcome(kind, why.status, why.reason, why.retry_after))
+        outcome = Outcome(kind, why.status, why.reason, why.retry_after)
+        for tell in self.on_answer:
+            tell(push, normalizer.name, why.device, (), outcome)
+        return _answer(normalizer, push, parsed, outcome)
 
     def _choose(self, push: Push) -> Normalizer:
         """By the vendor's path first, then by a look at the bytes; the first one words the refusal of the rest."""
@@ -122,8 +131,7 @@ class Intake:
         recognizing = (normalizer for normalizer in self._by_look if normalizer.recognizes(push))
         return next(recognizing, self._by_look[0])
 
-    async def _store(self, push: Push, parsed: Parsed, normalizer: Normalizer) -> Outcome:
-        events = self._prepare(parsed)
+    async def _store(self, push: Push, parsed: Parsed, events: tuple[Event, ...], normalizer: Normalizer) -> Outcome:
         self.devices.note(self._device_of(parsed, events), push, events[0] if events else None, parsed.oddities)
         if parsed.heartbeat:
             return Outcome("heartbeat")

@@ -70,7 +70,7 @@ class Planner:
             messages += await self._drawn(delivery, limits.packet, identity, less)
         document = Message(
             topic=self._topics.event(event, late=delivery.late),
-            payload=delivery.document,
+            payload=delivery.with_links(),
             content_type=_DOCUMENT,
             user_properties=(*identity, *_attempt(delivery)),
             expiry=self._expiry,

@@ -48,8 +48,11 @@ class Options(Struct, frozen=True, kw_only=True):
     base: Annotated[str, Meta(description="First part of all topics.", min_length=1)] = "boxbridge"
     topics: Annotated[Templates, Meta(description="Where each thing goes, by templates.")] = Templates()
     picture: Annotated[
-        Literal["topic", "inline", "none"],
-        Meta(description="topic: pictures on topics of their own; inline: in the document, base64; none: no pictures."),
+        Literal["topic", "inline", "url", "none"],
+        Meta(
+            description="topic: pictures on topics of their own; inline: in the document, base64; url: links to them; "
+            "none: no pictures."
+        ),
     ] = "topic"
     fit: Annotated[
         Literal["leave_out", "reduce"],

@@ -64,8 +64,8 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
     ] = ""
     content_type: Annotated[str, Meta(description="Of what `template` gives.")] = "application/json"
     picture: Annotated[
-        Literal["none", "inline", "multipart"],
-        Meta(description="Pictures: left out, as base64 in the body, or as parts of a form beside it."),
+        Literal["none", "inline", "multipart", "url"],
+        Meta(description="Pictures: left out, as base64 in the body, as parts of a form beside it, or links to them."),
     ] = "none"
     annotated: Annotated[
         bool, Meta(description="Also send a copy of the scene with regions, boxes, tracks and counts drawn on it.")
@@ -134,7 +134,7 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
             yield "content_type: is empty or holds characters that no header may hold"
         if self.format == "original" and self.picture != "none":
             yield 'picture: has to be "none" with format = "original", whose pictures are where they came'
-        if self.annotated and self.picture == "none":
+        if self.annotated and self.picture in ("none", "url"):
             yield 'annotated: needs picture = "inline" or "multipart"'
         if (self.format == "template") != (self.template != ""):
             yield 'template: goes with format = "template", and only with that'

@@ -109,7 +109,7 @@ class Webhook(Output):
     async def _request(self, delivery: Delivery) -> tuple[dict[str, str], bytes, list[str]]:
         """Headers, body, and what of the event is not in it."""
         event, options = delivery.event, self.options
-        pictures, less = (None, []) if options.picture == "none" else await self._pictures(event)
+        pictures, less = (None, []) if options.picture in ("none", "url") else await self._pictures(event)
         annotated = await self._annotated(event)
         content_type, body = await self._body(delivery, pictures if options.picture == "inline" else None, annotated)
         if pictures is not None and options.picture == "multipart":
@@ -128,7 +128,7 @@ class Webhook(Output):
             return came_as if VALUE.fullmatch(came_as) else "application/octet-stream", await delivery.original.read()
         if self.options.format == "template":
             return self.options.content_type, self._template.render(delivery, pictures, annotated)
-        return CLOUDEVENT, delivery.document if pictures is None else delivery.with_pictures(pictures, annotated)
+        return CLOUDEVENT, delivery.with_links() if pictures is None else delivery.with_pictures(pictures, annotated)
 
     async def _pictures(self, event: Event) -> tuple[dict[int, bytes], list[str]]:
         """The pictures by their place in the event, and which are not among them because they are lost."""

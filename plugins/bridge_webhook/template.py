@@ -114,6 +114,7 @@ def _values(delivery: Delivery, pictures: Mapping[int, bytes] | None, annotated:
         "replayed": delivery.replayed,
         "test": delivery.test,
         "skipped": delivery.skipped,
+        "link": delivery.link,
     }
     if pictures is None:
         return seen

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from bridge.config.example import WIDTH, example
 from bridge.config.load import read
+from bridge.config.password import hashed
 from bridge.errors import ConfigError
 from bridge.options import Duration, Secret, Size
 from bridge.output import Output
@@ -112,7 +113,8 @@ def test_all_that_is_commented_out_loads_too(tmp_path: Path) -> None:
     assert tomli.loads(text)["output"]["odd"].keys() > {"key", "from-port", "room", "hosts", "login"}
     assert tomli.loads(text)["device"]["SERIAL"]["channels"] == {"1": "north"}
     self_signed(tmp_path / "secrets")
-    settings_of(text, tmp_path, {"odd": Odd}, {"ODD_KEY": "k", "ODD_PASSWORD": "p", "BOX_TOKEN": "gates-and-cars"})
+    secrets = {"ODD_KEY": "k", "ODD_PASSWORD": "p", "BOX_TOKEN": "gates-and-cars"}
+    settings_of(text, tmp_path, {"odd": Odd}, secrets | {"CONSOLE_PASSWORD": hashed("a long one")})
 
 
 def test_a_secret_that_is_needed_is_asked_for_by_name(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ keep_dead = "30d"
 
 [control]
 listen = "127.0.0.1:8601"
+# password is not set
+# address is not set
 
 [output.erp]
 type = "hook"

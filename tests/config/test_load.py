@@ -185,7 +185,7 @@ typ = "archive"
 boxbridge.toml:2:1   unknown key "sit", did you mean "site"?
 boxbridge.toml:1:14  late_after: 5 is not a duration between 1s and 3650d, such as "30s"
 boxbridge.toml:3:1   output.b: key "url" is missing, such as url = "mqtt://192.168.1.10"
-boxbridge.toml:6:10  control.listen: "0.0.0.0" is not a loopback address, such as "127.0.0.1:8601", or "" for none
+boxbridge.toml:6:10  control.listen: "0.0.0.0" is not a loopback address, so it needs what `boxbridge password` makes
 boxbridge.toml:8:10  server.listen: port 70000 is not between 1 and 65535
 boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
 6 errors. Nothing was started."""

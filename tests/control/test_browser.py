@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx2
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from bridge.control.browser import NoForeignPages
 from tests.daemon import bridge_with
 
 pytestmark = pytest.mark.anyio
@@ -65,3 +69,21 @@ async def test_its_own_pages_and_programs_may_ask_for_a_reload(tmp_path: Path) -
 async def test_the_unix_socket_is_guarded_by_its_file_alone(tmp_path: Path) -> None:
     async with bridge_with(tmp_path) as running:
         assert (await running.socket.post(RELOAD, headers={"Host": "anything"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://box.example:8601"}, 200),
+        ({"Origin": "https://box.example:8601"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+    ],
+)
+async def test_where_others_reach_it_any_name_leads_to_the_door_behind(headers: dict[str, str], status: int) -> None:
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("who is there?")(scope, receive, send)
+
+    transport = httpx2.ASGITransport(NoForeignPages(door, "0.0.0.0:8601"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://box.example:8601") as client:
+        assert (await client.post("/", headers=headers)).status_code == status

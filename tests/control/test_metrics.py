@@ -66,6 +66,7 @@ async def test_what_was_taken_and_delivered_is_counted(tmp_path: Path) -> None:
     assert value(samples, "delivery_seconds_count", output="sink") == 1
     assert value(samples, "delivery_seconds_bucket", output="sink", le="+Inf") == 1
     assert value(samples, "dead_events", output="sink") == 1
+    assert value(samples, "loop_held_seconds_total", output="sink") == 0
     assert value(samples, "waiting_events", output="sink") == 0
     assert value(samples, "oldest_waiting_timestamp_seconds", output="sink") is None
     assert value(samples, "answer_seconds_count") == 3
@@ -203,9 +204,12 @@ async def test_no_more_than_some_devices_have_samples_of_their_own(tmp_path: Pat
 
 
 async def test_every_metric_is_documented_and_no_other(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
-    documented = {name.removesuffix("_total") for name in re.findall(r"^\| `(boxbridge_\w+)` \|", page, re.MULTILINE)}
+    page = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text("utf-8")
+    documented = {
+        name.removesuffix("_total").removesuffix("_info")
+        for name in re.findall(r"^\| `(boxbridge_\w+)` \|", page, re.MULTILINE)
+    }
     async with bridge_with(tmp_path) as running:
         text = (await running.control.get("/metrics")).text
-    there = set(re.findall(r"^# TYPE (boxbridge_\w+?)(?:_total)? ", text, re.MULTILINE))
+    there = set(re.findall(r"^# TYPE (boxbridge_\w+?)(?:_total|_info)? ", text, re.MULTILINE))
     assert {name for name in there if not name.endswith("_created")} == documented

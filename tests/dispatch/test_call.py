@@ -18,8 +18,9 @@ from bridge import Delivery
 from bridge.dispatch import call as call_module
 from bridge.dispatch import lane as lane_module
 from bridge.dispatch import policy
-from bridge.dispatch.call import HELD_SECONDS, Caller, NoAnswer, is_plain
+from bridge.dispatch.call import Caller, NoAnswer, is_plain
 from bridge.options import Duration
+from bridge.plugins import HELD_SECONDS
 from tests.dispatch.outputs import BOTH, Gate, Make
 from tests.rooms import Far, async_output, opened, plain_output, until
 

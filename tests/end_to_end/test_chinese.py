@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.words import cells
+from bridge.words import cells
 from tests.end_to_end.installation import COMMAND, Installation
 from tests.end_to_end.test_questions import ARCHIVE, push, wait_until, webhook
 from tests.end_to_end.web import WebServer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def test_the_demo_shows_a_pictures_arrival(tmp_path: Path) -> None:
     said = ended.stdout.decode()
     assert ended.returncode == 0, ended.stderr.decode()
     assert "boxbridge/demo/DEMO-BOX-1/1/picture   a JPEG, " in said
+    assert re.search(r"^  console +http://127\.0\.0\.1:\d+$", said, re.MULTILINE)
     assert 'boxbridge/demo/DEMO-BOX-1/1/event   {"specversion":"1.0"' in said
     pictures = list((tmp_path / "boxbridge-demo/data/archive").glob("*/DEMO-BOX-1/1/*.jpg"))
     assert len(pictures) == 1

@@ -6,9 +6,20 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from bridge.journal.journal import Journal
-from bridge.journal.questions import FOR_EVER, Count, EventRow, Filter, count_events, devices, find_events, next_event
+from bridge.journal.questions import (
+    FOR_EVER,
+    Count,
+    EventRow,
+    Filter,
+    count_events,
+    devices,
+    find_events,
+    neighbours,
+    next_event,
+)
 from tests.journal.journals import running, store
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +57,15 @@ async def test_the_next_event_of_a_device_is_the_first_from_a_time_on(tmp_path: 
         assert await journal.ask(lambda index: next_event(index, device, 0)) == rows[0]
         assert await journal.ask(lambda index: next_event(index, device, last + 1)) is None
         assert await journal.ask(lambda index: next_event(index, "another", 0)) is None
+
+
+async def test_an_event_has_neighbours_in_its_channel(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+        around = [await journal.ask(lambda index, row=row: neighbours(index, row)) for row in rows]  # type: ignore[misc]
+        assert around == list(zip([None, *rows[:-1]], [*rows[1:], None], strict=True))
+        alone = structs.replace(rows[1], channel="another")
+        assert await journal.ask(lambda index: neighbours(index, alone)) == (None, None)
 
 
 async def test_events_are_counted_as_a_list_would_show_them(tmp_path: Path) -> None:

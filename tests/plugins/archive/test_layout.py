@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.words.patterns import chinese
+from bridge.words.patterns import chinese
 from bridge_archive import layout
 from bridge_archive.layout import Layout
 from bridge_archive.output import ArchiveOptions

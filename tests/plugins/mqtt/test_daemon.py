@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.why import Teller
+from bridge.cli.why import event_lines
 from bridge.testing import sample_push
 from tests.brokers import Mosquitto, Subscriber
 from tests.daemon import Running, bridge_with
@@ -39,11 +39,11 @@ async def test_a_picture_that_is_too_large_is_told_by_why_and_costs_no_other(tmp
             story = (await running.socket.get(f"/api/v1/why/{cut.properties['id']}")).json()
             (state,) = {lane.door.failures for lane in running.daemon.dispatcher.lanes.values()}
     assert (len(scenes), state) == (100, 0)
-    told = "\n".join(Teller(story, "en").event())
+    told = "\n".join(event_lines(story, "en"))
     assert re.search(
         r"attempt 1; not as it is: scene: left out, 30\.\d kB is larger than the broker.s packets of 20 kB", told
     )
-    assert "投递成功；与原件不同：scene: left out" in "\n".join(Teller(story, "zh").event())
+    assert "投递成功；与原件不同：scene: left out" in "\n".join(event_lines(story, "zh"))
 
 
 async def test_a_forgotten_output_leaves_nothing_in_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.brokers import Broker, Mosquitto, Received, Subscriber
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
@@ -35,6 +37,19 @@ async def test_an_event_arrives_after_its_pictures_as_its_document(broker: Broke
         assert picture.properties == {"id": delivery.event.id, "kind": "leave"}
         assert event.content_type == "application/cloudevents+json"
         assert event.properties == {"id": delivery.event.id, "kind": "leave", "attempt": "1"}
+
+
+async def test_a_document_may_have_links_to_its_pictures_instead_of_them(broker: Broker, tmp_path: Path) -> None:
+    delivery = replace(delivery_of(event_with(JPEG, b"car")), link="https://bridge.example/e/01?s=x")
+    with Subscriber(broker, f"{CHANNEL}/#") as subscriber:
+        async with opened(output_to(broker.url, tmp_path, picture="url")) as output:
+            await output.deliver(delivery)
+        await subscriber.until(lambda got: got.on(f"{CHANNEL}/event"))
+    assert subscriber.topics == [f"{CHANNEL}/event"]
+    document = json.loads(subscriber.messages[0].payload)
+    urls = [entry.pop("url") for entry in document["data"]["pictures"]]
+    assert urls == [f"https://bridge.example/e/01/picture/{place}?s=x" for place in (0, 1)]
+    assert document == json.loads(delivery.document)
 
 
 async def test_many_events_at_once_keep_their_order(broker: Broker, tmp_path: Path) -> None:

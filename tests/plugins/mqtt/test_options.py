@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge import Duration, Secret
-from bridge.cli.words.patterns import chinese
+from bridge.words.patterns import chinese
 from bridge_mqtt.options import Options
 from bridge_mqtt.topics import Templates
 

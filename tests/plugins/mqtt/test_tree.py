@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge import Duration, Surroundings
-from bridge.cli.words.patterns import chinese
+from bridge.words.patterns import chinese
 from bridge_mqtt.output import Mqtt
 from bridge_mqtt.topics import Templates
 from tests.brokers import Broker, Mosquitto, Subscriber

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bridge import Secret
-from bridge.cli.words.patterns import chinese
 from bridge.config.load import read
 from bridge.errors import ConfigError
+from bridge.words.patterns import chinese
 from bridge_webhook.options import Basic, OAuth2, WebhookOptions
 from bridge_webhook.output import Webhook
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
+from bridge.words.refusals import REFUSALS
+
 _SLOT = re.compile(r"{(\w+)}")
 _KEY: Final = r'(?:[\w-]+|"(?:[^"\\]|\\.)*")'
 _SHAPES: Final = {
@@ -69,6 +71,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     "There is no configuration ({places}). Make one: {command}": "没有找到配置（{places}）。生成配置：{command}",
     "There is no {file}. Make one: {command}": "没有文件 {file}。生成配置：{command}",
     "{n} of {all} outputs can't be reached.": "{all} 个输出中有 {n} 个无法连接。",
+    # --- What a daemon refuses to show
+    "{count} are watching already: end one of them first": "已有 {count} 个终端在查看：请先结束其中一个",
     # --- Files
     "this is not UTF-8 text": "不是 UTF-8 文本",
     "holds a NUL character, which no path, name or text may have": "含有 NUL 字符：路径、名称和文本中都不允许",
@@ -153,8 +157,17 @@ PATTERNS: Final[Mapping[str, str]] = {
     "needs picture = {values}": "需要 picture = {values}",
     # --- Addresses
     "[server] listens on port {port} already: set another one": "端口 {port} 已由 [server] 使用：请换一个",
-    '"{host}" is not a loopback address, such as "127.0.0.1:8601", or "" for none': (
-        '"{host}" 不是环回地址；例如 "127.0.0.1:8601"，或用 "" 关闭'
+    '"{host}" is not a loopback address, so it needs what `boxbridge password` makes': (
+        '"{host}" 不是环回地址，必须设置 password：可用 `boxbridge password` 生成'
+    ),
+    '"{text}" is not an address such as "https://bridge.example"': '"{text}" 不是地址，例如 "https://bridge.example"',
+    '"url" needs address in [control], where people reach the pages from outside': (
+        '"url" 需要 [control] 中的 address，即外部访问页面的地址'
+    ),
+    "this link is not good any more: ask for another one": "该链接已失效：请重新获取",
+    "is not what `boxbridge password` makes: scrypt:...": "不是 `boxbridge password` 生成的值：scrypt:...",
+    "a password needs {count} characters at least: this one guards all that devices saw": (
+        "密码至少需要 {count} 个字符：它保护设备采集的全部内容"
     ),
     "port {port} is not between {low} and {high}": "端口 {port} 不在 {low} 到 {high} 之间",
     "{value} is not between {low} and {high}": "{value} 不在 {low} 到 {high} 之间",
@@ -295,14 +308,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     'a socket unit needs an address in server.listen, and "{host}" is a name': (
         'socket 单元需要 server.listen 中写 IP 地址，而 "{host}" 是名称'
     ),
-    # --- Why a push was refused, or an event is not out
-    "not allowed": "不允许",
-    "too large": "过大",
-    "busy": "接收繁忙",
-    "wrong address": "来源地址与该设备的 `address` 不符",
-    "too many pushes": "推送过于频繁",
-    "not JSON": "不是 JSON",
-    "not JSON: {error}": "不是 JSON：{error}",
+    # --- Why an event is not out
     "its record in the journal is damaged or missing": "事件日志中的记录已损坏或缺失",
     "its record can't be read: {error}": "无法读取其记录：{error}",
     "tried for {span}: {reason}": "重试已满 {span}：{reason}",
@@ -487,5 +493,6 @@ PATTERNS: Final[Mapping[str, str]] = {
     "{amount} is larger than the broker's packets of {most}, and can't be reduced to fit": (
         "{amount} 超过 broker 的报文上限 {most}，且无法缩小到该大小"
     ),
+    **REFUSALS,
     "{ONE}; {OTHER}": "{ONE}；{OTHER}",
 }

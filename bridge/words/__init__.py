@@ -1,6 +1,6 @@
-"""What the commands say to people, in the languages that there are, and which language a person reads.
+"""What commands and pages say to people, in the languages that there are, and which language a person reads.
 
-A command says what is its own by the name of a sentence, with `say`. What was said in English elsewhere, such as what
+Each says what is its own by the name of a sentence, with `say`. What was said in English elsewhere, such as what
 is wrong with a configuration, is put into the other language by its pattern, with `translated`.
 """
 
@@ -10,42 +10,21 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Final
 
-import click
-
-from bridge.cli.words.files import FILES
-from bridge.cli.words.patterns import chinese
-from bridge.cli.words.reports import REPORTS
-from bridge.cli.words.stories import STORIES
+from bridge.words.files import FILES
+from bridge.words.pages import PAGES
+from bridge.words.patterns import chinese
+from bridge.words.reports import REPORTS
+from bridge.words.stories import STORIES
 
 LANGUAGES: Final = ("en", "zh")
-SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES}
+SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES, **PAGES}
 """By name, in each of the languages."""
 
 _ONE: Final = re.compile(r"(?<![\d,.])1 (event|picture|segment|output|time|push)(?:s|es)\b")
-_ASKED: Final = "bridge.cli.words.language"
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def lang_option(command: _Command) -> _Command:
-    """The option `--lang`, as the argument `lang: str`: the language to tell in."""
-
-    def chosen(ctx: click.Context, _: click.Parameter, asked: str | None) -> str:
-        ctx.meta[_ASKED] = language(asked or ctx.meta.get(_ASKED))
-        return told_in(ctx)
-
-    return click.option(
-        "--lang", type=click.Choice(LANGUAGES), callback=chosen, help="The language; else as LC_ALL or LANG say."
-    )(command)
-
-
-def told_in(ctx: click.Context) -> str:
-    """The language of what is said about a command, also where it has no `--lang`."""
-    return str(ctx.meta.get(_ASKED) or language(None))
 
 
 def language(lang: str | None, environment: Mapping[str, str] = os.environ) -> str:
@@ -80,6 +59,11 @@ def span(lang: str, seconds: float) -> str:
     units = (("d", 86400), ("h", 3600), ("min", 60))
     unit, size = next(((unit, size) for unit, size in units if whole >= 2 * size), ("s", 1))
     return say(lang, f"span {unit}", count=whole // size)
+
+
+def local(text: str, zone: tzinfo) -> str:
+    """A time of the daemon's as people read it."""
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def padded(text: str, width: int) -> str:

@@ -46,6 +46,44 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "span h": ("{count} h", "{count} 小时"),
     "span min": ("{count} min", "{count} 分钟"),
     "span s": ("{count} s", "{count} 秒"),
+    # --- tap
+    "tap push": (
+        "push  {peer}  {protocol}  {device}  {size}  {outcome}",
+        "推送  {peer}  {protocol}  {device}  {size}  {outcome}",
+    ),
+    "pushed stored": ("stored", "已保存"),
+    "pushed duplicate": ("duplicate", "重复"),
+    "pushed heartbeat": ("heartbeat", "心跳"),
+    "pushed unknown": ("unknown", "未知"),
+    "pushed refused": ("refused", "被拒绝"),
+    "pushed not stored": ("not stored", "未能保存"),
+    "tap event": ("event  {id}  {kind}  {device}/{channel}", "事件  {id}  {kind}  {device}/{channel}"),
+    "tap pictures": ("{count} pictures {size}", "{count} 张图片 {size}"),
+    "tap delivered": (
+        "{output}  delivered  {id}  {kind}  {device}/{channel}",
+        "{output}  已送达  {id}  {kind}  {device}/{channel}",
+    ),
+    "tap failed": (
+        "{output}  FAILED, attempt {attempt}  {id}  {kind}  {device}/{channel}",
+        "{output}  失败，第 {attempt} 次尝试  {id}  {kind}  {device}/{channel}",
+    ),
+    "tap dead": (
+        "{output}  DEAD  {id}  {kind}  {device}/{channel}",
+        "{output}  已放弃  {id}  {kind}  {device}/{channel}",
+    ),
+    "tap dropped": (
+        "{count} lines left out here: this terminal is too slow for them",
+        "此处略去 {count} 行：终端读取太慢",
+    ),
+    "tap ended": ("The daemon was stopped.", "守护进程已停止。"),
+    # --- run --output
+    "alone open": ("{name} is open  {found}", "{name} 已打开  {found}"),
+    "alone delivered": ("delivered", "已送达"),
+    "alone unavailable": ("NOT TAKEN: the output would wait and try again", "未接收：输出会等待后重试"),
+    "alone retry": ("NOT TAKEN: it would be tried again", "未接收：该事件会重试"),
+    "alone rejected": ("NOT TAKEN: it would be a dead letter", "未接收：该事件会成为死信"),
+    "alone stopped": ("NOT TAKEN: the output would be paused", "未接收：输出会暂停"),
+    "alone not closed": ("it failed to close: {reason}", "关闭失败：{reason}"),
     # --- status
     "daemon": (
         "boxbridge {version}   {config}   site {site}   up {span}",
@@ -150,6 +188,10 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "{number}   from {peer}: still not understood: {answer}",
         "{number}   来自 {peer}：仍无法识别：{answer}",
     ),
+    # --- password
+    "new password": ("Password for the console", "管理页面密码"),
+    "same password": ("The same again", "再次输入"),
+    "password goes": ("Put this line into [control] of the configuration.", "请将此行加入配置的 [control]。"),
     # --- map
     "mapped to": ("The event that comes out of it:", "由此得到的事件："),
     # --- replay

@@ -9,13 +9,13 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from bridge.cli.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
-from bridge.cli.words.patterns import PATTERNS, chinese
-from bridge.cli.words.reports import REPORTS
-from bridge.cli.words.stories import STORIES
 from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
 from bridge.normalizer import Outcome
+from bridge.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
+from bridge.words.patterns import PATTERNS, chinese
+from bridge.words.reports import REPORTS
+from bridge.words.stories import STORIES
 
 ROOT = Path(__file__).parent.parent.parent
 

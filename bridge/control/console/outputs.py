@@ -1,0 +1,85 @@
+"""The page of the outputs: how each stands in words and figures; pausing, resuming and trying one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from msgspec.structs import asdict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.control.answers import Refusal
+from bridge.control.console.site import Asked, Site, language
+from bridge.control.outputs import NewName, OutputReport, act_on, oldest_waiting, reports
+from bridge.control.trial import try_out
+from bridge.dispatch.lane import Lane
+from bridge.figures import SECONDS, Histogram
+from bridge.testing import sample_push
+from bridge.words import say, span
+from bridge.words.telling import output_state
+
+_ACTIONS = ("pause", "resume", "forget")
+
+
+def routes(site: Site) -> list[Route]:
+    """The page, and what can be done to an output there."""
+    house = site.house
+
+    async def show(request: Request, said: str = "") -> Response:
+        lang = language(request)
+        shown = [await _output(site, report, lang) for report in reports(house)]
+        return site.page(request, "outputs", said=said, outputs=shown)
+
+    async def act(request: Request, _: Asked) -> str:
+        name, action = request.path_params["name"], request.path_params["action"]
+        if action not in _ACTIONS:
+            raise Refusal(f"an output can't be asked to {action}: pause, resume, rename or forget it")
+        return await act_on(house, name, action, NewName())
+
+    async def test(request: Request, _: Asked) -> str:
+        sample = await asyncio.to_thread(sample_push, kind="test", device="boxbridge-test", targets=2)  # it is drawn
+        tried = await try_out(house, request.path_params["name"], sample)
+        return say(
+            language(request), "tried", output=tried.output, event=tried.event, milliseconds=tried.seconds * 1000
+        )
+
+    return [
+        Route("/outputs", site.shown(show)),
+        Route("/outputs/{name}/test", site.changing(test, show), methods=["POST"]),
+        Route("/outputs/{name}/{action}", site.changing(act, show), methods=["POST"]),
+    ]
+
+
+async def _output(site: Site, report: OutputReport, lang: str) -> dict[str, Any]:
+    house = site.house
+    cursor, lane = house.journal.cursors[report.name], house.dispatcher.lanes.get(report.name)
+    oldest = await oldest_waiting(house.journal, cursor)
+    since = "" if report.since is None else span(lang, time.time() - report.since)
+    return asdict(report) | {
+        "words": output_state(asdict(report), lang, since),
+        "oldest": None if oldest is None else time.time() - oldest,
+        "rate": _rate(lane, house.started),
+        "usual": _quantile(lane.ledger.seconds, 0.5) if lane else None,
+        "slow": _quantile(lane.ledger.seconds, 0.95) if lane else None,
+    }
+
+
+def _rate(lane: Lane | None, started: float) -> float:
+    """Events a minute that it took since the start."""
+    delivered = lane.ledger.outcomes[("delivered",)] if lane else 0
+    return 60 * delivered / max(1.0, time.time() - started)
+
+
+def _quantile(histogram: Histogram, part: float) -> str | None:
+    """Within how many milliseconds so large a part of the deliveries was done; None where there were none."""
+    if not histogram.count:
+        return None
+    passed = 0
+    for bound, count in zip(SECONDS, histogram.buckets, strict=False):
+        passed += count
+        if passed >= part * histogram.count:
+            return f"≤ {bound * 1000:g} ms"
+    return f"> {SECONDS[-1]:g} s"

@@ -1,0 +1,64 @@
+"""The pages of what nothing understood: what came, why it was refused, a mapping for it, and trying it again."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.config import toml
+from bridge.control.console.site import Asked, Site, language
+from bridge.control.unknown import Chosen, body_of, find_unknown, list_unknown, try_again
+from bridge.normalizer import Malformed
+from bridge.protocols.propose import propose
+from bridge.receiver.unknown import NotUnderstood
+from bridge.words import say
+from bridge.words.bodies import beginning
+
+
+def routes(site: Site) -> list[Route]:
+    """The list, one of it, and trying again."""
+    house = site.house
+
+    async def show(request: Request, said: str = "") -> Response:
+        return site.page(request, "unknown", said=said, pushes=await list_unknown(house))
+
+    async def one(request: Request) -> Response:
+        push = await find_unknown(house, request.path_params["number"])
+        body = await body_of(house, push)
+        text, goes_on = beginning(body, language(request))
+        mapping, reason = _mapping(push, body, house.settings.timezone)
+        return site.page(request, "captured", push=push, text=text, goes_on=goes_on, mapping=mapping, no_mapping=reason)
+
+    async def retry(request: Request, asked: Asked) -> str:
+        number = asked.get("number", "")
+        tried = await try_again(house, Chosen(numbers=[int(number)]) if number.isdecimal() else Chosen(all=True))
+        lang = language(request)
+        return "\n".join(
+            say(
+                lang,
+                "understood" if one.understood else "not understood",
+                number=one.number,
+                peer=one.peer,
+                answer=one.answer,
+            )
+            for one in tried
+        )
+
+    return [
+        Route("/unknown", site.shown(show)),
+        Route("/unknown/retry", site.changing(retry, show), methods=["POST"]),
+        Route("/unknown/{number:int}", site.shown(one)),
+    ]
+
+
+def _mapping(push: NotUnderstood, body: bytes, zone: tzinfo) -> tuple[str, str]:
+    """A [protocol.NAME] that would read the body, or why there is none."""
+    try:
+        table = propose(body, push.path, push.received, zone)
+    except Malformed as error:
+        return "", str(error)
+    keys = [f"{toml.key(name)} = {toml.value(value)}" for name, value in table.items()]
+    return "\n".join(["[protocol.vendor]", *keys]), ""

@@ -1,0 +1,99 @@
+"""What the pages say of the installation itself: addresses for boxes, the diagnostics, and that secrets stay inside."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bridge.config.load import read
+from bridge.control.console.contact import addresses, interfaces
+from bridge.log import configure
+from bridge.testing import sample_push
+from tests.daemon import bridge_with
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "gates-and-cars"
+WEBHOOK = f'[output.erp]\ntype = "webhook"\nurl = "http://127.0.0.1:1/"\nbearer = "{SECRET}"\n'
+
+
+def addresses_of(folder: Path, server: str) -> list[str]:
+    file = folder / "boxbridge.toml"
+    file.write_text(f"[server]\n{server}\n")
+    return [address.url for address in addresses(read(file).settings({}))]
+
+
+def test_a_box_is_told_each_address_of_this_machine(tmp_path: Path) -> None:
+    there = [f"http://{address}:8600/dataPush/DataReportCB" for _, address in interfaces()]
+    assert there
+    assert addresses_of(tmp_path, 'listen = "0.0.0.0:8600"') == there
+    assert addresses_of(tmp_path, 'listen = "[::1]:7"') == ["http://[::1]:7/dataPush/DataReportCB"]
+
+
+def test_an_address_with_a_token_shows_where_it_goes_and_not_the_token(tmp_path: Path) -> None:
+    file = tmp_path / "boxbridge.toml"
+    file.write_text(f'[server]\nlisten = "127.0.0.1:7"\ntoken = "{SECRET}"\n')
+    (address,) = addresses(read(file).settings({}))
+    assert address.url == "http://127.0.0.1:7/<token>/dataPush/DataReportCB"
+    assert not address.code
+
+
+async def test_the_diagnostics_hold_facts_and_no_secret(tmp_path: Path) -> None:
+    configure(stream=io.StringIO())
+    async with bridge_with(tmp_path, WEBHOOK) as running, running.box() as box:
+        await box.push(sample_push(device="gate-3"))
+        packed = (await running.control.get("/system/bundle")).content
+        page = (await running.control.get("/system")).text
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        files = {
+            Path(entry.name).name: (archive.extractfile(entry) or io.BytesIO()).read() for entry in archive.getmembers()
+        }
+    assert set(files) == {
+        "configuration.toml",
+        "status.json",
+        "outputs.json",
+        "devices.json",
+        "plugins.json",
+        "journal.json",
+        "metrics.txt",
+        "log.txt",
+    }
+    assert b'bearer = "<secret>"' in files["configuration.toml"]
+    assert b"gate-3" in files["devices.json"]
+    assert b"journal open" in files["log.txt"]
+    assert not [name for name, content in files.items() if SECRET.encode() in content or b"\xff\xd8" in content]
+    assert SECRET not in page
+
+
+async def test_the_journal_is_looked_at(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        page = (await running.control.get("/system")).text
+        token = page.split('name="token" value="')[1].split('"')[0]
+        checked = await running.control.post("/system/check", data={"token": token})
+        assert "The journal is well." in checked.text
+        (tmp_path / "data" / "journal" / "00000009.seg").write_bytes(b"not one of ours")
+        checked = await running.control.post("/system/check", data={"token": token})
+        assert "00000009.seg" in checked.text
+
+
+async def test_what_is_not_there_is_said_to_people_and_to_programs(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running:
+        page = await running.control.get("/none", headers={"Accept": "text/html"})
+        assert (page.status_code, "There is no such page." in page.text) == (404, True)
+        answer = await running.control.get("/api/v1/none")
+        assert (answer.status_code, answer.text) == (404, "Not Found")
+        page = await running.control.get("/events/000000")
+        assert (page.status_code, "no event 000000" in page.text) == (404, True)
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+
+def test_a_daemon_whose_pages_nobody_asks_for_has_nothing_of_them_in_memory() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, bridge.daemon; print(*sys.modules)"], capture_output=True, check=True
+    )
+    assert not {"jinja2", "segno", "bridge.control.console"} & set(loaded.stdout.decode().split())

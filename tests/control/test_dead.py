@@ -1,0 +1,56 @@
+"""Dead letters as people ask for them: part by part, by reason, and what is done with all of a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from bridge import Rejected
+from bridge.testing import sample_push
+from tests.daemon import Running, bridge_with
+from tests.rooms import Bringing, Far, async_output, until
+
+pytestmark = pytest.mark.anyio
+
+SINK = '[output.erp]\ntype = "sink"\n'
+
+
+async def given_up(running: Running, far: Far, *reasons: str) -> None:
+    """Events that the output refuses for these reasons, one after the other."""
+    async with running.box() as box:
+        for count, reason in enumerate(reasons, 1):
+
+            def refuse(_: Any, reason: str = reason) -> None:
+                raise Rejected(reason)
+
+            far.answer = refuse
+            await box.push(sample_push(small=True))
+            await until(lambda count=count: running.daemon.journal.cursors["erp"].dead == count)  # type: ignore[misc]
+
+
+async def part(client: httpx2.AsyncClient, after: str | None = "") -> Any:
+    return (await client.get("/api/v1/dead", params={"limit": "2", "after": after or ""})).json()
+
+
+async def test_a_list_goes_on_where_it_ended(tmp_path: Path) -> None:
+    far = Far()
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        await given_up(running, far, "a", "b", "c")
+        first = await part(running.socket)
+        rest = await part(running.socket, first["after"])
+        assert [letter["reason"] for letter in first["letters"] + rest["letters"]] == ["c", "b", "a"]
+        assert (first["total"], rest["total"], rest["after"]) == (3, 3, None)
+        assert (await running.socket.get("/api/v1/dead", params={"after": "x"})).status_code == 400
+
+
+async def test_all_of_one_reason_are_dropped_and_the_others_stay(tmp_path: Path) -> None:
+    far = Far()
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        await given_up(running, far, "too large", "no such gate", "too large")
+        chosen = {"all": True, "output": "erp", "reason": "too large"}
+        done = (await running.socket.post("/api/v1/dead/drop", json=chosen)).json()
+        assert done == {"outputs": {"erp": 2}}
+        assert [letter["reason"] for letter in (await part(running.socket))["letters"]] == ["no such gate"]
