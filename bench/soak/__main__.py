@@ -145,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print the table, and return the exit status."""
     options = _options(arguments)
     print(f"seed {options.seed}, {options.minutes} minutes", flush=True)
+    image.keep_mounts_apart()
     chance = random.Random(options.seed)
     folder = Path(tempfile.mkdtemp(prefix="soak", dir=options.folder))
     shim = compiled(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import disk
+from tests.faults import disk, image
 from tests.faults.forks import Forks
 from tests.faults.past import Past
 
@@ -20,6 +20,12 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if made is None:
         pytest.skip("NOT TESTED: faults of the disk, since that needs gcc (Debian: apt-get install gcc libc6-dev)")
     return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mounts() -> None:
+    """Nobody else's business."""
+    image.keep_mounts_apart()
 
 
 @pytest.fixture(scope="session")
