@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import logging
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bridge.config.load import read
 from bridge.control.console.contact import addresses, interfaces
-from bridge.log import configure
+from bridge.log import CHATTY, configure
 from bridge.testing import sample_push
 from tests.daemon import bridge_with
 
@@ -20,6 +23,19 @@ pytestmark = pytest.mark.anyio
 
 SECRET = "gates-and-cars"
 WEBHOOK = f'[output.erp]\ntype = "webhook"\nurl = "http://127.0.0.1:1/"\nbearer = "{SECRET}"\n'
+
+
+@pytest.fixture
+def _logged() -> Iterator[None]:
+    """The log as a daemon's process has it; afterwards as tests have it."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *CHATTY)}
+    configure(stream=io.StringIO())
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def addresses_of(folder: Path, server: str) -> list[str]:
@@ -43,8 +59,8 @@ def test_an_address_with_a_token_shows_where_it_goes_and_not_the_token(tmp_path:
     assert not address.code
 
 
+@pytest.mark.usefixtures("_logged")
 async def test_the_diagnostics_hold_facts_and_no_secret(tmp_path: Path) -> None:
-    configure(stream=io.StringIO())
     async with bridge_with(tmp_path, WEBHOOK) as running, running.box() as box:
         await box.push(sample_push(device="gate-3"))
         packed = (await running.control.get("/system/bundle")).content
