@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 import pytest
 
+from bridge.event import new_id, utc_now
 from bridge.testing import draw_dot, sample_push
 from tests.control.test_door import LINE
 from tests.daemon import Running, bridge_with
@@ -46,7 +47,7 @@ async def test_a_message_leads_to_the_picture_and_nowhere_else(tmp_path: Path) -
             assert page.status_code == 200
             assert "gate-3" in page.text
             assert not re.search(r"<nav|<form|/api/", page.text)
-            other = entry["url"].replace(document["id"], document["id"][:-1] + "0")
+            other = entry["url"].replace(document["id"], new_id(utc_now()))
             assert (await get(running, other)).status_code == 403
             assert (await get(running, "https://bridge.example/outputs")).status_code == 401
             running.daemon.links.revoke()
