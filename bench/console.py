@@ -30,7 +30,7 @@ from bench.push import make_template
 from bench.rig import rig, use_two_cores
 from bench.server import Boxbridge
 from bench.throughput import DRAWINGS
-from bench.waiting import prepare
+from bench.waiting import prepare, rebuild
 
 _SPAWN = multiprocessing.get_context("spawn")
 _BOXES = 16
@@ -146,6 +146,7 @@ async def _pictures(client: httpx2.AsyncClient, text: str) -> None:
 def _measure_first_page(folder: Path, options: argparse.Namespace) -> int:
     place = folder / "page"
     events = prepare(place, events=options.journal)
+    rebuild(place, {})  # what a start would do first, as it does not know these events
     port, control = free_port(), free_port()
     server = Boxbridge(output="", control_port=control)
     with running(server.command(place, port, 0), control, place / "server.log") as process:
