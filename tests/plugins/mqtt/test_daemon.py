@@ -43,7 +43,8 @@ async def test_a_picture_that_is_too_large_is_told_by_why_and_costs_no_other(tmp
     assert re.search(
         r"attempt 1; not as it is: scene: left out, 30\.\d kB is larger than the broker.s packets of 20 kB", told
     )
-    assert "投递成功；与原件不同：scene: left out" in "\n".join(event_lines(story, "zh"))
+    told = "\n".join(event_lines(story, "zh"))
+    assert "投递成功；与原件不同：scene：已省略，30.1 kB 超过 broker 的报文上限 20 kB" in told
 
 
 async def test_a_forgotten_output_leaves_nothing_in_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
