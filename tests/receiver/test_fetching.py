@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -175,6 +176,19 @@ def test_a_picture_is_wanted_from_allowed_addresses_by_number_only(link: str, al
     mapping = msgspec.structs.replace(MAPPING, fetch=["sender", "10.0.0.0/8", "fd00::/8"])
     push = msgspec.structs.replace(push_of(json.dumps({"pic": link}).encode()), peer="::ffff:192.168.1.20")
     assert Mapped("north", mapping, ZONE).parse(push).wanted == (link,) * allowed
+
+
+def test_hosts_that_are_made_up_take_no_memory() -> None:
+    mapped = Mapped("north", MAPPING, ZONE)
+    bodies = [json.dumps({"pic": f"http://{number}{'1' * 1_000_000}/a.jpg"}).encode() for number in range(20)]
+    tracemalloc.start()
+    try:
+        for body in bodies:
+            assert mapped.parse(push_of(body)).wanted == ()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5_000_000
 
 
 def test_without_the_key_nothing_is_wanted() -> None:
