@@ -19,6 +19,7 @@ from bridge import Event
 from bridge.config.protocol import ProtocolSettings
 from bridge.protocols.mapper import Mapped
 from bridge.receiver import fetching
+from bridge.receiver.fetching import NotFetched, picture_at
 from bridge.testing import draw_scene
 from tests.brokers import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
@@ -142,6 +143,41 @@ async def test_a_box_that_takes_no_connection_is_said(tmp_path: Path, port: int)
     async with door_to(tmp_path) as door:
         event, log = await pushed(door, f"http://{HOST}:{port}/pic.jpg")
     assert (event.pictures, len(log)) == ((), 1)
+
+
+async def test_a_name_in_any_script_is_asked_for_as_addresses_are_written(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def noting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        await answering(JPEG)(reader, writer)
+
+    async with door_to(tmp_path) as door, camera(noting) as link:
+        event, log = await pushed(door, link.replace("1.jpg", "图%20é.jpg"))
+    assert (len(event.pictures), log) == (1, [])
+    assert asked == [b"GET /pic/%E5%9B%BE%20%C3%A9.jpg?t=1 HTTP/1.1\r\n"]
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/a.jpg", "a.jpg", "http://127.0.0.1/\ud800", "http://[....]/"])
+async def test_what_is_no_address_is_no_fault_of_ours(address: str) -> None:
+    with pytest.raises(NotFetched):
+        await picture_at(address, 1000)
+
+
+async def test_a_far_side_that_says_much_is_told_in_short_and_once(tmp_path: Path) -> None:
+    said: list[bytes] = []
+
+    async def rambling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        said.append(b"%d" % len(said) + b"\xff" * 5_000 + b"\r\n\r\n")
+        writer.write(said[-1])
+
+    mapping = msgspec.structs.replace(MAPPING, pictures=["pic[]"])
+    async with door_to(tmp_path) as door, camera(rambling) as link:
+        _, (line,) = await pushed(door, [f"{link}{number}{'&' * 5_000}" for number in range(3)], mapping)
+    assert len(said) == 3
+    assert line["reason"].startswith("illegal status line: ")
+    assert max(map(len, (line["reason"], line["picture"]))) <= 200
 
 
 async def test_more_pictures_than_a_push_may_name_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
