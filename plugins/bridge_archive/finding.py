@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,20 @@ def stem_of_id(root: Path, event_id: str, zone: tzinfo) -> Path | None:
     for day in (0, -1, 1):  # the zone may have been another one then
         folder = root / f"{(received.astimezone(zone) + timedelta(days=day)):%Y-%m-%d}"
         for path in folder.rglob(f"*{event_id}*.json"):  # wherever the layout of that day had it
-            if not path.name.endswith(".original.json"):
+            if not path.name.endswith(".original.json") and _is_of(path, event_id):
                 return path.relative_to(root).with_suffix("")
     return None
+
+
+def _is_of(path: Path, event_id: str) -> bool:
+    """Whether a document is the event's: a device may bear another event's id as its name. A damaged one may be."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError:
+        return path.is_file()
+    except ValueError:
+        return True
+    return not isinstance(document, dict) or document.get("id") == event_id
 
 
 def files_of(root: Path, stem: Path) -> list[Path]:
