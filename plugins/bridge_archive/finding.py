@@ -40,7 +40,11 @@ def files_of(root: Path, stem: Path) -> list[Path]:
     folder = root / stem.parent
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name.startswith((f"{stem.name}.", f"{stem.name}_")))
+    own = f"{stem.name}.json", f"{stem.name}.original.json"
+    paths = [path for path in folder.iterdir() if path.name.startswith((f"{stem.name}.", f"{stem.name}_"))]
+    # A kind may be such that another event's names begin with this one's.
+    others = tuple(path.stem for path in paths if path.suffix == ".json" and path.name not in own)
+    return sorted(path for path in paths if path.name in own or not path.name.startswith(others))
 
 
 def received_of(event_id: str) -> datetime | None:

@@ -37,6 +37,20 @@ async def test_a_device_that_bears_an_event_s_id_is_not_taken_for_it(archive: Ar
         assert found.name.endswith(f"_{each}")
 
 
+@pytest.mark.parametrize("ending", ["", ".original", "_target-1"])
+async def test_files_of_another_event_are_not_taken_for_its_own(tmp_path: Path, ending: str) -> None:
+    archive = archive_in(tmp_path, layout="{date}/{kind}_{id}")
+    await archive.open()
+    event, other = new_id(RECEIVED), new_id(RECEIVED)
+    delivery = delivery_of(("scene", b"x"), ("target", b"y"), event_id=event, kind="fire")
+    await archive.deliver(delivery)
+    alone = archive.where(delivery)
+    await archive.deliver(delivery_of(("scene", b"z"), event_id=other, kind=f"fire_{event}{ending}"))
+    assert archive.where(delivery) == alone
+    assert len(alone.splitlines()) == 4
+    await archive.close()
+
+
 @pytest.mark.parametrize("damage", [b"", b"[]", b"\xff"])
 async def test_an_event_whose_document_is_damaged_is_found_all_the_same(archive: Archive, damage: bytes) -> None:
     event = new_id(RECEIVED)
