@@ -14,7 +14,7 @@ from urllib.parse import quote
 from bridge.event import shortened
 from bridge.normalizer import Parsed, Push
 from bridge.protocols.picture import UNKNOWN, media_type
-from bridge.receiver.repeats import Repeats, kind_of
+from bridge.receiver.repeats import Repeats
 
 SECONDS: Final = 2.0
 """For all pictures of a push."""
@@ -56,9 +56,9 @@ class Fetching:
             self._tell(push, parsed, address, str(error))
 
     def _tell(self, push: Push, parsed: Parsed, address: str, reason: str) -> None:
-        picture, reason = shortened(address.partition("?")[0]), shortened(reason)
-        self._repeats.warn("a picture could not be fetched", push.peer, kind_of(reason),
-                           device=parsed.device, peer=push.peer, picture=picture, reason=reason)  # fmt: skip
+        picture = shortened(address.partition("?")[0])
+        self._repeats.warn("a picture could not be fetched", push.peer, reason, device=parsed.device, peer=push.peer,
+                           picture=picture, reason=reason)  # fmt: skip
 
 
 async def picture_at(address: str, limit: int) -> bytes:
@@ -78,7 +78,8 @@ async def picture_at(address: str, limit: int) -> bytes:
     except (
         httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, ValueError, OverflowError
     ) as error:  # fmt: skip
-        raise NotFetched(str(error) or type(error).__name__) from error
+        # What follows a colon is the far side's own, as long as it likes.
+        raise NotFetched(str(error).partition(":")[0] or type(error).__name__) from error
     if media_type(bytes(data[:16])) == UNKNOWN:
         raise NotFetched("what stands there is no picture")
     return bytes(data)
