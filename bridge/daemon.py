@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,6 +21,7 @@ from bridge.config.restart import without_restart
 from bridge.config.settings import JOURNAL, LINKS, SOCKET, Settings
 from bridge.control import api
 from bridge.control.browser import NoForeignPages
+from bridge.control.connection import SeatedProtocol, seats_for_people
 from bridge.control.door import Doorkeeper, PasswordDoor
 from bridge.control.house import Reloaded
 from bridge.control.tap import Taps
@@ -98,7 +100,8 @@ class Daemon:
                 port = tcp_socket(self.settings.control.listen)
                 opened.callback(port.close)
                 door = PasswordDoor(people, keeper, self.settings.control.listen)
-                listeners.append(Listener(NoForeignPages(door, self.settings.control.listen), [port]))
+                guarded = NoForeignPages(door, self.settings.control.listen)
+                listeners.append(Listener(guarded, [port], partial(SeatedProtocol, seats_for_people())))
             for listener in listeners:
                 opened.push_async_callback(listener.stop)
             for listener in listeners:

@@ -10,6 +10,15 @@ from typing import Final
 _KNOWN_ADDRESSES: Final = 1024
 
 
+def is_network(text: str) -> bool:
+    """Whether it is a network, or an address, which is the smallest one."""
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 class Networks:
     """Those that a configuration names; an IPv4 address that comes over IPv6 counts as what it is."""
 

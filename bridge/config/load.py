@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_network
 from pathlib import Path as FilePath
 from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
@@ -33,6 +32,7 @@ from bridge.config.settings import (
     Settings,
 )
 from bridge.errors import ConfigError, NoConfiguration, Problem
+from bridge.networks import is_network
 from bridge.output import Output
 
 NAME = "boxbridge.toml"
@@ -282,11 +282,8 @@ class _Reading(Conversion):
         if isinstance(networks, list):
             for number, network in enumerate(networks):
                 self._check_networks(network, (*path, number))
-        elif networks is not None:
-            try:
-                ip_network(networks, strict=False)
-            except ValueError:
-                self.fault(path, f'{shown(networks)} is no network, such as "192.168.0.0/16"')
+        elif networks is not None and not is_network(networks):
+            self.fault(path, f'{shown(networks)} is no network, such as "192.168.0.0/16"')
 
     def _check_control(self, control: Any) -> None:
         if not isinstance(control, ControlSettings):

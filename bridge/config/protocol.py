@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
+
+from bridge.networks import is_network
 
 _PLACE = re.compile(r"=.*|\*|[^\s.\[\]|=]+(?:\[\d*\])*(?:\.[^\s.\[\]|=]+(?:\[\d*\])*)*", re.DOTALL)
 _LETTERS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S", "SSS": "%f"}
@@ -123,7 +124,7 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
         if self.time_format not in NUMBERS and "%" not in pattern_of(self.time_format):
             yield f'time_format: "{self.time_format}" is none of {", ".join(NUMBERS)} and no pattern'
         for place in self.fetch:
-            if place != SENDER and not _is_network(place):
+            if place != SENDER and not is_network(place):
                 yield f'fetch: "{place}" is neither "sender" nor a network, such as "192.168.0.0/16"'
         for key in ("when", "heartbeat", "counts"):
             places = getattr(self, key)
@@ -133,14 +134,6 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
             yield from _no_place("pictures", place)
         single = ("events", "msg_id", "device", "device_name", "channel", "channel_name", "kind", "name")
         yield from _no_places(self, (*single, "description", "time"))
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
 
 
 def pattern_of(time_format: str) -> str:

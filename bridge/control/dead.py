@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bridge.control import events
-from bridge.control.answers import Missing, Wrong, answering, body, kept, writable
+from bridge.control.answers import Missing, Trouble, Wrong, answering, body, kept, writable
 from bridge.control.house import House
 from bridge.journal.cursor import Cursor
 from bridge.journal.questions import BEGINNING, EventRow, Filter, these_events
@@ -143,6 +143,8 @@ async def _is_lost(house: House, row: EventRow) -> bool:
         await events.read(house, row)
     except Missing:
         return True
+    except Trouble:
+        return False  # nobody knows now
     return False
 
 

@@ -46,9 +46,15 @@ def _wanted(request: Request) -> tuple[Wanted, float | None]:
     what = [one for one in query.get("what", "").split(",") if one] or list(get_args(What))
     if unknown := [one for one in what if one not in get_args(What)]:
         raise Wrong(f'"{unknown[0]}" can\'t be watched: pushes, events and deliveries can')
-    try:
-        seconds = float(query["seconds"]) if "seconds" in query else None
-    except ValueError as error:
-        raise Wrong(f'"{query["seconds"]}" is no number of seconds') from error
     named = {name: query.get(name, "") for name in ("device", "kind", "output")}
-    return Wanted(what=frozenset(what), **named), seconds
+    return Wanted(what=frozenset(what), **named), _seconds(query["seconds"]) if "seconds" in query else None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):  # nan would break the order of the event loop's timers
+        raise Wrong(f'"{text}" is no number of seconds')
+    return seconds

@@ -22,8 +22,11 @@ from bridge.protocols.times import is_plausible, moment
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _COMPACT = re.compile(r"20\d{12}")
-_BY_NUMBER = re.compile(r"http://([\d.]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:[/?][^\s\\#]*)?", re.IGNORECASE | re.ASCII)
-"""An address that names its host by number, and means the same to whoever reads it."""
+_BY_NUMBER = re.compile(
+    r"http://([\d.]{7,15}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?(?:[/?][^\s\\#]*)?", re.IGNORECASE | re.ASCII
+)
+"""An address that names its host by number, and means the same to whoever reads it. No longer than numbers are, since
+hosts are remembered."""
 _FIELD = re.compile(r"[^.\[\]=*|]+")
 
 

@@ -7,8 +7,11 @@ where, is for the normalizer to allow. The library that is asked follows no redi
 from __future__ import annotations
 
 import asyncio
+import string
 from typing import Final
+from urllib.parse import quote
 
+from bridge.event import shortened
 from bridge.normalizer import Parsed, Push
 from bridge.protocols.picture import UNKNOWN, media_type
 from bridge.receiver.repeats import Repeats
@@ -35,15 +38,15 @@ class Fetching:
     async def pictures(self, push: Push, parsed: Parsed, limit: int) -> dict[str, bytes]:
         """The pictures by their addresses, of at most `limit` bytes in all; those that can't be had are missing."""
         fetched: dict[str, bytes] = {}
-        address = ""
+        address = parsed.wanted[0]
         try:
             async with asyncio.timeout(SECONDS), self._room:
                 for address in parsed.wanted[:MOST]:
                     await self._fetch(address, fetched, limit, push, parsed)
         except TimeoutError:
             self._tell(push, parsed, address, f"it did not come within {SECONDS:g} s")
-        for address in parsed.wanted[MOST:]:
-            self._tell(push, parsed, address, f"a push may name {MOST} of them")
+        if len(parsed.wanted) > MOST:
+            self._tell(push, parsed, parsed.wanted[MOST], f"a push may name {MOST} of them")
         return fetched
 
     async def _fetch(self, address: str, fetched: dict[str, bytes], limit: int, push: Push, parsed: Parsed) -> None:
@@ -53,8 +56,9 @@ class Fetching:
             self._tell(push, parsed, address, str(error))
 
     def _tell(self, push: Push, parsed: Parsed, address: str, reason: str) -> None:
+        picture = shortened(address.partition("?")[0])
         self._repeats.warn("a picture could not be fetched", push.peer, reason, device=parsed.device, peer=push.peer,
-                           picture=address.partition("?")[0], reason=reason)  # fmt: skip
+                           picture=picture, reason=reason)  # fmt: skip
 
 
 async def picture_at(address: str, limit: int) -> bytes:
@@ -63,15 +67,19 @@ async def picture_at(address: str, limit: int) -> bytes:
 
     data = bytearray()
     try:
-        async with httpcore2.AsyncConnectionPool() as pool, pool.stream("GET", address) as answer:
+        url = quote(address, safe=string.punctuation)  # boxes name files in any script
+        async with httpcore2.AsyncConnectionPool() as pool, pool.stream("GET", url) as answer:
             if answer.status != 200:
                 raise NotFetched(f"it is answered with HTTP {answer.status}")
             async for piece in answer.aiter_stream():
                 data += piece
                 if len(data) > limit:
                     raise NotFetched("it has more bytes than `max_body` allows")
-    except (httpcore2.NetworkError, httpcore2.ProtocolError, ValueError, OverflowError) as error:
-        raise NotFetched(str(error) or type(error).__name__) from error
+    except (
+        httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, ValueError, OverflowError
+    ) as error:  # fmt: skip
+        # What follows a colon is the far side's own, as long as it likes.
+        raise NotFetched(str(error).partition(":")[0] or type(error).__name__) from error
     if media_type(bytes(data[:16])) == UNKNOWN:
         raise NotFetched("what stands there is no picture")
     return bytes(data)

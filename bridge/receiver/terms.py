@@ -48,11 +48,12 @@ class Terms:
 
     def __init__(self, settings: Settings) -> None:
         self._rate = settings.server.rate
-        self._of: dict[str, _Terms] = {}
-        """By all names that a push may have for a device."""
-        for key, alias in settings.device.items():
-            own = _Terms(alias.id or key, Networks(alias.networks), alias.rate or self._rate)
-            self._of |= {key: own, own.device: own}
+        by_key = {
+            key: _Terms(alias.id or key, Networks(alias.networks), alias.rate or self._rate)
+            for key, alias in settings.device.items()
+        }
+        self._of = {own.device: own for own in by_key.values()} | by_key
+        """By all names that a push may have for a device; a key comes first, as where events get their names."""
         self._any = bool(self._rate or any(own.home or own.rate for own in self._of.values()))
         self._due: dict[tuple[str, str], float] = {}
         """When a device that pushes from an address would be even with its rate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,20 @@ def stem_of_id(root: Path, event_id: str, zone: tzinfo) -> Path | None:
     for day in (0, -1, 1):  # the zone may have been another one then
         folder = root / f"{(received.astimezone(zone) + timedelta(days=day)):%Y-%m-%d}"
         for path in folder.rglob(f"*{event_id}*.json"):  # wherever the layout of that day had it
-            if not path.name.endswith(".original.json"):
+            if not path.name.endswith(".original.json") and _is_of(path, event_id):
                 return path.relative_to(root).with_suffix("")
     return None
+
+
+def _is_of(path: Path, event_id: str) -> bool:
+    """Whether a document is the event's: a device may bear another event's id as its name. A damaged one may be."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError:
+        return path.is_file()
+    except ValueError:
+        return True
+    return not isinstance(document, dict) or document.get("id") == event_id
 
 
 def files_of(root: Path, stem: Path) -> list[Path]:
@@ -28,7 +40,11 @@ def files_of(root: Path, stem: Path) -> list[Path]:
     folder = root / stem.parent
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name.startswith((f"{stem.name}.", f"{stem.name}_")))
+    own = f"{stem.name}.json", f"{stem.name}.original.json"
+    paths = [path for path in folder.iterdir() if path.name.startswith((f"{stem.name}.", f"{stem.name}_"))]
+    # A kind may be such that another event's names begin with this one's.
+    others = tuple(path.stem for path in paths if path.suffix == ".json" and path.name not in own)
+    return sorted(path for path in paths if path.name in own or not path.name.startswith(others))
 
 
 def received_of(event_id: str) -> datetime | None:

@@ -31,10 +31,9 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._changed: set[str] = set()
         """The days that got files since the last round began."""
-        self._sealed: set[str] = set()
-        """The days of which all is sealed; they need not be looked at again. For the thread."""
-        self._sizes: dict[str, int] = {}
-        """Theirs in bytes, where asked for. For the thread."""
+        self._sealed: dict[str, int | None] = {}
+        """The days of which all is sealed, with their bytes where asked for; they need not be looked at again.
+        For the thread."""
 
     def start(self) -> None:
         """Look after it soon, then each hour; where it does so already, as after a disk's trouble, it goes on."""
@@ -60,7 +59,8 @@ class Keeper:
             seconds = _SECONDS
 
     def _look_after(self, changed: set[str]) -> None:
-        self._sealed -= changed
+        for day in changed:
+            self._sealed.pop(day, None)
         now = datetime.now(self._zone) - _GRACE
         try:
             self.seal(now.date())
@@ -75,8 +75,7 @@ class Keeper:
             if day >= today.isoformat() or day in self._sealed:
                 continue
             count = manifest.seal(self._root, day)
-            self._sealed.add(day)
-            self._sizes.pop(day, None)
+            self._sealed[day] = None
             if count:
                 self._log.info("archive day sealed", day=day, files=count, head=manifest.head(self._root))
 
@@ -84,12 +83,13 @@ class Keeper:
         """Remove the days that have outlived their time; raises OSError."""
         for day in retention.outlived(self._root, today, self._keep, self._size, self._size_of):
             retention.remove(self._root, day, today)
-            self._sealed.discard(day)
+            self._sealed.pop(day, None)
             self._log.info("archive day removed", day=day, folder=str(self._root))
 
     def _size_of(self, day: str) -> int:
-        if day not in self._sealed:
-            return retention.size_of(self._root / day)
-        if day not in self._sizes:
-            self._sizes[day] = retention.size_of(self._root / day)
-        return self._sizes[day]
+        size = self._sealed.get(day)
+        if size is None:
+            size = retention.size_of(self._root / day)
+            if day in self._sealed:
+                self._sealed[day] = size
+        return size

@@ -153,10 +153,13 @@ async def _beginning(response: httpcore2.Response) -> bytes:
 def _has_surplus(response: httpcore2.Response) -> bool:
     """Whether more came than the answer: on a connection that is used again it would be the next request's answer.
 
-    The library keeps it, and has no public way of telling.
+    The library keeps it, and has no public way of telling: where a later version keeps it elsewhere, it may be so.
     """
     stream: Any = response.stream
-    surplus, _ = stream._stream._connection._h11_state.trailing_data
+    try:
+        surplus, _ = stream._stream._connection._h11_state.trailing_data
+    except AttributeError:
+        return True
     return bool(surplus)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge import Rejected
-from tests.control.test_api import SINK, push
+from tests.control.test_api import SINK, get, push
 from tests.daemon import Running, bridge_with
+from tests.journal.faults import Fault
 from tests.rooms import Bringing, Disk, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -59,10 +61,28 @@ async def test_what_the_disk_does_not_take_is_not_called_done(
             assert running.daemon.journal.places.replays == []
 
 
-async def test_a_retry_that_the_disk_does_not_take_is_not_called_done(tmp_path: Path, disk: Disk) -> None:
-    def reject(_: object) -> None:
-        raise Rejected("no")
+def reject(_: object) -> None:
+    raise Rejected("no")
 
+
+async def test_a_dead_letter_that_the_disk_does_not_give_now_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
+    far = Far()
+    far.answer = reject
+    async with bridge_with(tmp_path, SINK, sink(far)) as running:
+        event = await push(running, msg_id="m-1")
+        await push(running, msg_id="m-2")  # so that the first is in memory no longer
+        await until(lambda: running.daemon.journal.cursors["sink"].dead == 2)
+        with monkeypatch.context() as away:
+            for call in ("pread", "preadv"):
+                Fault(away, call, errno.EIO, times=10**6)
+            (letter,) = (await get(running, f"/api/v1/dead?event={event}"))["letters"]
+    assert (letter["reason"], letter["lost"]) == ("no", False)
+
+
+async def test_a_retry_that_the_disk_does_not_take_is_not_called_done(tmp_path: Path, disk: Disk) -> None:
     far = Far()
     far.answer = reject
     async with bridge_with(tmp_path, SINK, sink(far)) as running:

@@ -206,6 +206,8 @@ async def test_no_more_watch_than_may_and_only_what_there_is(tmp_path: Path) -> 
         for query, said in (
             ("what=pushes,birds", '"birds" can\'t be watched: pushes, events and deliveries can'),
             ("seconds=soon", '"soon" is no number of seconds'),
+            ("seconds=nan", '"nan" is no number of seconds'),
+            ("seconds=-inf", '"-inf" is no number of seconds'),
         ):
             answer = await running.socket.get(f"/api/v1/tap?{query}")
             assert (answer.status_code, answer.json()["error"]) == (400, said)

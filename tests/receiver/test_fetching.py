@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from bridge import Event
 from bridge.config.protocol import ProtocolSettings
 from bridge.protocols.mapper import Mapped
 from bridge.receiver import fetching
+from bridge.receiver.fetching import NotFetched, picture_at
 from bridge.testing import draw_scene
 from tests.brokers import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
@@ -143,6 +145,42 @@ async def test_a_box_that_takes_no_connection_is_said(tmp_path: Path, port: int)
     assert (event.pictures, len(log)) == ((), 1)
 
 
+async def test_a_name_in_any_script_is_asked_for_as_addresses_are_written(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def noting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        await answering(JPEG)(reader, writer)
+
+    async with door_to(tmp_path) as door, camera(noting) as link:
+        event, log = await pushed(door, link.replace("1.jpg", "图%20é.jpg"))
+    assert (len(event.pictures), log) == (1, [])
+    assert asked == [b"GET /pic/%E5%9B%BE%20%C3%A9.jpg?t=1 HTTP/1.1\r\n"]
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/a.jpg", "a.jpg", "http://127.0.0.1/\ud800", "http://[....]/"])
+async def test_what_is_no_address_is_no_fault_of_ours(address: str) -> None:
+    with pytest.raises(NotFetched):
+        await picture_at(address, 1000)
+
+
+async def test_a_far_side_that_says_much_is_told_in_short_and_once(tmp_path: Path) -> None:
+    said: list[bytes] = []
+
+    async def rambling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        said.append(b"%d" % len(said) + b"\xff" * 5_000 + b"\r\n\r\n")
+        writer.write(said[-1])
+
+    mapping = msgspec.structs.replace(MAPPING, pictures=["pic[]"])
+    async with door_to(tmp_path) as door, camera(rambling) as link:
+        _, (line,) = await pushed(
+            door, [link.replace("1.jpg", f"{number}{'a' * 5_000}") for number in range(3)], mapping
+        )
+    assert len(said) == 3
+    assert (line["reason"], len(line["picture"])) == ("illegal status line", 200)
+
+
 async def test_more_pictures_than_a_push_may_name_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "MOST", 1)
     mapping = msgspec.structs.replace(MAPPING, pictures=["pic[]"])
@@ -175,6 +213,19 @@ def test_a_picture_is_wanted_from_allowed_addresses_by_number_only(link: str, al
     mapping = msgspec.structs.replace(MAPPING, fetch=["sender", "10.0.0.0/8", "fd00::/8"])
     push = msgspec.structs.replace(push_of(json.dumps({"pic": link}).encode()), peer="::ffff:192.168.1.20")
     assert Mapped("north", mapping, ZONE).parse(push).wanted == (link,) * allowed
+
+
+def test_hosts_that_are_made_up_take_no_memory() -> None:
+    mapped = Mapped("north", MAPPING, ZONE)
+    bodies = [json.dumps({"pic": f"http://{number}{'1' * 1_000_000}/a.jpg"}).encode() for number in range(20)]
+    tracemalloc.start()
+    try:
+        for body in bodies:
+            assert mapped.parse(push_of(body)).wanted == ()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5_000_000
 
 
 def test_without_the_key_nothing_is_wanted() -> None:

@@ -67,6 +67,18 @@ async def test_nobody_takes_a_pinned_device_s_name_instead(tmp_path: Path) -> No
         assert (await push(door, ELSEWHERE, device="gate-3")).status == 403
 
 
+@pytest.mark.parametrize("keys", [[BOX, "another"], ["another", BOX]])
+async def test_a_name_that_is_another_device_s_key_does_not_take_its_place(tmp_path: Path, keys: list[str]) -> None:
+    devices = {
+        BOX: DeviceSettings(id="another", address=HERE),
+        "another": DeviceSettings(id="third", address=ELSEWHERE),
+    }
+    async with door_to(tmp_path) as door:
+        configure(door, {key: devices[key] for key in keys})
+        assert [(await push(door, peer, device="another")).status for peer in (HERE, ELSEWHERE)] == [403, 200]
+        assert [(await push(door, peer)).status for peer in (HERE, ELSEWHERE)] == [200, 403]
+
+
 async def test_what_holds_no_event_is_held_to_its_device_too(tmp_path: Path) -> None:
     heartbeat = json.dumps({"wsKey": "deviceHeart", "message": {"deviceInfo": {"id": BOX}}}).encode()
     async with door_to(tmp_path) as door:

@@ -13,7 +13,9 @@ from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
 from bridge.normalizer import Outcome
 from bridge.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
-from bridge.words.patterns import PATTERNS, chinese
+from bridge.words.files import FILES
+from bridge.words.pages import PAGES
+from bridge.words.patterns import PATTERNS, answers, chinese, configuration, files, outputs, refusals
 from bridge.words.reports import REPORTS
 from bridge.words.stories import STORIES
 
@@ -21,7 +23,14 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_no_two_sentences_have_one_name() -> None:
-    assert STORIES.keys() & REPORTS.keys() == set()
+    assert sum(map(len, (STORIES, REPORTS, FILES, PAGES))) == len(SENTENCES)
+
+
+def test_no_two_tables_know_one_pattern() -> None:
+    tables = (
+        answers.ANSWERS, configuration.CONFIGURATION, files.FILES, outputs.OUTPUTS, refusals.REFUSALS
+    )  # fmt: skip
+    assert sum(map(len, tables)) == len(PATTERNS)
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

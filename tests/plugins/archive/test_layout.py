@@ -136,6 +136,7 @@ def test_a_layout_says_where_events_lie(template: str, place: str) -> None:
         ("{date}/{device}./{id}", 'layout: "{date}/{device}./{id}" is no layout that every system takes'),
         ("{date}//{id}", 'layout: "{date}//{id}" is no layout that every system takes'),
         ("{date}/a b/{id}", 'layout: "{date}/a b/{id}" is no layout that every system takes'),
+        ("{date}/{{id}}", 'layout: "{date}/{{id}}" is no layout that every system takes'),
         ("{date}/100%/{id}", 'layout: "{date}/100%/{id}" is no layout that every system takes'),
         ("{date}/" + "{device}" * 8 + "{id}", "layout: "),
     ],

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpcore2
 import pytest
 from starlette.responses import PlainTextResponse, Response
 
 from bridge import Rejected, Retry, Secret, Stopped, Unavailable
+from bridge_webhook import client
 from bridge_webhook.options import Basic
 from tests.plugins.deliveries import SCENE, delivery_of
 from tests.plugins.webhook.receivers import Receiver, free_port, hostile, opened, webhook_to
@@ -155,6 +157,10 @@ async def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
         for _ in range(2):
             await webhook.deliver(delivery_of())
         assert asked.count(b"first on its connection") == 2
+
+
+def test_where_the_library_does_not_say_what_follows_an_answer_something_may() -> None:
+    assert client._has_surplus(httpcore2.Response(200, content=b"ok"))
 
 
 async def test_a_connection_that_is_reset_means_unavailable() -> None:

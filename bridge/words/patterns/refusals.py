@@ -1,4 +1,4 @@
-"""Chinese for why a push was refused, whole or only what stands before its first colon, as `patterns` has it."""
+"""Why a push was refused, whole or only what stands before its first colon, in Chinese by its English."""
 
 from __future__ import annotations
 
