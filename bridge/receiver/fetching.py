@@ -7,7 +7,9 @@ where, is for the normalizer to allow. The library that is asked follows no redi
 from __future__ import annotations
 
 import asyncio
+from string import punctuation
 from typing import Final
+from urllib.parse import quote
 
 from bridge.normalizer import Parsed, Push
 from bridge.protocols.picture import UNKNOWN, media_type
@@ -63,7 +65,8 @@ async def picture_at(address: str, limit: int) -> bytes:
 
     data = bytearray()
     try:
-        async with httpcore2.AsyncConnectionPool() as pool, pool.stream("GET", address) as answer:
+        url = quote(address, safe=punctuation)  # a box names its files in any script, a request in ASCII
+        async with httpcore2.AsyncConnectionPool() as pool, pool.stream("GET", url) as answer:
             if answer.status != 200:
                 raise NotFetched(f"it is answered with HTTP {answer.status}")
             async for piece in answer.aiter_stream():
