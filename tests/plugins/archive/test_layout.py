@@ -131,6 +131,7 @@ def test_a_layout_says_where_events_lie(template: str, place: str) -> None:
         ("{device}/{date}/{id}", "layout: has to begin with {date}/"),
         ("{date}_{device}/{id}", "layout: has to begin with {date}/"),
         ("{date}/{id}/{kind}", "layout: needs {id} in its last part"),
+        ("{date}/{{id}}", "layout: needs {id} in its last part"),
         ("{date}/a:b/{id}", 'layout: "{date}/a:b/{id}" is no layout that every system takes'),
         ("{date}/../{id}", 'layout: "{date}/../{id}" is no layout that every system takes'),
         ("{date}/{device}./{id}", 'layout: "{date}/{device}./{id}" is no layout that every system takes'),
