@@ -22,6 +22,7 @@ _SHAPES: Final = {
     "amount": r"[\d.,]+ \w?B",
     "most": r"[\d.,]+ \w?B",
     "variable": r"\${[^}]*}",
+    "version": r"[\d.]+",
     "first": r"\d+",
     "last": r"\d+",
     "class": r"\w+",
@@ -54,7 +55,7 @@ def _fitted(pattern: str, english: str, deep: int) -> str | None:
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
     def group(name: str) -> str:
-        return f"(?P<{name}>{_SHAPES.get(name) or ('.+' if name.isupper() else '.+?')})"
+        return f"(?P<{name}>{_SHAPES.get(name) or ('.+' if name.isupper() else '.*?')})"
 
     return re.compile("".join(group(it) if slot % 2 else re.escape(it) for slot, it in enumerate(_SLOT.split(pattern))))
 
@@ -191,6 +192,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "this is not {WANTED}": "此值无效：应为{WANTED}",
     "{value} is not {WANTED}": "{value} 无效：应为{WANTED}",
     # --- What a value should be
+    "{WANTED} or {OTHERWISE}": "{WANTED}或{OTHERWISE}",
     "an address and port, such as {example}": "地址和端口，例如 {example}",
     "a table; outputs are tables [output.NAME]": "表；每个输出是一个表 [output.NAME]",
     "a table; an output has a name of its own: [output.NAME]": "表；每个输出须有自己的名称：[output.NAME]",
@@ -211,6 +213,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     "a duration": "时长",
     "a size": "大小",
     "a rate": "频率",
+    "a share": "占比",
     "a path": "路径",
     "a time zone": "时区",
     "true or false": "布尔值（true 或 false）",
@@ -220,7 +223,6 @@ PATTERNS: Final[Mapping[str, str]] = {
     "a list": "列表",
     "a table": "表",
     "a {class}": "{class}",
-    "{WANTED} or {OTHERWISE}": "{WANTED}或{OTHERWISE}",
     # --- The built-in outputs' own options
     '"{base}" is no beginning of a topic; {example} would be': '"{base}" 不能作为主题前缀；例如 {example}',
     "needs {key} beside it": "须同时设置 {key}",
@@ -320,6 +322,15 @@ PATTERNS: Final[Mapping[str, str]] = {
     "{folder}, {size} GB free": "{folder}，可用 {size} GB",
     "{url}, signed": "{url}，已签名",
     "{url}, not signed": "{url}，未签名",
+    "{url} reachable in {n} ms": "{url} 可以连接，用时 {n} 毫秒",
+    "proxy {CONNECTED}; whether {url} is, behind it, only an event will tell": (
+        "代理 {CONNECTED}；代理之后的 {url} 能否连接，要到投递事件时才知道"
+    ),
+    "{FOUND}, packets up to {amount}": "{FOUND}，报文上限 {amount}",
+    "{FOUND}, {count} messages under way at a time": "{FOUND}，最多 {count} 条消息同时在途",
+    "{FOUND}, no retained messages": "{FOUND}，不支持保留消息",
+    "MQTT {version} over TLS": "MQTT {version}（TLS）",
+    "MQTT {version}": "MQTT {version}",
     # --- The journal's files, looked at from outside
     "{folder} is not there: the first {command} makes a journal, or name one with --folder": (
         "{folder} 不存在：首次执行 {command} 会建立事件日志；也可用 --folder 指定"
