@@ -318,6 +318,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     "no longer kept": "已不再保留",
     "boxbridge is stopping": "boxbridge 正在停止",
     "the index can't be written": "无法写入索引",
+    # --- Why the journal takes nothing
+    "the journal is full, {amount} of {most}": "事件日志已满：{amount}，上限 {most}",
+    "the journal is full, {amount} of {most}, held by {name}, {n} events": (
+        "事件日志已满：{amount}，上限 {most}，占用者：{name}，{n} 个事件"
+    ),
     # --- What an output found when it was opened
     "{folder}, {size} GB free": "{folder}，可用 {size} GB",
     "{url}, signed": "{url}，已签名",

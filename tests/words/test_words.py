@@ -122,6 +122,10 @@ def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
             "a：已省略，2 MB 超过 broker 的报文上限 1 MB；b：已缩小为 9x5，45.1 kB",
         ),
         ("2 errors. Nothing was started.", "2 个错误。未启动任何服务。"),
+        (
+            "the journal is full, 21.9 MB of 20.6 MB, held by erp (removed 2026-10-02), 71,204 events",
+            "事件日志已满：21.9 MB，上限 20.6 MB，占用者：erp (removed 2026-10-02)，71,204 个事件",
+        ),
         ('timezone: "" is no time zone', 'timezone："" 不是时区'),
         (
             'backlog: "x" is not a duration of at least 1h, such as "30s" or a share such as "20%" or "all"',
