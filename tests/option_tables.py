@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, structs
@@ -33,6 +34,7 @@ _WORDS: Final[Mapping[Any, str]] = {
     Size: "size",
     Share: "percent",
     Secret: "secret",
+    ZoneInfo: "time zone",
     dict: "table",
 }
 

@@ -69,7 +69,7 @@ SETTINGS: Final[Mapping[str, type[Struct]]] = {
     "[protocol.NAME]": ProtocolSettings,
     "[protocol.NAME.boxes]": BoxSettings,
 }
-_SECTIONS: Final = ("options", "server", "journal", "control", "output", "device", "protocol", "boxes")
+_SECTIONS: Final = ("server", "journal", "control", "output", "device", "protocol")
 _MADE: Final = "<!-- Written by `python -m tests.reference` from what stands in the code. -->\n"
 
 
@@ -215,7 +215,8 @@ def _hooks() -> list[str]:
 def _settings() -> list[str]:
     parts = ["What `boxbridge config` prints, key by key. The keys of an output's type are on [its page](../outputs/)."]
     for title, struct in SETTINGS.items():
-        rows = [row for field in structs.fields(struct) if field.name not in _SECTIONS for row in row_of(field)]
+        elsewhere = _SECTIONS if struct is Settings else ("options",)
+        rows = [row for field in structs.fields(struct) if field.name not in elsewhere for row in row_of(field)]
         parts.append("\n".join([f"## {title}", "", "| key | value | default | meaning |", "|---|---|---|---|", *rows]))
     return parts
 

@@ -53,6 +53,12 @@ def test_every_key_option_and_metric_says_what_it_is(name: str) -> None:
     assert [row for row in rows if row.rstrip("| ").endswith("`") or row.endswith("|  |")] == []
 
 
+def test_no_key_is_left_out_and_none_is_described_by_a_class_of_python() -> None:
+    protocol = PAGES["settings"].partition("## [protocol.NAME]\n")[2]
+    assert "| `device` | text |" in protocol
+    assert "<class" not in PAGES["settings"]
+
+
 def test_every_command_says_what_it_does() -> None:
     parts = PAGES["commands"].split("\n## ")[1:]
     assert [part.splitlines()[0] for part in parts if not re.search(r"^[A-Z].*\.$", part, re.MULTILINE)] == []

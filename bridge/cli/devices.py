@@ -52,7 +52,8 @@ def forget_command(device: str, lang: str, config: Path | None) -> None:
 
 def _lines(device: dict[str, Any], lang: str) -> Iterator[str]:
     yield say(lang, f"device {device['state']}", id=device["id"], ago=ago(lang, device["last_seen"]))
-    yield f"  {say(lang, 'device called' if device['name'] or device['serial'] else 'device from', **device)}"
+    called = [say(lang, f"device {what}", **device) for what in ("name", "serial", "peer") if device[what]]
+    yield f"  {say(lang, 'and').join(called)}"
     if device["expected_within"] is None:
         yield f"  {say(lang, 'device pushes', pushes=device['pushes'])}"
     else:

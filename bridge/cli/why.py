@@ -61,6 +61,15 @@ def event_lines(story: dict[str, Any], lang: str) -> Iterator[str]:
         yield say(lang, "no outputs")
 
 
+_SILENT = {
+    (True, True): "silent",
+    (True, False): "silent since",
+    (False, True): "silent before",
+    (False, False): "silent always",
+}
+"""What is said of a device's silence, by whether an event came before and after the time."""
+
+
 class _Around:
     """What came of a device around a time."""
 
@@ -83,8 +92,7 @@ class _Around:
             yield self._at(time, sentence, **values)
         if not came:
             yield "  " + self._teller.say("nothing came")
-        yield self._teller.say("silent" if times["after"] and times["before"] else
-                        "silent since" if times["before"] else "silent before", **times)  # fmt: skip
+        yield self._teller.say(_SILENT[bool(times["before"]), bool(times["after"])], **times)
         if story["others"]:
             yield self._teller.say("others")
         for other in story["others"]:

@@ -165,8 +165,9 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "device online": ("{id}   online, last push {ago}", "{id}   在线，最近推送：{ago}"),
     "device late": ("{id}   LATE, last push {ago}", "{id}   超时未推送，最近推送：{ago}"),
     "device new": ("{id}   new, last push {ago}", "{id}   新设备，最近推送：{ago}"),
-    "device called": ("name {name}, serial {serial}, from {peer}", "名称 {name}，序列号 {serial}，来自 {peer}"),
-    "device from": ("from {peer}", "来自 {peer}"),
+    "device name": ("name {name}", "名称 {name}"),
+    "device serial": ("serial {serial}", "序列号 {serial}"),
+    "device peer": ("from {peer}", "来自 {peer}"),
     "device rhythm": (
         "{pushes:,} pushes, usually every {rhythm}, late after {within} of silence",
         "推送 {pushes:,} 次，通常间隔 {rhythm}，静默 {within}后视为超时",

@@ -50,6 +50,7 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "silent since": ("Silent since {before}: nothing came after that.", "自 {before} 起无事件。"),
     "silent before": ("Its first event came at {after}.", "首个事件于 {after} 收到。"),
+    "silent always": ("No event of it ever came.", "从未收到该设备的事件。"),
     # --- What outputs did with it
     "delivered": ("delivered at attempt {attempt}", "第 {attempt} 次尝试，投递成功"),
     "delivered with less": (

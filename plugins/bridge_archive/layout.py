@@ -76,11 +76,11 @@ def faults_of(template: str) -> Iterator[str]:
     folders = template.split("/")
     if folders[0] != "{date}":
         yield "has to begin with {date}/, since whole days are sealed and removed"
-    if "{id}" not in folders[-1]:
+    if not unknown and "id" not in [name for _, name in _pieces(folders[-1])]:
         yield "needs {id} in its last part, or events would share their files"
     fixed = "".join(text for text, *_ in parts)
     if not all(_whole(folder) for folder in folders) or any(
-        c in _FORBIDDEN or c in "%+{} " or not c.isprintable() for c in fixed
+        c in _FORBIDDEN or c in "%+ " or not c.isprintable() for c in fixed
     ):
         yield f'"{template}" is no layout that every system takes; "{TEMPLATE}" would be one'
     if not unknown and any(_room(folder) < _SHORTEST for folder in folders):

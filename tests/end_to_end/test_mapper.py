@@ -40,6 +40,7 @@ def test_from_a_captured_body_to_mqtt_by_configuration_alone(tmp_path: Path, mos
         subscriber.wait(lambda they: they.on("boxbridge/plant-a/CAM77/3/event"))
         assert delivered(subscriber) == ["A-1"]
         assert [message.payload for message in subscriber.on("boxbridge/plant-a/CAM77/3/picture")] == [JPEG]
+        assert b"\n  serial CAM77, from 127.0.0.1\n" in bridge.command("devices", "--lang", "en")
 
 
 def test_an_example_that_is_not_read_is_named(tmp_path: Path) -> None:

@@ -189,6 +189,14 @@ def test_why_tells_what_came_of_a_device_around_a_time_and_what_did_not(tmp_path
         assert b"--device ID --at TIME" in bridge.command("why", "--device", "BOX-9", code=2)
 
 
+def test_why_tells_of_a_device_of_which_all_is_refused(tmp_path: Path) -> None:
+    with Installation(tmp_path, f'{ARCHIVE}[device.{DEVICE}]\naddress = "10.0.0.0/8"\n') as bridge:
+        assert bridge.push(sample_push(small=True))[1]["code"] == 403
+        told = bridge.command("why", "--device", DEVICE, "--at", "0s", "--lang", "en").decode()
+        assert "1 push from 127.0.0.1 refused" in told
+        assert told.endswith("no event came in this time\nNo event of it ever came.\n")
+
+
 def test_a_devices_text_does_nothing_to_the_terminal_that_shows_it(tmp_path: Path) -> None:
     body = sample_push(small=True).replace(b"pre_offvehicle", rb"\u001b]0;owned\u0007\u009b2J")
     with Installation(tmp_path, ARCHIVE) as bridge:

@@ -105,6 +105,19 @@ async def test_it_is_fetched_from_a_network_that_is_allowed(tmp_path: Path) -> N
     assert len(event.pictures) == 1
 
 
+async def test_its_address_may_be_of_any_script(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        await answering(JPEG)(reader, writer)
+
+    async with door_to(tmp_path) as door, camera(serve) as link:
+        event, log = await pushed(door, link.replace("1.jpg", "北门%20{1}.jpg"))
+    assert (len(event.pictures), log) == (1, [])
+    assert asked == [b"GET /pic/%E5%8C%97%E9%97%A8%20{1}.jpg?t=1 HTTP/1.1\r\n"]
+
+
 TROUBLES = {
     "another status": (answering(b"gone", "404 Not Found"), "it is answered with HTTP 404"),
     "a redirect": (answering(b"", "302 Found", "Location: http://127.0.0.1:1/"), "it is answered with HTTP 302"),

@@ -131,6 +131,23 @@ def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
             "a：已省略，2 MB 超过 broker 的报文上限 1 MB；b：已缩小为 9x5，45.1 kB",
         ),
         ("2 errors. Nothing was started.", "2 个错误。未启动任何服务。"),
+        (
+            "the journal is full, 21.9 MB of 20.6 MB, held by erp (removed 2026-10-02), 71,204 events",
+            "事件日志已满：21.9 MB，上限 20.6 MB，占用者：erp (removed 2026-10-02)，71,204 个事件",
+        ),
+        ('timezone: "" is no time zone', 'timezone："" 不是时区'),
+        (
+            'backlog: "x" is not a duration of at least 1h, such as "30s" or a share such as "20%" or "all"',
+            'backlog："x" 无效：应为不小于 1h 的时长，例如 "30s"或占比，例如 "20%"或"all"',
+        ),
+        (
+            "MQTT 3.1.1 over TLS, packets up to 4 MB, 20 messages under way at a time, no retained messages",
+            "MQTT 3.1.1（TLS），报文上限 4 MB，最多 20 条消息同时在途，不支持保留消息",
+        ),
+        (
+            "proxy http://p:3128 reachable in 3 ms; whether http://erp is, behind it, only an event will tell",
+            "代理 http://p:3128 可以连接，用时 3 毫秒；代理之后的 http://erp 能否连接，要到投递事件时才知道",
+        ),
     ],
 )
 def test_what_was_said_in_english_is_said_in_chinese(english: str, told: str) -> None:

@@ -30,6 +30,7 @@ _SHAPES: Final = {
     "amount": r"[\d.,]+ \w?B",
     "most": r"[\d.,]+ \w?B",
     "variable": r"\${[^}]*}",
+    "version": r"[\d.]+",
     "first": r"\d+",
     "last": r"\d+",
     "class": r"\w+",
@@ -61,6 +62,6 @@ def _fitted(pattern: str, english: str, deep: int) -> str | None:
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
     def group(name: str) -> str:
-        return f"(?P<{name}>{_SHAPES.get(name) or ('.+' if name.isupper() else '.+?')})"
+        return f"(?P<{name}>{_SHAPES.get(name) or ('.+' if name.isupper() else '.*?')})"
 
     return re.compile("".join(group(it) if slot % 2 else re.escape(it) for slot, it in enumerate(_SLOT.split(pattern))))

@@ -38,6 +38,10 @@ ANSWERS: Final[Mapping[str, str]] = {
     "no longer kept": "已不再保留",
     "boxbridge is stopping": "boxbridge 正在停止",
     "the index can't be written": "无法写入索引",
+    "the journal is full, {amount} of {most}": "事件日志已满：{amount}，上限 {most}",
+    "the journal is full, {amount} of {most}, held by {name}, {n} events": (
+        "事件日志已满：{amount}，上限 {most}，占用者：{name}，{n} 个事件"
+    ),
     # --- What a daemon refuses to show
     "{count} are watching already: end one of them first": "已有 {count} 个终端在查看：请先结束其中一个",
     "this link is not good any more: ask for another one": "该链接已失效：请重新获取",

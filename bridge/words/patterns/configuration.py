@@ -109,6 +109,7 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     "this is not {WANTED}": "此值无效：应为{WANTED}",
     "{value} is not {WANTED}": "{value} 无效：应为{WANTED}",
     # --- What a value should be
+    "{WANTED} or {OTHERWISE}": "{WANTED}或{OTHERWISE}",
     "an address and port, such as {example}": "地址和端口，例如 {example}",
     "a table; outputs are tables [output.NAME]": "表；每个输出是一个表 [output.NAME]",
     "a table; an output has a name of its own: [output.NAME]": "表；每个输出须有自己的名称：[output.NAME]",
@@ -129,6 +130,7 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     "a duration": "时长",
     "a size": "大小",
     "a rate": "频率",
+    "a share": "占比",
     "a path": "路径",
     "a time zone": "时区",
     "true or false": "布尔值（true 或 false）",
@@ -138,5 +140,4 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     "a list": "列表",
     "a table": "表",
     "a {class}": "{class}",
-    "{WANTED} or {OTHERWISE}": "{WANTED}或{OTHERWISE}",
 }

@@ -73,6 +73,15 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "{folder}, {size} GB free": "{folder}，可用 {size} GB",
     "{url}, signed": "{url}，已签名",
     "{url}, not signed": "{url}，未签名",
+    "{url} reachable in {n} ms": "{url} 可以连接，用时 {n} 毫秒",
+    "proxy {CONNECTED}; whether {url} is, behind it, only an event will tell": (
+        "代理 {CONNECTED}；代理之后的 {url} 能否连接，要到投递事件时才知道"
+    ),
+    "{FOUND}, packets up to {amount}": "{FOUND}，报文上限 {amount}",
+    "{FOUND}, {count} messages under way at a time": "{FOUND}，最多 {count} 条消息同时在途",
+    "{FOUND}, no retained messages": "{FOUND}，不支持保留消息",
+    "MQTT {version} over TLS": "MQTT {version}（TLS）",
+    "MQTT {version}": "MQTT {version}",
     # --- What an output could not bring as it is
     "{role}: left out, {WHY}": "{role}：已省略，{WHY}",
     "{role}: reduced to {size}, {amount}": "{role}：已缩小为 {size}，{amount}",
