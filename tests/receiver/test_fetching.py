@@ -158,19 +158,6 @@ async def test_a_box_that_takes_no_connection_is_said(tmp_path: Path, port: int)
     assert (event.pictures, len(log)) == ((), 1)
 
 
-async def test_a_name_in_any_script_is_asked_for_as_addresses_are_written(tmp_path: Path) -> None:
-    asked: list[bytes] = []
-
-    async def noting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readline())
-        await answering(JPEG)(reader, writer)
-
-    async with door_to(tmp_path) as door, camera(noting) as link:
-        event, log = await pushed(door, link.replace("1.jpg", "图%20é.jpg"))
-    assert (len(event.pictures), log) == (1, [])
-    assert asked == [b"GET /pic/%E5%9B%BE%20%C3%A9.jpg?t=1 HTTP/1.1\r\n"]
-
-
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1/a.jpg", "a.jpg", "http://127.0.0.1/\ud800", "http://[....]/"])
 async def test_what_is_no_address_is_no_fault_of_ours(address: str) -> None:
     with pytest.raises(NotFetched):
