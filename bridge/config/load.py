@@ -332,6 +332,8 @@ class _Reading(Conversion):
         taken = {key: key for key, device in devices.items() if not device.id}
         for key, device in devices.items():
             self._check_networks(device.address, ("device", key, "address"))
+            if device.address == []:
+                self.fault(("device", key, "address"), "is empty")
             if device.id and taken.setdefault(device.id, key) != key:
                 self.fault(("device", key, "id"), f'"{device.id}" is the name of device {taken[device.id]} already')
 

@@ -10,6 +10,7 @@ import asyncio
 import string
 from typing import Final
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from bridge.event import shortened
 from bridge.normalizer import Parsed, Push
@@ -21,7 +22,7 @@ SECONDS: Final = 2.0
 MOST: Final = 8
 """Pictures of one push."""
 AT_ONCE: Final = 4
-"""Pushes whose pictures are fetched at the same time; others wait, within their time."""
+"""Pushes whose pictures are fetched at the same time, each of another sender; others wait, within their time."""
 
 
 class NotFetched(Exception):
@@ -33,14 +34,17 @@ class Fetching:
 
     def __init__(self) -> None:
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Whose turn it is at each address: a box that is silent costs others nothing."""
         self._repeats = Repeats()
 
     async def pictures(self, push: Push, parsed: Parsed, limit: int) -> dict[str, bytes]:
         """The pictures by their addresses, of at most `limit` bytes in all; those that can't be had are missing."""
         fetched: dict[str, bytes] = {}
         address = parsed.wanted[0]
+        turn = self._turns.setdefault(push.peer, asyncio.Lock())
         try:
-            async with asyncio.timeout(SECONDS), self._room:
+            async with asyncio.timeout(SECONDS), turn, self._room:
                 for address in parsed.wanted[:MOST]:
                     await self._fetch(address, fetched, limit, push, parsed)
         except TimeoutError:

@@ -280,6 +280,7 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
             '[device.A]\naddress = "192.168.1.300"',
             'boxbridge.toml:2:11  device.A.address: "192.168.1.300" is no network, such as "192.168.0.0/16"',
         ),
+        ("[device.A]\naddress = []", "boxbridge.toml:2:11  device.A.address: is empty"),
         (
             '[device.A]\naddress = ["192.168.1.3", "box"]',
             'boxbridge.toml:2:27  device.A.address[1]: "box" is no network, such as "192.168.0.0/16"',

@@ -17,9 +17,10 @@ from structlog.typing import EventDict
 
 from bridge import Event
 from bridge.config.protocol import ProtocolSettings
+from bridge.normalizer import Key, Parsed
 from bridge.protocols.mapper import Mapped
 from bridge.receiver import fetching
-from bridge.receiver.fetching import NotFetched, picture_at
+from bridge.receiver.fetching import AT_ONCE, Fetching, NotFetched, picture_at
 from bridge.testing import draw_scene
 from tests.brokers import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
@@ -116,6 +117,23 @@ async def test_its_address_may_be_of_any_script(tmp_path: Path) -> None:
         event, log = await pushed(door, link.replace("1.jpg", "北门%20{1}.jpg"))
     assert (len(event.pictures), log) == (1, [])
     assert asked == [b"GET /pic/%E5%8C%97%E9%97%A8%20{1}.jpg?t=1 HTTP/1.1\r\n"]
+
+
+async def test_a_sender_whose_pictures_never_come_keeps_no_other_waiting() -> None:
+    fetching = Fetching()
+
+    async def fetched(peer: str, link: str) -> dict[str, bytes]:
+        push = msgspec.structs.replace(push_of(b"{}"), peer=peer)
+        told = Parsed(message="", device="box", key=Key("box", "1", b""), wanted=(link,))
+        return await fetching.pictures(push, told, 1_000_000)
+
+    async with camera(silent) as hanging, camera(answering(JPEG)) as link:
+        waiting = [asyncio.create_task(fetched("10.0.0.1", hanging)) for _ in range(AT_ONCE)]
+        await asyncio.sleep(0)
+        assert await fetched("10.0.0.2", link) == {link: JPEG}
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
 
 
 TROUBLES = {
