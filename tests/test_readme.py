@@ -15,7 +15,7 @@ from bridge.config.load import read
 from bridge.plugins import Plugins
 
 ROOT = Path(__file__).parent.parent
-TOP = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md"]
+TOP = [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CONTRIBUTING.md"]
 PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 README, CHINESE = (page.read_text("utf-8") for page in PAGES[:2])
 
@@ -94,7 +94,7 @@ def test_the_chinese_readme_says_no_less_and_no_more(part: str) -> None:
 
 
 def test_the_readmes_lead_to_each_other_from_their_first_lines() -> None:
-    assert "](README.zh.md)" in README[:100]
+    assert "](README.zh-CN.md)" in README[:100]
     assert "](README.md)" in CHINESE[:100]
 
 

@@ -15,7 +15,7 @@ from bridge.cli.main import cli
 from tests.reference import FACE, FOLDER, HOOKS, constant, doc, fields, methods, pages
 
 ROOT = Path(__file__).parent.parent
-READ = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").rglob("*.md"))]
+READ = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
 """What people read."""
 NOT_METRICS = {"boxbridge_plates", "boxbridge_event"}
 PAGES = pages()
