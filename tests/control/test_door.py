@@ -41,7 +41,11 @@ def test_a_hash_proves_its_password_and_no_other() -> None:
     assert not proves(PASSWORD + " ", HASH)
 
 
-@pytest.mark.parametrize("text", ["", "hunter2", "scrypt:99:8:1:AAAA:BBBB", HASH + "x", HASH.replace(":15:", ":31:")])
+@pytest.mark.parametrize(
+    "text",
+    ["", "hunter2", "scrypt:99:8:1:AAAA:BBBB", HASH + "x", HASH.replace(":15:", ":31:")],
+    ids=["empty", "plain", "of another cost", "longer", "costlier"],
+)
 def test_what_is_no_hash_is_told_from_one(text: str) -> None:
     assert not is_hash(text)
 

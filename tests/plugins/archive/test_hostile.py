@@ -1,6 +1,6 @@
 """A whole daemon and a disk that misbehaves: nothing is lost, the reason is told, and it goes on by itself.
 
-`BOXBRIDGE_TABLE=/dev/stdout pytest -q -s tests/plugins/archive/test_hostile.py` prints what was measured.
+`BOXBRIDGE_TABLE=/dev/stdout pytest -n0 -q -s tests/plugins/archive/test_hostile.py` prints what was measured.
 """
 
 from __future__ import annotations
