@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -42,14 +42,11 @@ class Browser:
 
     async def click(self, selector: str, text: str = "") -> None:
         """Wait for an element and click it."""
-        element = await self.until(selector, text)
-        await asyncio.to_thread(element.click)
+        await self._eventually(lambda: self._click(selector, text), f"{selector} with {text!r} to click")
 
     async def type(self, selector: str, text: str) -> None:
         """Wait for a field and fill it in."""
-        element = await self.until(selector)
-        await asyncio.to_thread(element.clear)
-        await asyncio.to_thread(element.send_keys, text)
+        await self._eventually(lambda: self._type(selector, text), f"{selector} to fill in")
 
     async def run(self, script: str, *values: Any) -> Any:
         """What a script in the page returns; one that takes its time ends with a promise."""
@@ -63,17 +60,31 @@ class Browser:
     def _find(self, selector: str, text: str) -> WebElement | None:
         return next((e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if text in e.text), None)
 
+    def _click(self, selector: str, text: str) -> bool:
+        element = self._find(selector, text)
+        if element is not None:
+            element.click()
+        return element is not None
+
+    def _type(self, selector: str, text: str) -> bool:
+        element = self._find(selector, "")
+        if element is not None:
+            element.clear()
+            element.send_keys(text)
+        return element is not None
+
     async def _eventually(self, look: Callable[[], _Found | None], wanted: str) -> _Found:
         deadline = time.monotonic() + PATIENCE
+        refusal: str | None = None
         while True:
             try:
                 if found := await asyncio.to_thread(look):
                     return found
-            except (StaleElementReferenceException, NoSuchElementException):
-                pass  # the page was changing just then
+            except WebDriverException as reason:
+                refusal = reason.msg  # a page that is just changing refuses in many words: it is looked at again
             if time.monotonic() > deadline:
                 page = await self.run("return document.body.innerText")
-                raise AssertionError(f"no {wanted} within {PATIENCE} s at {self.driver.current_url}:\n{page}")
+                raise AssertionError(f"no {wanted} within {PATIENCE} s at {self.driver.current_url}: {refusal}\n{page}")
             await asyncio.sleep(0.05)
 
 
