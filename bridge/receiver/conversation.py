@@ -112,7 +112,7 @@ class Conversation(asyncio.Protocol):
         if self._pending():
             self._desk.refuse(400, "cut short: the connection ended before the message did")
         self._forget_message()
-        self._pace.end()
+        self._pace.close()
         self._seat.leave()
         if self._timer is not None:
             self._timer.cancel()

@@ -13,6 +13,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from bridge.normalizer import Answer
+from bridge.receiver.alarm import Alarm
 from bridge.receiver.body import Body
 from bridge.receiver.conversation import Conversation
 from bridge.receiver.handshake import answer_handshake, is_handshake, without_offer
@@ -42,19 +43,19 @@ class GuardedProtocol(HttpToolsProtocol):
     _unparsed = 0
     _header_bytes = 0
     _is_broken = False
-    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A peer connected: its headers are due."""
         super().connection_made(transport)
         self.transport = OneWrite(transport, self.loop)  # type: ignore[assignment]
+        self._headers_due = Alarm(self.loop, self._too_slow)
         self._pace = Pace(self.loop, self._too_slow)
         self._expect_headers()
         self._seat = cast(Door, self.app).seats.take(self._peer, self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
-        self._expect_nothing()
+        self._close_alarms()
         self._seat.leave()
         super().connection_lost(exc)
 
@@ -64,7 +65,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_broken:
             return
         self._seat.heard()
-        if self._deadline is None and not self._pace.running and (self.cycle is None or self.cycle.response_complete):
+        is_due = self._headers_due.is_set or self._pace.running
+        if not is_due and (self.cycle is None or self.cycle.response_complete):
             self._expect_headers()  # blank lines before a request begin none
         self._unparsed += len(data)
         if self._unparsed > UNPARSED_BYTES:
@@ -180,6 +182,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._seat.cut(f"no WebSocket: {fault}")
             self.transport.close()
             return
+        self._close_alarms()
         desk = door.desk(scope)
         self.connections.discard(self)
         Conversation(desk, self.transport, self._seat, self.loop, self.server_state).begin(early)
@@ -187,14 +190,16 @@ class GuardedProtocol(HttpToolsProtocol):
     # --- Deadlines
 
     def _expect_headers(self) -> None:
-        self._expect_nothing()
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+        self._pace.end()
+        self._headers_due.set(HEADER_SECONDS)
 
     def _expect_nothing(self) -> None:
         self._pace.end()
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._headers_due.unset()
+
+    def _close_alarms(self) -> None:
+        self._pace.close()
+        self._headers_due.close()
 
     def _too_slow(self) -> None:
         self._abort("the request did not arrive in time")

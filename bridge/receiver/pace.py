@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from bridge.receiver.alarm import Alarm
+
 SPAN_SECONDS: Final = 20.0
 """In each span of this length it must grow by `RATE` bytes a second."""
 RATE: Final = 500
@@ -23,15 +25,14 @@ class Pace:
         self._too_slow = too_slow
         self._began = 0.0
         self._bytes = self._bytes_before = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(loop, self._check)
 
     def begin(self) -> None:
         """The next one is due."""
-        self.end()
         self.running = True
         self._bytes = self._bytes_before = 0
         self._began = self._loop.time()
-        self._timer = self._loop.call_later(SPAN_SECONDS, self._check)
+        self._alarm.set(SPAN_SECONDS)
 
     def grow(self, size: int) -> None:
         """So many bytes of it came."""
@@ -40,9 +41,12 @@ class Pace:
     def end(self) -> None:
         """It is whole, or nobody waits for it any more."""
         self.running = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.unset()
+
+    def close(self) -> None:
+        """No other will be due: nothing holds on to this any more."""
+        self.running = False
+        self._alarm.close()
 
     def _check(self) -> None:
         grown, self._bytes_before = self._bytes - self._bytes_before, self._bytes
@@ -50,4 +54,4 @@ class Pace:
         if grown < RATE * SPAN_SECONDS or self._loop.time() - self._began > most_seconds:
             self._too_slow()
             return
-        self._timer = self._loop.call_later(SPAN_SECONDS, self._check)
+        self._alarm.set(SPAN_SECONDS)
