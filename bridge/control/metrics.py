@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -18,6 +18,10 @@ from bridge.control.outputs import oldest_waiting
 from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
 from bridge.journal.journal import Cursor, Journal
+from bridge.receiver.intake import Intake
+
+_Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
+"""Each a label's value for each label, and the number."""
 
 
 async def render(house: House) -> bytes:
@@ -40,90 +44,87 @@ def families(
 ) -> Iterator[Any]:
     """All families, each with its labels and what it tells, those too of which there is no sample."""
     yield InfoMetricFamily("boxbridge_build", "The version.", {"version": house.version})
-    pushes = CounterMetricFamily("boxbridge_pushes", "Pushes that came.", labels=["protocol", "outcome"])
-    for labels, count in house.intake.pushes.items():
-        pushes.add_metric(labels, count)
-    yield pushes
-    refused = CounterMetricFamily(
-        "boxbridge_refused_pushes", "Pushes that were refused, by who sent them and why.", labels=["peer", "reason"]
-    )
-    for labels, count in house.intake.refused.items():
-        refused.add_metric(labels, count)
-    yield refused
-    events = CounterMetricFamily(
-        "boxbridge_events",
-        "Events that were stored. Past 200 different pairs the device is `other`, past 400 both labels are.",
-        labels=["device", "kind"],
-    )
-    for labels, count in house.intake.events.items():
-        events.add_metric(labels, count)
-    yield events
-    yield _histogram(
-        "boxbridge_answer_seconds", "From a push's arrival to its answer.", {(): house.intake.answer_seconds}
-    )
-
-    deliveries = CounterMetricFamily(
-        "boxbridge_deliveries",
-        "Attempts that ended, and events that `only`, `max_age` or `at_most` skipped (outcomes skipped_only, ...).",
-        labels=["output", "outcome"],
-    )
-    waiting = GaugeMetricFamily(
-        "boxbridge_waiting_events", "Events that an output has still to take.", labels=["output"]
-    )
-    dead = GaugeMetricFamily("boxbridge_dead_events", "Dead letters that are kept.", labels=["output"])
-    since = GaugeMetricFamily(
-        "boxbridge_oldest_waiting_timestamp_seconds",
-        "When the oldest of the waiting events came, in seconds since 1970.",
-        labels=["output"],
-    )
-    held = CounterMetricFamily(
-        "boxbridge_loop_held_seconds",
-        "Seconds in which an output's code, for more than 0.1 s in one go, let nobody be served.",
-        labels=["output"],
-    )
-    for name, lane in lanes.items():
-        held.add_metric([name], lane.holds.seconds)
-        for (outcome,), count in lane.ledger.outcomes.items():
-            deliveries.add_metric([name, outcome], count)
-    for name, cursor in cursors.items():  # those that are held, off or gone too: their events wait
-        waiting.add_metric([name], cursor.waiting(house.journal.next))
-        dead.add_metric([name], cursor.dead)
-        if (when := oldest[name]) is not None:
-            since.add_metric([name], when)
-    skipped = CounterMetricFamily(
+    yield from _receiver(house.intake)
+    yield from _attempts(lanes)
+    yield from _standing(cursors, oldest, house.journal.next)
+    yield _counter(
         "boxbridge_skipped_events",
         "Events that an output was passed by for good, as past its `backlog`.",
-        labels=["output"],
+        ["output"],
+        [((cursor.name,), cursor.skipped_events) for cursor in list(house.journal.cursors.values())],
     )
-    for cursor in list(house.journal.cursors.values()):
-        skipped.add_metric([cursor.name], cursor.skipped_events)
-    yield from (deliveries, held, waiting, dead, since, skipped)
+    yield from _journal(house.journal)
+    yield _gauge(
+        "boxbridge_device_last_seen_timestamp_seconds",
+        "When a device last pushed, in seconds since 1970; of 200 devices.",
+        ["device"],
+        [((device,), seen.timestamp()) for device, seen in list(house.intake.devices.last_seen.items())[:200]],
+    )
+
+
+def _receiver(intake: Intake) -> Iterator[Any]:
+    yield _counter("boxbridge_pushes", "Pushes that came.", ["protocol", "outcome"], intake.pushes.items())
+    yield _counter(
+        "boxbridge_refused_pushes",
+        "Pushes that were refused, by who sent them and why.",
+        ["peer", "reason"],
+        intake.refused.items(),
+    )
+    yield _counter(
+        "boxbridge_events",
+        "Events that were stored. Past 200 different pairs the device is `other`, past 400 both labels are.",
+        ["device", "kind"],
+        intake.events.items(),
+    )
+    yield _histogram("boxbridge_answer_seconds", "From a push's arrival to its answer.", {(): intake.answer_seconds})
+
+
+def _attempts(lanes: Mapping[str, Lane]) -> Iterator[Any]:
+    yield _counter(
+        "boxbridge_deliveries",
+        "Attempts that ended, and events that `only`, `max_age` or `at_most` skipped (outcomes skipped_only, ...).",
+        ["output", "outcome"],
+        [((name, *labels), count) for name, lane in lanes.items() for labels, count in lane.ledger.outcomes.items()],
+    )
+    yield _counter(
+        "boxbridge_loop_held_seconds",
+        "Seconds in which an output's code, for more than 0.1 s in one go, let nobody be served.",
+        ["output"],
+        [((name,), lane.holds.seconds) for name, lane in lanes.items()],
+    )
     yield _histogram(
         "boxbridge_delivery_seconds",
         "How long an attempt took that delivered.",
         {(name,): lane.ledger.seconds for name, lane in lanes.items()},
-        ("output",),
+        ["output"],
     )
 
-    yield GaugeMetricFamily("boxbridge_journal_bytes", "Size of the journal.", house.journal.log.bytes_on_disk())
-    yield from _room(house.journal)
-    yield _histogram(
-        "boxbridge_journal_sync_seconds",
-        "How long the disk takes to make a group of events safe.",
-        {(): house.journal.sync_seconds},
+
+def _standing(cursors: Mapping[str, Cursor], oldest: Mapping[str, float | None], log_next: int) -> Iterator[Any]:
+    """Of all outputs: of those too that are held, off or gone, for which events wait."""
+    yield _gauge(
+        "boxbridge_waiting_events",
+        "Events that an output has still to take.",
+        ["output"],
+        [((name,), cursor.waiting(log_next)) for name, cursor in cursors.items()],
     )
-    seen = GaugeMetricFamily(
-        "boxbridge_device_last_seen_timestamp_seconds",
-        "When a device last pushed, in seconds since 1970; of 200 devices.",
-        labels=["device"],
+    yield _gauge(
+        "boxbridge_dead_events",
+        "Dead letters that are kept.",
+        ["output"],
+        [((name,), cursor.dead) for name, cursor in cursors.items()],
     )
-    for device, when_seen in list(house.intake.devices.last_seen.items())[:200]:
-        seen.add_metric([device], when_seen.timestamp())
-    yield seen
+    yield _gauge(
+        "boxbridge_oldest_waiting_timestamp_seconds",
+        "When the oldest of the waiting events came, in seconds since 1970.",
+        ["output"],
+        [((name,), when) for name, when in oldest.items() if when is not None],
+    )
 
 
-def _room(journal: Journal) -> Iterator[Any]:
+def _journal(journal: Journal) -> Iterator[Any]:
     room = journal.outlook()
+    yield GaugeMetricFamily("boxbridge_journal_bytes", "Size of the journal.", journal.log.bytes_on_disk())
     yield GaugeMetricFamily(
         "boxbridge_journal_limit_bytes",
         "What the journal's folder may have: the quota, or less where others filled the disk.",
@@ -132,26 +133,41 @@ def _room(journal: Journal) -> Iterator[Any]:
     yield GaugeMetricFamily(
         "boxbridge_journal_held_ratio", "The part of that, 0 to 1, which some output has yet to take.", room.held
     )
-    left = GaugeMetricFamily(
+    yield _gauge(
         "boxbridge_journal_room_seconds",
         "How long there is room at the last day's rate if no output takes anything more.",
-        labels=[],
+        [],
+        [] if room.hours_left is None else [((), room.hours_left * 3600)],
     )
-    if room.hours_left is not None:
-        left.add_metric([], room.hours_left * 3600)
-    yield left
-    written = CounterMetricFamily(
+    yield _counter(
         "boxbridge_journal_written_bytes",
         "Bytes written to `log` and `index`; divided by the events, what one wears a card by.",
-        labels=["file"],
+        ["file"],
+        [((file,), size) for file, size in journal.written.items()],
     )
-    for file, size in journal.written.items():
-        written.add_metric([file], size)
-    yield written
+    yield _histogram(
+        "boxbridge_journal_sync_seconds",
+        "How long the disk takes to make a group of events safe.",
+        {(): journal.sync_seconds},
+    )
+
+
+def _counter(name: str, help_text: str, labels: Sequence[str], samples: _Samples) -> Any:
+    return _filled(CounterMetricFamily(name, help_text, labels=labels), samples)
+
+
+def _gauge(name: str, help_text: str, labels: Sequence[str], samples: _Samples) -> Any:
+    return _filled(GaugeMetricFamily(name, help_text, labels=labels), samples)
+
+
+def _filled(family: Any, samples: _Samples) -> Any:
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family
 
 
 def _histogram(
-    name: str, help_text: str, histograms: Mapping[tuple[str, ...], Histogram], labels: tuple[str, ...] = ()
+    name: str, help_text: str, histograms: Mapping[tuple[str, ...], Histogram], labels: Sequence[str] = ()
 ) -> Any:
     family = HistogramMetricFamily(name, help_text, labels=labels)
     for values, histogram in histograms.items():

@@ -231,7 +231,7 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "called": ("{serial} is {name}", "{serial} 即 {name}"),
     "examples read": (
-        "  [protocol.{name}]: {count} captured bodies are read",
+        "  [protocol.{name}]: captured bodies read: {count}",
         "  [protocol.{name}]：已读取 {count} 个样本",
     ),
     "well": ("ok, {found}", "正常，{found}"),
