@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -76,26 +77,26 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class Story(Struct, frozen=True, kw_only=True):
-    """All that is known of one event."""
+    """All that is known of one event. What only its record tells is empty where that is damaged or no longer kept."""
 
     timezone: str
     id: str
-    msg_id: str
+    msg_id: str = ""
     kind: str
-    name: str
+    name: str = ""
     device: str
     channel: str
     occurred: datetime
     received: datetime
-    peer: str
-    method: str
-    path: str
-    segment: str
+    peer: str = ""
+    method: str = ""
+    path: str = ""
+    segment: str = ""
     """The journal's file that has it."""
-    lost: str
-    """Why no more is known than the index says: the record is damaged, or no longer kept. Empty where it is there."""
-    pictures: list[Kept]
-    repetitions: list[Repetition]
+    lost: str = ""
+    """Why no more is known than the index says; empty where the record is there."""
+    pictures: list[Kept] = []
+    repetitions: list[Repetition] = []
     outputs: list[OutputStory]
 
 
@@ -114,56 +115,39 @@ async def tell(house: House, what: str) -> Story:
     try:
         record, event = await events.read(house, row)
     except Missing as lost:
-        return await _of_lost(house, row, str(lost))
+        return replace(await _story(house, row, None), lost=str(lost))
+    delivery = Delivery(event=event, document=record.document(row.sequence), original=record.original())
     segment = house.journal.log.segment_of(row.sequence)
     repeated = await house.journal.ask(lambda index: questions.repetitions(index, record.sequence))
-    delivery = Delivery(event=event, document=record.document(row.sequence), original=record.original())
-    return Story(
-        timezone=str(house.settings.timezone),
-        id=event.id,
+    return replace(
+        await _story(house, row, delivery),
         msg_id=event.msg_id,
-        kind=event.kind,
         name=event.name,
-        device=event.device.id,
-        channel=event.channel.id,
-        occurred=event.occurred,
-        received=event.received,
         peer=record.blob.peer,
         method=record.blob.method,
         path=record.blob.path,
         segment=segment.path.name if segment else "",
-        lost="",
         pictures=[Kept(role=p.role, size=p.size, sha256=p.sha256) for p in event.pictures],
         repetitions=[_repetition(sum_) for sum_ in repeated],
-        outputs=await _outputs(house, row, delivery),
     )
 
 
-async def _of_lost(house: House, row: EventRow, lost: str) -> Story:
-    """What the index and the outputs still know of an event whose record can't be had."""
+async def _story(house: House, row: EventRow, delivery: Delivery | None) -> Story:
+    """What the index and the outputs know. `delivery`: as they were given the event, if its record can be had."""
     return Story(
         timezone=str(house.settings.timezone),
         id=row.id,
-        msg_id="",
         kind=row.kind,
-        name="",
         device=row.device,
         channel=row.channel,
         occurred=from_milliseconds(row.occurred),
         received=from_milliseconds(row.received),
-        peer="",
-        method="",
-        path="",
-        segment="",
-        lost=lost,
-        pictures=[],
-        repetitions=[],
-        outputs=await _outputs(house, row, None),
+        outputs=await _outputs(house, row, delivery),
     )
 
 
 async def _outputs(house: House, row: EventRow, delivery: Delivery | None) -> list[OutputStory]:
-    """What each output did with it. `delivery`: as they were given it, if that is still there."""
+    """What each output did with it."""
     cursors = list(house.journal.cursors.values())
     entries = [cursor.entry() for cursor in cursors]  # before it is asked, which brings all of this to disk
     troubles = await house.journal.ask(lambda index: questions.troubles(index, row.sequence, row.sequence))
