@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
-import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import pluggy
@@ -20,7 +16,9 @@ from msgspec import Struct
 
 from bridge import API_VERSION, __version__, hookspecs
 from bridge.config.convert import did_you_mean
+from bridge.config.schema import options_schema
 from bridge.event import Event, decode_document, encode_document
+from bridge.loading import Unfit, dotted, import_entry, import_file, sentence, undisturbed
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
 
@@ -32,18 +30,12 @@ HELD_SECONDS: Final = 0.1
 _TELL_SECONDS: Final = 60.0
 
 GROUP = "boxbridge"
-_ANY_FAULT = (Exception, SystemExit)
-"""A plugin may do anything; it must not harm the others."""
 BUILT_IN = ("skill",)
 """Normalizers that come with the core, asked before all others."""
 
 
 _HOOKS = {hook.__name__: tuple(inspect.signature(hook).parameters) for hook in hookspecs.SPECIFICATIONS}
 """The arguments of each hook."""
-
-
-class Unfit(ValueError):
-    """Something that is no plugin for this boxbridge; the text says what is wrong, and what would be right."""
 
 
 class LoadedPlugin(Struct, frozen=True, kw_only=True):
@@ -106,14 +98,14 @@ class Plugins:
             distribution = entry.dist
             origin = distribution.name if distribution else entry.value
             version = distribution.version if distribution else ""
-            self._add(entry.name, origin, version, lambda entry=entry: _import_entry(entry))
+            self._add(entry.name, origin, version, lambda entry=entry: import_entry(entry))
         for file in sorted(plugins_dir.glob("*.py")) if plugins_dir else []:
             self.load_file(file)
         return self
 
     def load_file(self, file: Path) -> None:
         """Load one drop-in file; where it fails it is in `broken`."""
-        self._add(file.stem, str(file), "", lambda: _import_file(file))
+        self._add(file.stem, str(file), "", lambda: import_file(file))
 
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
         """Add one plugin object; raises ValueError with what is wrong with it, or what it raises itself."""
@@ -135,10 +127,10 @@ class Plugins:
 
     def _take(self, plugin: object, name: str, origin: str, version: str) -> None:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
+        hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
 
         def own(hook: str) -> list[Any]:
-            answers = self._manager.subset_hook_caller(hook, others)()
-            return [found for answer in answers for found in answer]
+            return _listed(hook, self._manager.subset_hook_caller(hook, others)(), marked=hook in hooks)
 
         outputs = _by_name("output type", [(_checked(output).type, output) for output in own("register_outputs")])
         taken = sorted(outputs.keys() & self.outputs.keys())
@@ -153,7 +145,6 @@ class Plugins:
             raise Unfit(f'normalizer "{taken[0]}" is already there, from {there}: give this one another `name`')
         self.outputs |= outputs
         self.normalizers |= normalizers
-        hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
         self.loaded.append(
             LoadedPlugin(
                 name=name,
@@ -167,10 +158,13 @@ class Plugins:
 
     def _check_hooks(self, plugin: object) -> None:
         """Raises Unfit for what is marked as a hook and is none, or is written otherwise than the hook."""
+        marked = False
         for name in dir(plugin):
             options = self._manager.parse_hookimpl_opts(plugin, name)
             if options is None:
+                _check_unmarked(plugin, name)
                 continue
+            marked = True
             hook = options.get("specname") or name
             if hook not in _HOOKS:
                 raise Unfit(f'there is no hook "{hook}"{did_you_mean(hook, _HOOKS)} (there are: {", ".join(_HOOKS)})')
@@ -181,14 +175,19 @@ class Plugins:
                     raise Unfit(f'hook {hook} is given no argument "{argument}" (there are: {known})')
             if inspect.iscoroutinefunction(function) and hook != "deliver":  # nobody would await it
                 raise Unfit(f"hook {hook} must be a plain def, not async def")
+        if not marked:
+            raise Unfit(f"it has no hook: mark functions of these names with @hookimpl: {', '.join(_HOOKS)}")
 
     def _add(self, name: str, origin: str, version: str, load: Any) -> None:
         try:
             if self._manager.has_plugin(name):
                 raise Unfit(f'there is a plugin "{name}" already: give it another name')
-            self.register(load(), name, origin, version)
-        except _ANY_FAULT as error:
-            self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {_sentence(error, origin)}"))
+            with undisturbed():
+                self.register(load(), name, origin, version)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; it must not harm the others
+            self.broken.append(BrokenPlugin(name=name, reason=f"plugin {name} ({origin}): {sentence(error, origin)}"))
 
     def _implementations(self, hook: str) -> list[_Implementation]:
         """Those of one hook: `tryfirst` first, `trylast` last, else in the order in which plugins were loaded."""
@@ -242,12 +241,27 @@ def _check_api(plugin: object, name: str) -> None:
             return
         case stated:
             raise Unfit(f"its API_VERSION is {stated!r}: two numbers would be right, as in {API_VERSION!r}")
-    there = f"this boxbridge has version {_dotted(API_VERSION)} of the plugin API"
-    raise Unfit(f"it was written for version {_dotted(stated)}, and {there}: {remedy}")
+    there = f"this boxbridge has version {dotted(API_VERSION)} of the plugin API"
+    raise Unfit(f"it was written for version {dotted(stated)}, and {there}: {remedy}")
 
 
-def _dotted(version: Sequence[int]) -> str:
-    return ".".join(map(str, version))
+def _check_unmarked(plugin: object, name: str) -> None:
+    """Raises Unfit for a function of a module that is written as a hook, and would never be called."""
+    function = getattr(plugin, name, None)
+    if name not in _HOOKS or not inspect.isfunction(function) or not inspect.ismodule(plugin):
+        return
+    if function.__module__ == plugin.__name__ and set(inspect.signature(function).parameters) <= {*_HOOKS[name]}:
+        raise Unfit(f"its function {name} is not marked as a hook: write @hookimpl above it")
+
+
+def _listed(hook: str, answers: list[Any], *, marked: bool) -> list[Any]:
+    """What a plugin's hook returned; raises Unfit where that is no list. pluggy leaves out a None."""
+    if marked and not answers:
+        raise Unfit(f"{hook} returned None, which is no list: return a list")
+    for answer in answers:
+        if not isinstance(answer, Iterable):
+            raise Unfit(f"{hook} returned {answer!r}, which is no list: return a list")
+    return [found for answer in answers for found in answer]
 
 
 def _watched(implementation: Any, hook: str) -> Callable[..., Any]:
@@ -275,13 +289,35 @@ def _watched(implementation: Any, hook: str) -> Callable[..., Any]:
 def _checked(output: type[Output]) -> type[Output]:
     if not (isinstance(output, type) and issubclass(output, Output)):
         raise Unfit(f"register_outputs returned {output!r}, which is no subclass of Output: return classes")
-    if not isinstance(getattr(output, "type", None), str):
+    kind = getattr(output, "type", None)
+    if not isinstance(kind, str) or not kind.strip() or not kind.isprintable():
         raise Unfit(f'output {output.__name__} has no type: give it `type = "…"`')
-    if output.deliver is Output.deliver:
-        raise Unfit(f"output {output.__name__} has no deliver(): write one")
+    _check_deliver(output)
     if not (isinstance(output.Options, type) and issubclass(output.Options, Struct)):
         raise Unfit(f"Options of output {output.__name__} are no struct: write `class Options(msgspec.Struct)`")
+    try:
+        options_schema(output.Options)
+    except Exception as error:  # of its annotations, types or defaults
+        *_, said = str(error).split("\n")
+        fault = f"{type(error).__name__}: {said}"
+        raise Unfit(f"Options of output {output.__name__} can't be understood: {fault}") from error
     return output
+
+
+def _check_deliver(output: type[Output]) -> None:
+    """Raises Unfit for one that nobody could call, or that would do nothing when called."""
+    name = output.__name__
+    if output.deliver is Output.deliver:
+        raise Unfit(f"output {name} has no deliver(): write one")
+    function = inspect.getattr_static(output, "deliver")
+    if not inspect.isfunction(function):
+        return
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise Unfit(f"deliver() of output {name} holds a yield, so that a call runs nothing of it: take the yield out")
+    try:
+        inspect.signature(function).bind(output, None)
+    except TypeError:
+        raise Unfit(f"deliver() of output {name} can't take a delivery: write deliver(self, delivery)") from None
 
 
 def _named(normalizer: Normalizer) -> Normalizer:
@@ -301,52 +337,3 @@ def _by_name(what: str, brought: list[tuple[str, _Brought]]) -> dict[str, _Broug
         twice = next(name for name in names if names.count(name) > 1)
         raise Unfit(f'{what} "{twice}" is there twice: give one of them another name')
     return named
-
-
-def _import_entry(entry: importlib.metadata.EntryPoint) -> Any:
-    """What an entry point names; raises Unfit where it is no longer there."""
-    name = entry.dist.name if entry.dist else entry.name
-    remedy = f"install {name} anew, or take it away: boxbridge plugins uninstall {name}"
-    try:
-        plugin: Any = importlib.import_module(entry.module)
-    except ModuleNotFoundError as error:
-        if not f"{entry.module}.".startswith(f"{error.name}."):
-            raise
-        raise Unfit(f"its entry point names {entry.module}, which is not there: {remedy}") from None
-    for attribute in entry.attr.split(".") if entry.attr else ():
-        if not hasattr(plugin, attribute):
-            raise Unfit(f"its entry point names {entry.value}, which is not there: {remedy}")
-        plugin = getattr(plugin, attribute)
-    return plugin
-
-
-def _import_file(file: Path) -> ModuleType:
-    name = f"boxbridge_plugins.{file.stem}"
-    specification = importlib.util.spec_from_file_location(name, file)
-    if specification is None or specification.loader is None:
-        raise Unfit("this is no Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _sentence(error: BaseException, origin: str) -> str:
-    """What went wrong, with the line of the plugin where it did."""
-    if isinstance(error, SyntaxError):
-        file = f"{error.filename}, " if error.filename not in (None, origin) else ""
-        return f"{file}line {error.lineno}: {error.msg}"
-    if isinstance(error, Unfit):
-        return str(error)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
-    place = f"line {lines[-1]}: " if lines else ""
-    if isinstance(error, ModuleNotFoundError):
-        return f"{place}it needs the module {error.name}, which is not there: install it beside boxbridge"
-    if isinstance(error, ImportError) and error.name == "bridge":
-        there = f"this boxbridge has version {_dotted(API_VERSION)} of the plugin API"
-        return f"{place}{error.msg.partition(' (')[0]}: {there}; install a newer one, or correct the name"
-    return f"{place}{type(error).__name__}: {' '.join(str(error).split())}"

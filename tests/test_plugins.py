@@ -6,22 +6,25 @@ import asyncio
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import structlog
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge import DROP, Delivery, Event, Normalizer, Output, Rejected, hookimpl
+from bridge import DROP, Delivery, Event, Normalizer, Output, Rejected, hookimpl, loading
 from bridge.errors import ConfigError
 from bridge.event import decode_document, encode_document
 from bridge.listener import Listener, tcp_socket
@@ -146,9 +149,19 @@ def test_a_folder_that_is_not_there_has_no_plugins(tmp_path: Path) -> None:
         ("from bridge import hookimpl\n@hookimpl\nasync def event_accepted(event):\n    pass\n",
          r"hook event_accepted must be a plain def, not async def"),
         (b"\xff\xfe".decode("latin-1") + "\n", r"line 1: .*"),
+        ("x = 1\0\n", r"source code string cannot contain null bytes"),
+        ("import asyncio\nraise asyncio.CancelledError\n", r"line 2: CancelledError: "),
+        ("x = 1\n", r"it has no hook: mark functions of these names with @hookimpl: register_outputs, .*"),
+        ("def register_outputs():\n    return []\n",
+         r"its function register_outputs is not marked as a hook: write @hookimpl above it"),
+        ("from bridge import hookimpl\n@hookimpl\ndef register_outputs():\n    pass\n",
+         r"register_outputs returned None, which is no list: return a list"),
+        ("from bridge import hookimpl\n@hookimpl\ndef register_outputs():\n    return int\n",
+         r"register_outputs returned <class 'int'>, which is no list: return a list"),
     ],
     ids=["syntax", "exception", "import", "newer name", "newer", "newer by far", "older", "no version", "exit",
-         "face", "in a hook", "unknown hook", "argument", "async", "bytes"],
+         "face", "in a hook", "unknown hook", "argument", "async", "bytes", "null byte", "cancelled", "no hook",
+         "unmarked", "returns None", "returns no list"],
 )  # fmt: skip
 def test_a_broken_drop_in_is_a_sentence_with_file_and_line(tmp_path: Path, text: str, sentence: str) -> None:
     file = write(tmp_path, "bad.py", text)
@@ -169,6 +182,50 @@ def test_a_syntax_error_in_what_a_drop_in_imports_names_that_file(
     write(tmp_path / "plugins", "bad.py", "import far_away\n")
     (broken,) = Plugins().load(tmp_path / "plugins").broken
     assert f"{other}, line 1: " in broken.reason
+
+
+HANGING = """
+import time
+
+while True:
+    try:
+        time.sleep(60)
+    except Exception:
+        pass
+"""
+
+
+def test_one_that_hangs_at_its_import_is_interrupted_and_the_others_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "LOAD_SECONDS", 0.2)
+    file = write(tmp_path, "hanging.py", HANGING)
+    write(tmp_path, "screen.py", PRINTER)
+    before = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    plugins = Plugins().load(tmp_path)
+    (broken,) = plugins.broken
+    assert broken.reason == (
+        f"plugin hanging ({file}): line 6: it was not loaded within 0.2 s: what takes long belongs into open()"
+    )
+    assert "printer" in plugins.outputs
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0) == before
+
+
+def test_plugins_are_loaded_in_any_thread(tmp_path: Path) -> None:
+    write(tmp_path, "screen.py", PRINTER)
+    with ThreadPoolExecutor(1) as pool:
+        assert "printer" in pool.submit(Plugins().load, tmp_path).result().outputs
+
+
+def test_what_one_prints_or_does_to_the_log_while_it_is_loaded_disturbs_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "import logging\nprint('hello')\nlogging.getLogger().addHandler(logging.StreamHandler())\n"
+    write(tmp_path, "loud.py", text + PRINTER)
+    handlers = [*logging.getLogger().handlers]
+    assert "printer" in Plugins().load(tmp_path).outputs
+    assert capsys.readouterr() == ("", "hello\n")
+    assert logging.getLogger().handlers == handlers
 
 
 async def test_a_broken_plugin_keeps_nobody_from_starting_but_who_needs_it(tmp_path: Path) -> None:
@@ -195,6 +252,48 @@ class Undelivering(Output):
     type = "mute"
 
 
+class Nameless(Output):
+    type = "\n"
+
+
+class Yielding(Output):
+    type = "yielding"
+
+    def deliver(self, delivery: Delivery) -> Any:
+        yield delivery
+
+
+class AsyncYielding(Output):
+    type = "yielding"
+
+    async def deliver(self, delivery: Delivery) -> Any:
+        yield delivery
+
+
+class Taking(Output):
+    type = "taking"
+
+    def deliver(self) -> None:  # type: ignore[override]
+        """Forgot what it is given."""
+
+
+class Static(Output):
+    type = "static"
+
+    @staticmethod
+    def deliver(delivery: Delivery) -> None:
+        """Needs nothing of itself."""
+
+
+class OddOptions(Output):
+    type = "odd"
+
+    class Options(Struct):
+        number: complex = 1j
+
+    async def deliver(self, delivery: Delivery) -> None: ...
+
+
 class WrongOptions(Output):
     type = "wrong"
     Options = dict  # type: ignore[assignment]
@@ -219,6 +318,20 @@ SINK = async_output("sink", Far())
         (Bringing(Untyped), 'output Untyped has no type: give it `type = "…"`'),
         (Bringing(Undelivering), "output Undelivering has no deliver(): write one"),
         (Bringing(WrongOptions), "Options of output WrongOptions are no struct: write `class Options(msgspec.Struct)`"),
+        (Bringing(Nameless), 'output Nameless has no type: give it `type = "…"`'),
+        (
+            Bringing(Yielding),
+            "deliver() of output Yielding holds a yield, so that a call runs nothing of it: take the yield out",
+        ),
+        (
+            Bringing(AsyncYielding),
+            "deliver() of output AsyncYielding holds a yield, so that a call runs nothing of it: take the yield out",
+        ),
+        (Bringing(Taking), "deliver() of output Taking can't take a delivery: write deliver(self, delivery)"),
+        (
+            Bringing(OddOptions),
+            "Options of output OddOptions can't be understood: TypeError: type <class 'complex'> is not supported",
+        ),
         (
             Bringing("mqtt"),
             "register_outputs returned 'mqtt', which is no subclass of Output: return classes",
@@ -247,6 +360,12 @@ def test_what_a_plugin_brings_is_looked_at(plugin: object, sentence: str) -> Non
         plugins.register(plugin, "bringing")
     assert (plugins.outputs, plugins.normalizers) == (outputs, normalizers)
     assert "bringing" not in [loaded.name for loaded in plugins.loaded]
+
+
+def test_deliver_may_be_a_static_method() -> None:
+    plugins = Plugins()
+    plugins.register(Bringing(Static), "static")
+    assert plugins.outputs == {"static": Static}
 
 
 def test_a_plugin_of_a_name_that_is_taken_is_broken(tmp_path: Path) -> None:

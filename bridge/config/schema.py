@@ -35,6 +35,11 @@ def configuration_schema(options: Mapping[str, type[Struct]]) -> dict[str, Any]:
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "boxbridge", **schema}
 
 
+def options_schema(options: type[Struct]) -> dict[str, Any]:
+    """The schema of an output's own keys; raises what can't be understood in their types, defaults or annotations."""
+    return _table(options)
+
+
 def _output(name: str, options: type[Struct]) -> dict[str, Any]:
     common, own = _table(OutputSettings), _table(options)
     properties = common["properties"] | own["properties"]
