@@ -19,6 +19,7 @@ from bridge.config import toml
 from bridge.config.locator import Path, Places
 from bridge.errors import Problem
 from bridge.options import IS_FILE, Duration, Rate, Secret, Share, Size
+from bridge.threads import contained
 
 
 class _NotKnown(Exception):
@@ -104,28 +105,37 @@ class Conversion:
 
         Where a value has a fault already, its `faults` are asked all the same: they tell what they can without it.
         """
-        whole, noted, asked = not _lacks(values.values()), len(self.faults), callable(getattr(cls, "faults", None))
-        if not whole and not asked:
+        whole, noted = not _lacks(values.values()), len(self.faults)
+        if not whole and not callable(getattr(cls, "faults", None)):
             return INVALID
         try:
-            made: Any = cls(**values)
-            for sentence in made.faults() if asked else ():
-                self._own_fault(cls, sentence, path)
+            made: Any = contained(lambda: cls(**values))
+        except (ValueError, TypeError) as error:  # the struct's own way to say what is wrong with it
+            return self._own_fault(cls, str(error), path) if whole else INVALID
         except Exception as error:  # noqa: BLE001 - a plugin's own checks may have faults of their own
-            if not whole:
-                return INVALID
-            plain = isinstance(error, ValueError | TypeError)
-            self._own_fault(cls, str(error) if plain else f"its checks failed: {type(error).__name__}: {error}", path)
+            return self._failed_checks(cls, error, path) if whole else INVALID
+        try:
+            contained(lambda: self._own_faults(cls, made, path))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed_checks(cls, error, path) if whole else INVALID
         return made if whole and len(self.faults) == noted else INVALID
 
-    def _own_fault(self, cls: type[Struct], sentence: str, path: Path) -> None:
+    def _own_faults(self, cls: type[Struct], made: Any, path: Path) -> None:
+        """Note all that a struct finds wrong with itself."""
+        for sentence in made.faults() if callable(getattr(cls, "faults", None)) else ():
+            self._own_fault(cls, sentence, path)
+
+    def _failed_checks(self, cls: type[Struct], error: Exception, path: Path) -> _Invalid:
+        said = f"its checks failed: {type(error).__name__}: {error}"
+        return self._own_fault(cls, f"{said}; mend them in {cls.__module__}", path)
+
+    def _own_fault(self, cls: type[Struct], sentence: str, path: Path) -> _Invalid:
         """Note what a struct says of itself, "key: what is wrong": at the key."""
         sentence = self._without_secrets(sentence)
         name, colon, rest = sentence.partition(": ")
         if colon and name in {field.encode_name for field in structs.fields(cls)}:
-            self.fault((*path, name), rest)
-        else:
-            self.fault(path, sentence)
+            return self.fault((*path, name), rest)
+        return self.fault(path, sentence)
 
     def convert(self, wanted: Any, value: Any, path: Path) -> Any:
         """A value as the wanted type, or INVALID; `${NAME}` in text comes from the environment."""

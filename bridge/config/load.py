@@ -34,6 +34,7 @@ from bridge.config.settings import (
 from bridge.errors import ConfigError, NoConfiguration, Problem
 from bridge.networks import is_network
 from bridge.output import Output
+from bridge.threads import contained
 
 NAME = "boxbridge.toml"
 SYSTEM_FOLDER = FilePath("/etc/boxbridge")
@@ -244,11 +245,13 @@ class _Reading(Conversion):
                 holders.append((f"output {name}", held))
 
     def _held(self, name: str, settings: Settings) -> dict[str, str | FilePath]:
+        output = self._types[settings.output[name].type]
         try:
-            held = self._types[settings.output[name].type].holds(settings.context(name))
+            held = contained(lambda: output.holds(settings.context(name)))
             return {option: it.resolve() if isinstance(it, FilePath) else it for option, it in held.items()}
         except Exception as error:  # noqa: BLE001 - a plugin's own code may raise anything
-            self.fault(("output", name), f"what it holds can't be said: {type(error).__name__}: {error}")
+            said = f"what it holds can't be said: {type(error).__name__}: {error}"
+            self.fault(("output", name), f"{said}; mend holds() in {output.__module__}")
             return {}
 
     def _check_plugins_dir(self, folder: Any) -> None:

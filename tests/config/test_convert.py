@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -234,6 +236,49 @@ class Checked(Struct, kw_only=True, rename={"from_": "from"}):
             raise TypeError("from: this is too early")
         if self.url == "leak" and self.key:
             raise ValueError(f"key: {self.key.reveal()} is too short")
+
+
+class Faulty(Struct):
+    """Its own checks fail, each in its way."""
+
+    way: str
+
+    def __post_init__(self) -> None:
+        if self.way == "made":
+            sys.exit(3)
+
+    def faults(self) -> Any:
+        match self.way:
+            case "leaves":
+                sys.exit(3)
+            case "number":
+                return 5
+            case "halfway":
+                return self._halfway()
+        return [None]
+
+    def _halfway(self) -> Iterator[str]:
+        yield "way: no way"
+        raise KeyError(self.way)
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("made", ["its checks failed: RuntimeError: the output called sys.exit()"]),
+        ("leaves", ["its checks failed: RuntimeError: the output called sys.exit()"]),
+        ("number", ["its checks failed: TypeError: 'int' object is not iterable"]),
+        ("halfway", ["no way", "its checks failed: KeyError: 'halfway'"]),
+        ("nothing", ["its checks failed: AttributeError: 'NoneType' object has no attribute 'partition'"]),
+    ],
+)
+@pytest.mark.own_words
+def test_checks_that_fail_themselves_are_told_with_where_to_mend_them(
+    tmp_path: Path, way: str, said: list[str]
+) -> None:
+    told = [fault.partition(" ")[2].removeprefix("way: ") for fault in convert(tmp_path, f'way = "{way}"', kind=Faulty)]
+    mend = "; mend them in tests.config.test_convert"
+    assert told == [one + (mend if "failed" in one else "") for one in said]
 
 
 @pytest.mark.own_words

@@ -492,7 +492,10 @@ def test_outputs_that_do_not_get_in_each_other_s_way_are_fine(change: str) -> No
 
 def test_a_plugin_that_fails_to_say_what_it_holds_is_a_fault_at_its_table() -> None:
     assert held('[output.a]\ntype = "holder"\nname = "bug"\n') == [
-        "boxbridge.toml:1:1   output.a: what it holds can't be said: KeyError: 'a bug'"
+        (
+            "boxbridge.toml:1:1   output.a: what it holds can't be said: KeyError: 'a bug'; "
+            "mend holds() in tests.config.test_load"
+        )
     ]
 
 

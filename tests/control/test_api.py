@@ -427,7 +427,10 @@ async def test_a_plugin_that_fails_while_its_options_are_checked_is_a_fault_of_t
         file.write_text(file.read_text() + '[output.odd]\ntype = "buggy"\nbug = "check"\n')
         answer = await running.socket.post("/api/v1/reload")
         assert (answer.status_code, answer.json()["exit_code"]) == (422, 78)
-        assert ":10:1  output.odd: its checks failed: KeyError: 'check'\n" in answer.json()["error"]
+        assert (
+            ":10:1  output.odd: its checks failed: KeyError: 'check'; mend them in tests.control.test_api\n"
+            in answer.json()["error"]
+        )
 
 
 async def test_a_reload_that_fails_halfway_puts_back_what_there_was(tmp_path: Path, far: Far) -> None:
