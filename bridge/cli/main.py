@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import importlib
+import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +21,8 @@ from bridge.errors import BridgeError, FileTrouble
 from bridge.log import escaped
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+_LAST_SECONDS = 5.0
+"""How long threads that keep the process may take to end by themselves."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells know it."""
 
@@ -113,7 +117,24 @@ def main() -> int:
             raise
         _abandon_stdout()
         return _fail(f"the output can't be written: {error.strerror}", FileTrouble.exit_code)
+    if _kept_by():
+        last = threading.Timer(_LAST_SECONDS, _end_without_threads, (code,))
+        last.daemon = True
+        last.start()
     return code
+
+
+def _kept_by() -> list[str]:
+    """The threads that keep the process, since Python waits for them at its end."""
+    threads = threading.enumerate()
+    return [thread.name for thread in threads if not thread.daemon and thread is not threading.main_thread()]
+
+
+def _end_without_threads(code: int) -> None:
+    """End at once: what is ours is closed, and what a plugin left may run for ever."""
+    said = "threads that a plugin left still run; boxbridge ends without them: %s"
+    logging.getLogger("boxbridge").warning(said, ", ".join(_kept_by()))
+    os._exit(code)
 
 
 def _open_what_is_closed() -> None:

@@ -111,3 +111,34 @@ def test_who_ignores_ctrl_c_for_a_command_is_obeyed(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+STAYING = """
+import threading, time
+from bridge import hookimpl
+
+threading.Thread(target=time.sleep, args=(600,), name="staying").start()
+
+@hookimpl
+def event_accepted(event): pass
+"""
+
+
+def answers(folder: Path) -> bool:
+    """Whether the daemon of this folder does."""
+    done = subprocess.run([COMMAND, "status"], capture_output=True, cwd=folder, timeout=30, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "served"), [(["check"], False), (["run"], True)], ids=["command", "daemon"])
+def test_a_thread_that_a_plugin_left_keeps_no_process(tmp_path: Path, arguments: list[str], served: bool) -> None:
+    configure(tmp_path, "")
+    (tmp_path / "plugins/staying.py").write_text(STAYING)
+    with subprocess.Popen([COMMAND, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=tmp_path) as it:
+        if served:
+            while not answers(tmp_path):
+                assert it.poll() is None
+            it.terminate()
+        _, said = it.communicate(timeout=30)
+    assert it.returncode == 0
+    assert b"threads that a plugin left still run; boxbridge ends without them: staying" in said
