@@ -106,21 +106,29 @@ def import_file(file: Path) -> ModuleType:
 def sentence(error: BaseException, origin: str) -> str:
     """What went wrong, with the line of the plugin where it did."""
     if isinstance(error, SyntaxError):
-        file = f"{error.filename}, " if error.filename not in (None, origin) else ""
-        line = f"line {error.lineno}: " if error.lineno is not None else ""
-        return f"{file}{line}{error.msg}"
+        return _no_source(error, origin)
     if isinstance(error, Unfit):
         return str(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
-    place = f"line {lines[-1]}: " if lines else ""
+    return (f"line {lines[-1]}: " if lines else "") + _raised(error)
+
+
+def _no_source(error: SyntaxError, origin: str) -> str:
+    if error.lineno is None:
+        return f"it is no Python source: {error.msg}"
+    file = f"{error.filename}, " if error.filename not in (None, origin) else ""
+    return f"{file}line {error.lineno}: {error.msg}"
+
+
+def _raised(error: BaseException) -> str:
     if isinstance(error, TooLong):
-        return f"{place}it was not loaded within {LOAD_SECONDS:g} s: what takes long belongs into open()"
+        return f"it was not loaded within {LOAD_SECONDS:g} s: what takes long belongs into open()"
     if isinstance(error, ModuleNotFoundError):
-        return f"{place}it needs the module {error.name}, which is not there: install it beside boxbridge"
+        return f"it needs the module {error.name}, which is not there: install it beside boxbridge"
     if isinstance(error, ImportError) and error.name == "bridge":
         there = f"this boxbridge has version {dotted(API_VERSION)} of the plugin API"
-        return f"{place}{error.msg.partition(' (')[0]}: {there}; install a newer one, or correct the name"
-    return f"{place}{type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{error.msg.partition(' (')[0]}: {there}; install a newer one, or correct the name"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def dotted(version: Sequence[int]) -> str:

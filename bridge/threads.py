@@ -91,5 +91,6 @@ def contained(function: Callable[[], T]) -> T:
 
 def tamed(error: BaseException) -> RuntimeError:
     """An ordinary error in place of one that, let through, would end the thread or the daemon."""
-    named = "called sys.exit()" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
-    return RuntimeError(f"the output {named}")
+    if isinstance(error, SystemExit):
+        return RuntimeError("the output called sys.exit()")
+    return RuntimeError(f"the output raised {type(error).__name__}")

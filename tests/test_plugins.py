@@ -30,6 +30,7 @@ from bridge.event import decode_document, encode_document
 from bridge.listener import Listener, tcp_socket
 from bridge.plugins import Plugins
 from bridge.testing import draw_scene, sample_event, sample_push
+from bridge.words import translated
 from tests.brokers import HOST, free_port
 from tests.daemon import bridge_with
 from tests.rooms import Bringing, Far, async_output, opened, plain_output, until
@@ -50,6 +51,13 @@ def write(folder: Path, name: str, text: str) -> Path:
     file = folder / name
     file.write_text(text)
     return file
+
+
+def has_chinese(broken: str) -> bool:
+    """Whether a sentence about a broken plugin is known by its own pattern; what Python itself says stays as it is."""
+    fault = broken.partition("): ")[2]
+    told = translated("zh", broken)
+    return told.startswith("插件 ") and (fault not in told)
 
 
 # --- The door
@@ -149,7 +157,7 @@ def test_a_folder_that_is_not_there_has_no_plugins(tmp_path: Path) -> None:
         ("from bridge import hookimpl\n@hookimpl\nasync def event_accepted(event):\n    pass\n",
          r"hook event_accepted must be a plain def, not async def"),
         (b"\xff\xfe".decode("latin-1") + "\n", r"line 1: .*"),
-        ("x = 1\0\n", r"source code string cannot contain null bytes"),
+        ("x = 1\0\n", r"it is no Python source: source code string cannot contain null bytes"),
         ("import asyncio\nraise asyncio.CancelledError\n", r"line 2: CancelledError: "),
         ("x = 1\n", r"it has no hook: mark functions of these names with @hookimpl: register_outputs, .*"),
         ("def register_outputs():\n    return []\n",
@@ -172,6 +180,7 @@ def test_a_broken_drop_in_is_a_sentence_with_file_and_line(tmp_path: Path, text:
     assert re.fullmatch(rf"plugin bad \({re.escape(str(file))}\): {sentence}", broken.reason)
     assert "printer" in plugins.outputs
     assert all(plugin.name != "bad" for plugin in plugins.loaded)
+    assert has_chinese(broken.reason)
 
 
 def test_a_syntax_error_in_what_a_drop_in_imports_names_that_file(
@@ -359,6 +368,7 @@ def test_what_a_plugin_brings_is_looked_at(plugin: object, sentence: str) -> Non
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         plugins.register(plugin, "bringing")
     assert (plugins.outputs, plugins.normalizers) == (outputs, normalizers)
+    assert has_chinese(f"plugin bringing (x): {sentence}")
     assert "bringing" not in [loaded.name for loaded in plugins.loaded]
 
 

@@ -15,7 +15,7 @@ from bridge.normalizer import Outcome
 from bridge.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
 from bridge.words.files import FILES
 from bridge.words.pages import PAGES
-from bridge.words.patterns import PATTERNS, answers, chinese, configuration, files, outputs, refusals
+from bridge.words.patterns import PATTERNS, answers, chinese, configuration, files, outputs, plugins, refusals
 from bridge.words.reports import REPORTS
 from bridge.words.stories import STORIES
 
@@ -28,7 +28,7 @@ def test_no_two_sentences_have_one_name() -> None:
 
 def test_no_two_tables_know_one_pattern() -> None:
     tables = (
-        answers.ANSWERS, configuration.CONFIGURATION, files.FILES, outputs.OUTPUTS, refusals.REFUSALS
+        answers.ANSWERS, configuration.CONFIGURATION, files.FILES, outputs.OUTPUTS, plugins.PLUGINS, refusals.REFUSALS
     )  # fmt: skip
     assert sum(map(len, tables)) == len(PATTERNS)
 
@@ -172,6 +172,37 @@ def test_what_was_said_in_english_is_said_in_chinese(english: str, told: str) ->
 def test_what_was_found_in_the_files_is_said_in_chinese(english: str) -> None:
     left = re.sub(r"`.*?`|barrier|offset|[\w.]*seg|01[ABC]|it broke", "", translated("zh", english))
     assert re.findall(r"[a-z]{3,}", left) == []
+
+
+@pytest.mark.parametrize(
+    ("english", "told"),
+    [
+        (
+            (
+                'no output type "x" (there are: mqtt). plugin a (a.py): there is no hook "event", did you mean "even"? '
+                "(there are: deliver, even). plugin b (boxbridge-b): line 7: invalid syntax"
+            ),
+            (
+                '没有输出类型 "x"（可用：mqtt）。插件 a（a.py）：没有名为 "event" 的 hook，是否应为 "even"？'
+                "（可用：deliver, even）。插件 b（boxbridge-b）：第 7 行：invalid syntax"
+            ),
+        ),
+        (
+            'no output type "x" (there are: archive). plugin a (/p/a.py): line 1: ValueError: Once. Above all',
+            '没有输出类型 "x"（可用：archive）。插件 a（/p/a.py）：第 1 行：ValueError: Once. Above all',
+        ),
+        (
+            (
+                "it was written for version 1.9, and this boxbridge has version 1.0 of the plugin API: "
+                "install a newer boxbridge, or an older a"
+            ),
+            "它是为版本 1.9 编写的，而此 boxbridge 的插件 API 版本为 1.0：请安装更新的 boxbridge，或更旧的 a",
+        ),
+        ("RuntimeError: the output called sys.exit()", "输出调用了 sys.exit()"),
+    ],
+)
+def test_what_is_wrong_with_plugins_is_said_in_chinese(english: str, told: str) -> None:
+    assert translated("zh", english) == told
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ ANSWERS: Final[Mapping[str, str]] = {
     "{name} is installed, and brings no plugin: it has no entry point in the group {group}": (
         "已安装 {name}，但它不提供插件：它在 {group} 组中没有入口点"
     ),
-    "{name} is installed, and can't be loaded; {command} takes it away. {reason}": (
-        "已安装 {name}，但无法加载；{command} 可卸载。{reason}"
+    "{name} is installed, and can't be loaded; {command} takes it away. {BROKEN}": (
+        "已安装 {name}，但无法加载；{command} 可卸载。{BROKEN}"
     ),
 }

@@ -39,6 +39,7 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     # --- Outputs and devices
     "line {count} of the template: {FAULT}": "模板第 {count} 行：{FAULT}",
     "line {count} of the template: {error}": "模板第 {count} 行：{error}",
+    "{FAULT} (there are: {known}). {BROKEN}": "{FAULT}（可用：{known}）。{BROKEN}",
     "{FAULT} (there are: {known}). {broken}": "{FAULT}（可用：{known}）。{broken}",
     "{FAULT} (there are: {known})": "{FAULT}（可用：{known}）",
     "{FAULT}, did you mean {near}?": "{FAULT}，是否应为 {near}？",
