@@ -49,7 +49,7 @@ def install_command(package: str, folder: Path | None, lang: str) -> None:
         _pip("install", *links, "--force-reinstall", "--no-deps", package)
     importlib.invalidate_caches()
     installed = _installed(_name_of(package))
-    brings = _brought(installed)
+    brings = _brought(installed, lang)
     click.echo(say(lang, "plugin installed", name=installed.name, version=installed.version, brings=brings))
 
 
@@ -100,7 +100,7 @@ def _installed(name: str) -> Distribution:
         raise BadData(f"pip installed {name} under another name: boxbridge plugins shows what it brings") from None
 
 
-def _brought(installed: Distribution) -> str:
+def _brought(installed: Distribution, lang: str) -> str:
     """What its plugins bring; raises BadData where that is nothing, or can't be loaded."""
     entries = {entry.name for entry in installed.entry_points if entry.group == GROUP}
     said = f"{installed.name} is installed, and"
@@ -112,9 +112,9 @@ def _brought(installed: Distribution) -> str:
             remedy = f"boxbridge plugins uninstall {installed.name} takes it away"
             raise BadData(f"{said} can't be loaded; {remedy}. {broken.reason}")
     loaded = [plugin for plugin in plugins.loaded if plugin.name in entries]
-    kinds = [f"output {kind}" for plugin in loaded for kind in plugin.outputs]
-    kinds += [f"protocol {kind}" for plugin in loaded for kind in plugin.normalizers]
-    return ", ".join(kinds or [f"hook {hook}" for plugin in loaded for hook in plugin.hooks])
+    kinds = [say(lang, "brings output", name=kind) for plugin in loaded for kind in plugin.outputs]
+    kinds += [say(lang, "brings protocol", name=kind) for plugin in loaded for kind in plugin.normalizers]
+    return say(lang, "and").join(kinds or [say(lang, "brings hook", name=hook) for one in loaded for hook in one.hooks])
 
 
 def _configured(config: Path | None) -> dict[str, str]:

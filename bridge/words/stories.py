@@ -67,7 +67,7 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     "replay": ("a person asked for it to be delivered again (replay)", "人工要求重新投递（replay）"),
     "open": ("the output was there", "输出可用"),
     "waiting": ("the output was away: {reason}", "输出不可用：{reason}"),
-    "paused": ("the far side wanted no more: {reason}", "对方拒绝继续接收：{reason}"),
+    "paused": ("the output was paused: {reason}", "输出被暂停：{reason}"),
     "stopped": (
         "the output was stopped: boxbridge ended, was reloaded, or a person paused it",
         "输出已停止（程序退出、重新加载或人工暂停）",
@@ -86,8 +86,8 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     "lane opening": ("it waits until the output is open", "等待输出打开"),
     "lane waiting": ("it waits for the output, which is away: {reason}", "等待输出恢复：{reason}"),
     "lane paused": (
-        "it waits: the far side wants no more ({reason}); mend that, then: boxbridge reload",
-        "等待：对方拒绝接收（{reason}）；修复后执行：boxbridge reload",
+        "it waits: the output is paused ({reason}); mend that, then: boxbridge reload",
+        "等待：输出已暂停（{reason}）；修复后执行：boxbridge reload",
     ),
     "lane stopped": ("it waits: the output is stopped", "等待：输出已停止"),
     "lane held": (

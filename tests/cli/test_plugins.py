@@ -67,6 +67,14 @@ def test_a_broken_plugin_is_a_sentence_with_its_file_and_line(folder: Path) -> N
     assert "line 3" in broken[0]
 
 
+def test_all_of_it_is_said_in_chinese(folder: Path) -> None:
+    lines = plugins(folder, "--lang", "zh").splitlines()
+    assert lines[0].split() == ["名称", "版本", "来源", "提供"]
+    assert any(line.startswith("printer") and line.endswith("输出 printer") for line in lines)
+    place = f"插件 broken（{folder}/drop-in/broken.py）：第 3 行"
+    assert lines[-1] == f"无法加载：{place}：AttributeError: module 'bridge' has no attribute 'nonsense'"
+
+
 def test_a_configuration_that_needs_the_broken_plugin_does_not_hide_why(folder: Path) -> None:
     with (folder / "boxbridge.toml").open("a") as file:
         file.write('[output.screen]\ntype = "broken"\n')
