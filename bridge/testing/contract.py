@@ -32,6 +32,10 @@ _MIDDLE_SECONDS: Final = 0.2
 """After so long a delivery to a far side that is frozen is in its middle."""
 
 
+_LATE_SECONDS: Final = 1.0
+"""Within which a far side that goes on has taken what it was given while it was frozen."""
+
+
 class OutputContract(FarSide):
     """Subclass it as `class TestMine(OutputContract)` and fill in what `FarSide` asks for: each promise is a test then.
 
@@ -94,6 +98,22 @@ class OutputContract(FarSide):
             hand.close()
             trial.open(hand)
             trial.deliver(hand, delivery)
+
+    @pytest.mark.promise(
+        "a late answer counts for no other", "answered after its timeout; the next one is not answered"
+    )
+    def test_late_answer_counts_for_no_other(self, trial: Trial) -> None:
+        late, following = sample_delivery(small=True), sample_delivery(small=True)
+        with trial.opened() as hand:
+            if hand.plain:
+                pytest.skip("a plain deliver waits for its answer, however late it comes")
+            with trial.frozen():
+                trial.waited(hand, late, 0.5)
+            trial.until(lambda: late.event.id in trial.ids(), _LATE_SECONDS)  # where it was cut off, it never comes
+            with trial.frozen():
+                verdict = trial.waited(hand, following, 0.5)
+                if verdict.kind == "delivered" and following.event.id not in trial.ids():
+                    broken("the answer to an event that had timed out was taken for the answer to the next one")
 
     @pytest.mark.promise("cancelled in the middle, it lets go", "cancelled after 0 to 20 turns of the loop, and frozen")
     def test_cancelled_in_the_middle(self, trial: Trial) -> None:

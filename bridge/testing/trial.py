@@ -109,9 +109,9 @@ class Trial:
         """The ids of the events that the far side has."""
         return {one.id for one in self.side.arrived()}
 
-    def until(self, condition: Callable[[], object]) -> None:
+    def until(self, condition: Callable[[], object], seconds: float | None = None) -> None:
         """Wait a while for something to hold; who called looks at what is."""
-        deadline, pause = time.monotonic() + self.side.patience, 0.01
+        deadline, pause = time.monotonic() + (seconds or self.side.patience), 0.01
         while not condition() and time.monotonic() < deadline:
             time.sleep(pause)
             pause = min(0.2, pause * 1.5)

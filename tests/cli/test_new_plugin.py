@@ -24,7 +24,7 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
 @pytest.mark.parametrize(
     ("arguments", "verdict"),
     [
-        (("gate-log",), "contract of GateLog: 15 kept ="),
+        (("gate-log",), "contract of GateLog: 16 kept ="),
         (("turnstile", "--normalizer"), "contract of Turnstile: 7 kept ="),
         (("a-name-of-thirty-letters-at-all",), ""),
         (("a-name-of-thirty-letters-at-all", "--normalizer"), ""),

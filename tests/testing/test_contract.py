@@ -52,6 +52,7 @@ FAULTS = [
     (faulty.RetriesForEver, "refused_for_good", "refused, and the output came to retry"),
     (faulty.Blocks, "event_loop_is_never_held", r"held the event loop for 0\.[3-9]"),
     (faulty.IgnoresCancellation, "cancelled_in_the_middle", "went on for 2 s after it was cancelled"),
+    (faulty.MixesUpAnswers, "late_answer_counts_for_no_other", "was taken for the answer to the next one"),
     (faulty.HoldsItsLock, "cancelled_in_the_middle", "is there, and deliver came to unavailable"),
     (faulty.MarksBeforeSending, "crash_in_the_middle", "21 events were pushed, and"),
     (faulty.ClosesForEver, "closed_with_deliveries_under_way", "close came to unavailable"),
