@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import tempfile
 import time
@@ -81,14 +82,21 @@ def _load(source: Source, plugin: Path | None, name: str, folder: Path) -> tuple
 
 
 def _brought(plugins: Plugins, file: Path) -> list[str]:
-    """The types of outputs that a drop-in file brings; raises BadData where it can't be loaded."""
+    """The types of outputs that a file brings; raises BadData where it can't be loaded."""
     file = file.absolute()
-    if not any(loaded.origin == str(file) for loaded in plugins.loaded):
-        plugins.load_file(file)
+    # From `plugins_dir`, or installed in a way that leaves it in its place: it must not be there twice.
+    if there := [type_ for type_, output in plugins.outputs.items() if _is_in(file, output)]:
+        return there
+    plugins.load_file(file)
     for broken in plugins.broken:
         if f"({file})" in broken.reason:
             raise BadData(broken.reason)
     return [type_ for loaded in plugins.loaded if loaded.origin == str(file) for type_ in loaded.outputs]
+
+
+def _is_in(file: Path, output: type[Output]) -> bool:
+    """Whether the code of an output is in this file."""
+    return Path(inspect.getfile(output)).resolve() == file.resolve()
 
 
 def _type(name: str, plugins: Plugins) -> str:

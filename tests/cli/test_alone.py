@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -49,8 +50,8 @@ def register_outputs():
 
 
 def run(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
-    line = [str(COMMAND), "run", *arguments]
-    ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    line, environment = [str(COMMAND), "run", *arguments], {**os.environ, "PYTHONPATH": str(folder)}
+    ended = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == code, (ended.stdout, ended.stderr)
     return ended.stdout, ended.stderr
 
@@ -65,6 +66,16 @@ def test_a_file_that_nothing_names_is_tried_without_a_configuration(tmp_path: Pa
     assert "  test  boxbridge-test/1  " in told
     assert told.endswith(" ms  delivered")
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py" and path.name != "__pycache__"] == []
+
+
+def test_a_file_that_is_installed_where_it_lies_is_tried_as_well(tmp_path: Path) -> None:
+    information = tmp_path / "boxbridge_screen-1.2.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: boxbridge-screen\nVersion: 1.2\n")
+    (information / "entry_points.txt").write_text("[boxbridge]\nscreen = boxbridge_screen\n")
+    (tmp_path / "boxbridge_screen.py").write_text(PRINTER)
+    out, _ = run(tmp_path, "--plugin", "boxbridge_screen.py", "--output", "mine")
+    assert out.splitlines()[-1].endswith(" ms  delivered")
 
 
 @pytest.mark.parametrize(
