@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from bridge.event import Event
+from bridge.event import Event, Picture
 from bridge.hookspecs import hookimpl
 from bridge.output import Delivery
 
@@ -82,10 +82,15 @@ class EventLine:
 def summary(event: Event) -> str:
     """An event in a few words: what, where, how many, what picture."""
     counts = "  ".join(f"{name} {count}" for name, count in event.counts.items() if count)
-    scene = event.scene
-    picture = f"{scene.width}x{scene.height} {scene.size / 1000:.0f} kB" if scene else "no picture"
+    picture = _picture(event.scene) if event.scene else "no picture"
     place = f"{event.device.id}/{event.channel.id}"
     return "  ".join(_brief(part) for part in (event.kind, place, counts or event.name, picture) if part)
+
+
+def _picture(scene: Picture) -> str:
+    """Its size; a normalizer need not know how many pixels it has."""
+    pixels = f"{scene.width}x{scene.height} " if scene.width and scene.height else ""
+    return f"{pixels}{scene.size / 1000:.0f} kB"
 
 
 def _brief(part: str) -> str:

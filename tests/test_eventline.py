@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from bridge import Delivery, Event
 from bridge import eventline as module
@@ -49,6 +50,15 @@ async def test_the_line_is_written_when_every_open_output_has_the_event(log: Log
 def test_a_line_stays_a_line_whatever_a_device_says() -> None:
     event = sample_event(small=True).with_(kind="k" * 1_000_000, counts={f"name {n}": 1 for n in range(1000)})
     assert 250 < len(summary(event)) < 500
+
+
+def test_a_picture_whose_pixels_nobody_knows_has_its_size_only() -> None:
+    event = sample_event()
+    assert event.scene
+    unknown = event.with_(pictures=(replace(event.scene, width=None, height=None),))
+    assert summary(event).endswith("  1920x1080 287 kB")
+    assert summary(unknown).endswith("  287 kB")
+    assert "None" not in summary(unknown)
 
 
 async def test_an_output_that_is_away_is_not_waited_for(log: Log) -> None:

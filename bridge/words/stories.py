@@ -13,6 +13,7 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
         "received from {peer} ({method} {path}), msg_id {msg_id}",
         "收到推送，来自 {peer}（{method} {path}），msg_id {msg_id}",
     ),
+    "received, no msg_id": ("received from {peer} ({method} {path})", "收到推送，来自 {peer}（{method} {path}）"),
     "dead, not tried": ("given up as a dead letter: {reason}", "成为死信：{reason}"),
     "received, no more": ("received; more is not known: {reason}", "收到推送；其余已无从得知：{reason}"),
     "kept": (

@@ -38,7 +38,7 @@ class Teller:
                 self.say("received, no more", reason=translated(self._lang, story["lost"])),
             )
             return
-        yield self.time(story["received"]), self.say("received", **story)
+        yield self.time(story["received"]), self.say("received" if story["msg_id"] else "received, no msg_id", **story)
         pictures = ", ".join(f"{p['role']} {as_bytes(p['size'])}" for p in story["pictures"])
         kept = self.say("kept", segment=story["segment"], pictures=pictures or self.say("no pictures"))
         yield self.time(story["received"]), kept
