@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib
 import inspect
 import tempfile
 import textwrap
@@ -33,6 +34,8 @@ from bridge.config.settings import (
     Settings,
 )
 from bridge.control.metrics import families
+from bridge.testing import pytest_plugin
+from bridge.testing.contract import HttpOutputContract
 from tests.daemon import bridge_with
 from tests.option_tables import row_of
 
@@ -56,6 +59,15 @@ FACE: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
                 ("Duration", "Size", "Share", "File", "Secret")),
 }  # fmt: skip
 """The page of each name that a plugin may import; those of hooks.md are the rest."""
+KIT: Final[Mapping[str, Sequence[str]]] = {
+    "bridge.testing.contract": ("OutputContract", "HttpOutputContract", "Arrived"),
+    "bridge.testing.normalizer_contract": ("NormalizerContract",),
+    "bridge.testing.service": ("HttpService", "Request"),
+    "bridge.testing": ("Box", "BoxAnswer", "InMemory", "draw_dot", "draw_scene", "sample_event", "sample_push", "vary"),
+    "bridge.testing.bridge": ("Bridge",),
+    "bridge.testing.brokers": ("Broker",),
+}
+"""What tests of plugins may import, by where it is."""
 HOOKS: Final = ("hookimpl", "DROP", "Installation")
 SETTINGS: Final[Mapping[str, type[Struct]]] = {
     "At the top of the file": Settings,
@@ -76,6 +88,7 @@ _MADE: Final = "<!-- Written by `python -m tests.reference` from what stands in 
 def pages() -> dict[str, str]:
     """The text of every page by its name."""
     found = {name: _page(title, _names(names)) for name, (title, names) in FACE.items()}
+    found["testing"] = _page("Testing: what `bridge.testing` has", [*_testing()])
     found["hooks"] = _page("Hooks", [*_hooks(), *_names(HOOKS)])
     found["settings"] = _page("Settings: every key but the outputs' own", _settings())
     found["commands"] = _page("Commands", _commands())
@@ -203,6 +216,46 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+# --- What tests of plugins may import
+
+
+def _testing() -> Iterator[str]:
+    yield "## Fixtures\n\nWhere boxbridge is installed, pytest has them.\n\n| | |\n|---|---|\n" + "\n".join(_fixtures())
+    for module, names in KIT.items():
+        for name in names:
+            it = getattr(importlib.import_module(module), name)
+            yield "\n\n".join([f"## {name}", f"`from {module} import {name}`", *_kit(it)])
+
+
+def _fixtures() -> Iterator[str]:
+    for one in ast.parse(inspect.getsource(pytest_plugin)).body:
+        if isinstance(one, ast.FunctionDef) and any("pytest.fixture" in ast.unparse(by) for by in one.decorator_list):
+            yield f"| `{one.name}` | {_cell(ast.get_docstring(one) or '')} |"
+
+
+def _kit(it: Any) -> Iterator[str]:
+    if inspect.isfunction(it):
+        yield f"`{it.__name__}{_signature(it)}`: {doc(it)}"
+        return
+    yield doc(it)
+    lineage = _lineage(it) if it is not HttpOutputContract else [it]  # of which the rest stands above it
+    rows = [row for one in lineage for row in fields(one) if row[2] or issubclass(it, Struct)]
+    if rows:
+        yield "| | | |\n|---|---|---|\n" + "\n".join(
+            f"| `{name}` | {_cell(kind)} | {_cell(said)} |" for name, kind, said in rows
+        )
+    for one in lineage:
+        for name, function in methods(one).items():
+            if said := doc(function):
+                awaited = "await " if inspect.iscoroutinefunction(function) else ""
+                yield f"### {awaited}{name}{_signature(function)}\n\n{said}"
+    promises = [mark.args for one in lineage for it in methods(one).values() for mark in getattr(it, "pytestmark", ())]
+    if promises:
+        yield "The promises, and how each is tried:"
+        tried = [f"| {promise} | {_cell(how.format(deliveries=10_000))} |" for promise, how in promises]
+        yield "| | |\n|---|---|\n" + "\n".join(tried)
 
 
 # --- Hooks, settings, commands, metrics

@@ -11,8 +11,10 @@ import click
 import pytest
 
 import bridge
+import bridge.testing
 from bridge.cli.main import cli
-from tests.reference import FACE, FOLDER, HOOKS, constant, doc, fields, methods, pages
+from bridge.testing import contract, normalizer_contract
+from tests.reference import FACE, FOLDER, HOOKS, KIT, constant, doc, fields, methods, pages
 
 ROOT = Path(__file__).parent.parent
 READ = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,6 +46,11 @@ def test_everything_says_what_it_is(name: str) -> None:
         for one in (one for one in it.__mro__ if one.__module__.startswith("bridge.")):
             assert [field for field, _, meaning in fields(one) if not meaning] == []
             assert [method for method, function in methods(one).items() if not doc(function)] == []
+
+
+def test_all_of_the_kit_is_described() -> None:
+    assert sorted(KIT["bridge.testing"]) == sorted(bridge.testing.__all__)
+    assert {*contract.__all__, *normalizer_contract.__all__} <= {name for names in KIT.values() for name in names}
 
 
 @pytest.mark.parametrize("name", ["settings", "commands", "metrics"])

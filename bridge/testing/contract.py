@@ -37,9 +37,10 @@ _LATE_SECONDS: Final = 1.0
 
 
 class OutputContract(FarSide):
-    """Subclass it as `class TestMine(OutputContract)` and fill in what `FarSide` asks for: each promise is a test then.
+    """Subclass it as `class TestMine(OutputContract)`, name the output, say how its far side is reached and cut off.
 
-    What the far side can't do (`freeze`, `refuse`) is left out, and the promise is reported as not tried.
+    Each promise is a test then, with a far side of its own, which should be the real thing on this machine. What it
+    can't do (`freeze`, `refuse`) is left out, and the promise is reported as not tried.
     """
 
     @pytest.fixture
