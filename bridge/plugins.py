@@ -21,6 +21,7 @@ from bridge.event import Event, decode_document, encode_document
 from bridge.loading import Unfit, dotted, import_entry, import_file, sentence, undisturbed
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
+from bridge.repeats import Repeats
 
 _Brought = TypeVar("_Brought")
 log = structlog.get_logger("boxbridge.plugins")
@@ -88,6 +89,7 @@ class Plugins:
         self.normalizers: dict[str, Normalizer] = {}
         self.loaded: list[LoadedPlugin] = []
         self.broken: list[BrokenPlugin] = []
+        self._failures = Repeats(log)
 
     def load(self, plugins_dir: Path | None = None) -> Plugins:
         """Load what is installed and what lies in the folder; what fails is in `broken`."""
@@ -198,7 +200,7 @@ class Plugins:
             ]
         return self._in_order[hook]
 
-    def prepare_event(self, event: Any, log: Any) -> Any:
+    def prepare_event(self, event: Any) -> Any:
         """Let each plugin change the event in turn; returns the event or DROP.
 
         A change counts only when the event's document can be written and read.
@@ -212,8 +214,8 @@ class Plugins:
                 if not isinstance(changed, Event | None):
                     raise TypeError(f"prepare_event returned {type(changed).__name__}, which is no event")
                 decode_document(encode_document(changed or event))
-            except BaseException:
-                log.exception("plugin failed in prepare_event", plugin=implementation.plugin_name, event_id=event.id)
+            except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+                self._failed("prepare_event", implementation.plugin_name, error)
                 event = decode_document(before).reading_as(
                     event
                 )  # what it had of the event may have been changed in its hands
@@ -221,13 +223,17 @@ class Plugins:
                 event = changed or event
         return event
 
-    def tell(self, hook: str, log: Any, **arguments: Any) -> None:
+    def tell(self, hook: str, **arguments: Any) -> None:
         """Call an observing hook; a plugin that raises is logged and harms nobody."""
         for implementation in self._implementations(hook):
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
-            except BaseException:
-                log.exception("plugin failed", hook=hook, plugin=implementation.plugin_name)
+            except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+                self._failed(hook, implementation.plugin_name, error)
+
+    def _failed(self, hook: str, plugin: str, error: BaseException) -> None:
+        """Once a minute: one that fails with every event would fill the log, and hold up all others by it."""
+        self._failures.warn("plugin failed", hook, plugin, hook=hook, plugin=plugin, exc_info=error)
 
 
 def _check_api(plugin: object, name: str) -> None:

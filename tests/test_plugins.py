@@ -420,7 +420,7 @@ def prepared(*plugins: object) -> tuple[Any, list[Any]]:
     for number, plugin in enumerate(plugins):
         loaded.register(plugin, f"test {number}")
     with structlog.testing.capture_logs() as log:
-        return loaded.prepare_event(sample_event(small=True), structlog.get_logger()), list(log)
+        return loaded.prepare_event(sample_event(small=True)), list(log)
 
 
 def appending(text: str) -> Any:
@@ -447,9 +447,21 @@ def test_one_that_holds_the_event_loop_is_named_with_its_seconds_once_a_minute()
     loaded.register(Preparing(None), "quick")
     with structlog.testing.capture_logs() as log:
         for _ in range(2):
-            loaded.prepare_event(sample_event(small=True), structlog.get_logger())
+            loaded.prepare_event(sample_event(small=True))
     (line,) = log
     assert (line["plugin"], line["hook"], line["seconds"] >= 0.12) == ("slow", "prepare_event", True)
+
+
+def test_one_that_fails_with_every_event_does_not_fill_the_log() -> None:
+    loaded = Plugins()
+    loaded.register(Preparing(KeyError("a bug")), "failing")
+    with structlog.testing.capture_logs() as log:
+        for _ in range(3):
+            loaded.prepare_event(sample_event(small=True))
+    assert [(line["event"], line["hook"], line["plugin"]) for line in log] == [
+        ("plugin failed", "prepare_event", "failing")
+    ]
+    assert isinstance(log[0]["exc_info"], KeyError)
 
 
 def test_each_plugin_gets_what_the_one_before_it_returned() -> None:
@@ -739,7 +751,7 @@ def test_the_plates_of_the_documentation_keep_the_contract_beside_them(tmp_path:
     write(tmp_path, "test_plates.py", CONTRACT)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not grow"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
-    assert "contract of Plates: 14 kept =" in ended.stdout, ended.stdout
+    assert "contract of Plates: 15 kept =" in ended.stdout, ended.stdout
 
 
 @pytest.mark.parametrize("snippet", [snippet for snippet in SNIPPETS if "@hookimpl" in snippet])

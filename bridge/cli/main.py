@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 
 from bridge import __version__
 from bridge.errors import BridgeError, FileTrouble
@@ -95,8 +94,8 @@ class LazyGroup(click.Group):
             folder = PLUGINS_DIR  # who asks for help may have a configuration to mend
         from bridge.cli.installation import CalledInstallation
 
-        group, log = click.Group(), structlog.get_logger("boxbridge.cli")
-        Plugins().load(folder).tell("register_commands", log, group=group, installation=CalledInstallation())
+        group = click.Group()
+        Plugins().load(folder).tell("register_commands", group=group, installation=CalledInstallation())
         return group.commands
 
 

@@ -58,7 +58,8 @@ class Holds:
         times, in_all = len(self._lately), sum(seconds for _, seconds in self._lately)
         if times < HELD_TIMES or in_all < HELD_IN_ALL:
             return ""
-        return f"its code held the event loop {times} times within a minute, {in_all:.1f} s in all; nobody was served"
+        held = f"its code held the event loop {times} times within a minute, {in_all:.1f} s in all"
+        return f"{held}, while nobody was served; mend its plugin, then restart boxbridge"
 
 
 def know_makers() -> None:

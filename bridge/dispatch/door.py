@@ -155,7 +155,7 @@ class Door:
             self._log.warning(text, reason=reason)
         elif state == "open":
             self._log.info(text, found=reason or None)
-        self._plugins.tell("output_state_changed", self._log, output=self._output.name, state=state, reason=reason)
+        self._plugins.tell("output_state_changed", output=self._output.name, state=state, reason=reason)
 
 
 def overdue(settings: OutputSettings) -> Verdict:

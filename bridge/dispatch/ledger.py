@@ -80,10 +80,10 @@ class Ledger:
         self._failing.clear()
         self._order.passed(sequence)
         self.settle(sequence, "delivered", note)
-        self._plugins.tell("event_delivered", self._log, output=self._name, delivery=delivery, seconds=seconds)
+        self._plugins.tell("event_delivered", output=self._name, delivery=delivery, seconds=seconds)
 
     def _tell(self, hook: str, delivery: Delivery, reason: str) -> None:
-        self._plugins.tell(hook, self._log, output=self._name, delivery=delivery, reason=reason)
+        self._plugins.tell(hook, output=self._name, delivery=delivery, reason=reason)
 
     def retry(self, sequence: int, delivery: Delivery | None, verdict: Verdict) -> Verdict | None:
         """An event failed; the same on several in a row is no longer about the events, but trouble of the output.

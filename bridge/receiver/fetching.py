@@ -12,10 +12,12 @@ from typing import Final
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
+import structlog
+
 from bridge.event import shortened
 from bridge.normalizer import Parsed, Push
 from bridge.protocols.picture import UNKNOWN, media_type
-from bridge.receiver.repeats import Repeats
+from bridge.repeats import Repeats
 
 SECONDS: Final = 2.0
 """For all pictures of a push."""
@@ -36,7 +38,7 @@ class Fetching:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Whose turn it is at each address: a box that is silent costs others nothing."""
-        self._repeats = Repeats()
+        self._repeats = Repeats(structlog.get_logger("boxbridge.receiver"))
 
     async def pictures(self, push: Push, parsed: Parsed, limit: int) -> dict[str, bytes]:
         """The pictures by their addresses, of at most `limit` bytes in all; those that can't be had are missing."""

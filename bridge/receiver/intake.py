@@ -21,9 +21,9 @@ from bridge.receiver.admission import Admission
 from bridge.receiver.aliases import name_device
 from bridge.receiver.devices import Devices
 from bridge.receiver.fetching import Fetching
-from bridge.receiver.repeats import Repeats, kind_of
 from bridge.receiver.terms import Refusal, Terms
 from bridge.receiver.unknown import Unknown
+from bridge.repeats import Repeats, kind_of
 
 log = structlog.get_logger("boxbridge.receiver")
 
@@ -54,7 +54,7 @@ class Intake:
         self.on_answer: list[OnAnswer] = []
         """Who wants to hear of each push: with its protocol, its device as far as known, its events, its outcome."""
         self._journal = journal
-        self._repeats = Repeats()
+        self._repeats = Repeats(log)
         self._fetching = Fetching()
 
     @property
@@ -150,7 +150,7 @@ class Intake:
             return Outcome("duplicate")
         for event in events:
             self.events.count(event.device.id, event.kind)
-            self._plugins.tell("event_accepted", log, event=event)
+            self._plugins.tell("event_accepted", event=event)
         if not parsed.events:
             log.info("message kept, nothing to deliver", protocol=normalizer.name, message=shortened(parsed.message),
                      device=parsed.device, peer=push.peer)  # fmt: skip
@@ -161,7 +161,7 @@ class Intake:
         prepared = []
         for event in parsed.events:
             named = name_device(event, self.settings.site, self.settings.device)
-            changed = self._plugins.prepare_event(named, log)
+            changed = self._plugins.prepare_event(named)
             if changed is not DROP:
                 prepared.append(changed)
         return tuple(prepared)

@@ -11,7 +11,9 @@ from collections import OrderedDict
 from itertools import islice
 from typing import Final, Protocol
 
-from bridge.receiver.repeats import Repeats, kind_of
+import structlog
+
+from bridge.repeats import Repeats, kind_of
 
 MOST: Final = 4096
 MOST_OF_ONE: Final = MOST // 2
@@ -36,7 +38,7 @@ class Seats:
         self._most_of_one = most_of_one
         self._all = _Row(most)
         self._of_address: dict[str, _Row] = {}
-        self.repeats = Repeats()
+        self.repeats = Repeats(structlog.get_logger("boxbridge.receiver"))
         """What is told of connections that end."""
 
     def take(self, address: str, connection: Connection) -> Seat:

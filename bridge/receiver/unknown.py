@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.normalizer import Push
-from bridge.receiver.repeats import Repeats
+from bridge.repeats import Repeats
 from bridge.threads import Threads
 
 log = structlog.get_logger("boxbridge.receiver")
@@ -79,7 +79,7 @@ class Unknown:
         self._allowance = float(_BURST)
         self._allowed_at = time.monotonic()
         self._waiting_bytes = 0
-        self._troubles = Repeats()
+        self._troubles = Repeats(log)
 
     # --- For the event loop
 

@@ -83,6 +83,7 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     "state expired": ("expired", "已过期"),
     "state dropped": ("dropped", "已丢弃"),
     "state earlier": ("came before the output was there", "早于该输出"),
+    "waits, and then": ("{waits}; {again}", "{waits}；{again}"),
     "lane open": ("it waits for its turn", "正在排队"),
     "lane opening": ("it waits until the output is open", "等待输出打开"),
     "lane waiting": ("it waits for the output, which is away: {reason}", "等待输出恢复：{reason}"),

@@ -66,7 +66,7 @@ class Teller:
             again = "" if output["retry"] is None else self.say("tried again", time=self.time(output["retry"]))
             reason = translated(self._lang, output["lane_reason"])
             waits = self.say("lane " + output["lane"], reason=reason, output=output["name"])
-            yield "", "; ".join(part for part in (waits, again) if part)
+            yield "", self.say("waits, and then", waits=waits, again=again) if again else waits
 
     def what_now(self, output: dict[str, Any]) -> str:
         """The command for an event that an output gave up."""

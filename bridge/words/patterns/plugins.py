@@ -83,13 +83,15 @@ PLUGINS: Final[Mapping[str, str]] = {
     "it could not be made: {error}": "无法创建：{error}",
     "no answer within {span}": "{span} 内没有应答",
     "{class}: the output called sys.exit()": "输出调用了 sys.exit()",
+    "{class}: the output raised {error}": "输出引发了 {error}",
     "{class}: something that the output waited for was cancelled": "输出所等待的操作被取消",
-    "its code held the event loop {n} times within a minute, {seconds} s in all; nobody was served": (
-        "其代码在一分钟内 {n} 次占住事件循环，共 {seconds} 秒；其间无法提供任何服务"
+    "its code held the event loop {n} times within a minute, {seconds} s in all, while nobody was served; {REMEDY}": (
+        "其代码在一分钟内 {n} 次占住事件循环，共 {seconds} 秒，其间无法提供任何服务；{REMEDY}"
     ),
     "its code started {n} threads that still run, and {limit} are the most; a restart of boxbridge ends them": (
         "其代码启动的 {n} 个线程仍在运行，上限为 {limit}；重新启动 boxbridge 可结束它们"
     ),
+    "mend its plugin, then restart boxbridge": "请修正其插件，然后重新启动 boxbridge",
     "internal error, see the log: {error}": "内部错误，见日志：{error}",
     # --- One output alone
     "output {name} did not open: {REASON}": "输出 {name} 未能打开：{REASON}",

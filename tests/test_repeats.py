@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from bridge.receiver import repeats
-from bridge.receiver.repeats import Repeats, kind_of
+from bridge import repeats
+from bridge.repeats import Repeats, kind_of
 from tests.rooms import Clock
 
 
@@ -16,7 +16,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_one_a_minute_is_told_and_the_next_one_says_how_many_were_not(clock: Clock) -> None:
-    told = Repeats()
+    told = Repeats(structlog.get_logger())
     with structlog.testing.capture_logs() as log:
         for _ in range(4):
             told.warn("connection cut", "192.168.1.7", peer="192.168.1.7")
@@ -30,7 +30,7 @@ def test_one_a_minute_is_told_and_the_next_one_says_how_many_were_not(clock: Clo
 
 def test_very_many_different_ones_take_no_more_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "_MOST_KNOWN", 10)
-    told = Repeats()
+    told = Repeats(structlog.get_logger())
     with structlog.testing.capture_logs() as log:
         for number in range(100):
             for _ in range(2):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Final
-
-import structlog
+from typing import Any, Final
 
 from bridge.event import shortened
-
-log = structlog.get_logger("boxbridge.receiver")
 
 _TOLD_SECONDS: Final = 60.0
 _MOST_KNOWN: Final = 10_000
 
 
 class Repeats:
-    """What was told, and what not."""
+    """What was told in a log, and what not."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Any) -> None:
+        self._log = log
         self._told: dict[tuple[str, ...], float] = {}
         """When each was told last."""
         self._untold: dict[tuple[str, ...], int] = {}
@@ -36,7 +33,7 @@ class Repeats:
         self._told[key] = now
         if untold := self._untold.pop(key, 0):
             fields["untold"] = untold
-        log.warning(what, **fields)
+        self._log.warning(what, **fields)
 
 
 def kind_of(reason: str) -> str:
