@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -30,6 +33,20 @@ class Running:
     def box(self) -> Box:
         """A box that pushes to it."""
         return Box(self.url)
+
+    async def output(self) -> dict[str, Any]:
+        """How its only output is."""
+        (output,) = (await self.socket.get("/api/v1/outputs")).json()
+        assert isinstance(output, dict)
+        return output
+
+    async def until(self, condition: Callable[[dict[str, Any]], object], within: float = 30) -> dict[str, Any]:
+        """Wait until its only output is so, and say how it is then."""
+        deadline = time.monotonic() + within
+        while not condition(output := await self.output()):
+            assert time.monotonic() < deadline, f"not within {within} s: {output}"
+            await asyncio.sleep(0.02)
+        return output
 
 
 def configure(folder: Path, outputs: str, *, control: bool = True, password: str = "") -> tuple[int, int]:

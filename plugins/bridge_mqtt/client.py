@@ -18,8 +18,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bridge_mqtt import refusal
+from bridge_mqtt.message import in_bytes
 
 _READ_AHEAD: Final = 4096
+LARGEST: Final = 1_000_000
+"""Bytes of the largest packet that is taken from a broker, which has little to say: what it claims is not gathered."""
 _TOGETHER: Final = 65536
 """Bytes of small packets that leave at once; a larger payload leaves by itself, uncopied."""
 _PUBACK: Final = b"\x40\x02"
@@ -57,6 +60,8 @@ class LeanClient(Client):
             self._packet_queue(MessageType.PUBLISH, bytearray(packet), 0, 1)
 
     def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > LARGEST:
+            raise OSError(f"the broker sends a packet of {in_bytes(bufsize)}")
         if not self.read_ahead:
             self.read_ahead = super()._sock_recv(max(bufsize, _READ_AHEAD))
         piece, self.read_ahead = self.read_ahead[:bufsize], self.read_ahead[bufsize:]

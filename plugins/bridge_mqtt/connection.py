@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from bridge import Rejected, Retry, Stopped, Threads, Unavailable
 from bridge_mqtt import limits, refusal
-from bridge_mqtt.client import LeanClient
+from bridge_mqtt.client import LARGEST, LeanClient
 from bridge_mqtt.limits import Limits
 from bridge_mqtt.message import Message
 from bridge_mqtt.options import Options
@@ -138,14 +138,18 @@ class Connection:
         if address.tls:
             self._client.tls_set_context(tls_context(self._options))
         keeps = self._will is not None and self._options.session_expiry > 0
-        session = self._properties(PacketTypes.CONNECT, SessionExpiryInterval=round(self._options.session_expiry))
+        told = self._properties(
+            PacketTypes.CONNECT,
+            MaximumPacketSize=LARGEST,
+            SessionExpiryInterval=round(self._options.session_expiry) if keeps else 0,
+        )
         self._client.connect(
             address.host,
             address.port,
             keepalive=round(self._options.keepalive),
             # A session that ends by being cleaned says `offline` at once, whatever the will's delay.
-            clean_start=False if keeps and session else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=session if keeps else None,
+            clean_start=False if keeps and told else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=told,
         )
 
     # The event loop again.

@@ -13,6 +13,8 @@ from typing import Self
 
 CLOSE = -1
 """In place of a reason code: the connection is closed."""
+ACCEPTED = b"\x00\x00\x00"
+"""What follows the fixed header of a CONNACK that welcomes."""
 CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 12, 13
 
 
@@ -27,14 +29,17 @@ class HostileBroker:
         self,
         on_publish: Callable[[str], int | None] = lambda _topic: 0,
         on_state: int | None = 0,
-        connack: bytes = b"\x00\x00\x00",
+        connack: bytes = ACCEPTED,
         and_then: bytes = b"",
         tls: ssl.SSLContext | None = None,
         pause: float = 0,
     ) -> None:
         self.topics: list[str] = []
+        self.came: Counter[str] = Counter()
+        """How often each event's document came, and was not refused, by its id."""
         self.taken: Counter[str] = Counter()
-        """How often each event's document was acknowledged without a failure, by its id."""
+        """How often each of them was acknowledged without a failure."""
+        self.port = 0
         self.pause = pause
         self.unanswered = 0
         """PUBLISH packets that were held without an answer at once, at most."""
@@ -43,23 +48,43 @@ class HostileBroker:
         self._connack = connack
         self._and_then = and_then
         self._tls = tls
+        self._scheme = "mqtts" if tls else "mqtt"
         self._conversations: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
-        scheme = "mqtts" if self._tls else "mqtt"
-        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        await self.serve()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def serve(self) -> None:
+        """Begin, or come back at the same port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def leave(self) -> None:
+        """Be gone, as one that was killed: nobody listens, and all connections break."""
         self._server.close()
         for conversation in self._conversations:
             conversation.cancel()
         await asyncio.gather(*self._conversations, return_exceptions=True)
         await self._server.wait_closed()
+
+    async def turn_to(self, tls: ssl.SSLContext | None) -> None:
+        """Come back with another certificate, or without TLS."""
+        await self.leave()
+        self._tls = tls
+        await self.serve()
+
+    def heal(self) -> None:
+        """Behave from now on, also where a connection lasts."""
+        self.on_publish, self._on_state, self._connack, self._and_then = lambda _topic: 0, 0, ACCEPTED, b""
+        self.pause = 0
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._conversations.add(asyncio.ensure_future(self._converse(reader, writer)))
@@ -71,7 +96,8 @@ class HostileBroker:
                 while True:
                     # acknowledgements are held while more keeps coming, so that a sender's window shows
                     try:
-                        first = await asyncio.wait_for(reader.readexactly(1), 0.05 if held else None)
+                        async with asyncio.timeout(0.05 if held else None):  # wait_for may swallow a cancellation
+                            first = await reader.readexactly(1)
                     except TimeoutError:
                         await self._send(writer, b"".join(held))
                         held.clear()
@@ -93,11 +119,12 @@ class HostileBroker:
             writer.close()
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        for place in range(len(data)) if self.pause else ():
-            writer.write(data[place : place + 1])
-            await asyncio.sleep(self.pause)
         if not self.pause:
             writer.write(data)
+            return
+        for byte in data:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(self.pause)
 
     def _answer(self, body: bytes) -> list[bytes] | None:
         """What acknowledges it; None where the connection is to be closed instead."""
@@ -106,10 +133,13 @@ class HostileBroker:
         mid = body[2 + length : 4 + length]
         self.topics.append(topic)
         code = self._on_state if topic.endswith("/state") else self.on_publish(topic)
+        event = re.search(rb'"id":"(\w{26})"', body)
+        if event and (code is None or code < 128):
+            self.came[event[1].decode()] += 1
+            if code not in (None, CLOSE):
+                self.taken[event[1].decode()] += 1
         if code == CLOSE:
             return None
-        if code is not None and code < 128 and (event := re.search(rb'"id":"(\w{26})"', body)):
-            self.taken[event[1].decode()] += 1
         return [] if code is None else [bytes([PUBACK << 4, 4]) + mid + bytes([code, 0])]
 
 

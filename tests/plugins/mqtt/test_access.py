@@ -7,9 +7,8 @@ import json
 import random
 import re
 import shutil
-import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +19,7 @@ from PIL import Image
 from bridge import Duration, Rejected, Secret, Stopped, Unavailable
 from bridge_mqtt.output import Mqtt
 from tests.brokers import Mosquitto, Subscriber
+from tests.plugins.certificates import Certificates
 from tests.plugins.mqtt.hostile import HostileBroker
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 
@@ -192,55 +192,17 @@ def noise(width: int, height: int) -> bytes:
     return target.getvalue()
 
 
-class Certificates:
-    """An authority, and certificates for a server on 127.0.0.1 and for a client."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        authority = ("-subj", "/CN=test authority", "-keyout", self["ca.key"], "-out", self["ca.pem"])
-        self._openssl("req", "-x509", "-newkey", "ec", *_CURVE, "-nodes", *authority)
-        for name in ("server", "client"):
-            self._sign(name)
-
-    def __getitem__(self, file: str) -> str:
-        return str(self.folder / file)
-
-    def _sign(self, name: str) -> None:
-        names = self.folder / f"{name}.names"
-        names.write_text("subjectAltName=IP:127.0.0.1\n")
-        request = ("-keyout", self[f"{name}.key"], "-out", self[f"{name}.csr"])
-        self._openssl("req", "-newkey", "ec", *_CURVE, "-nodes", "-subj", f"/CN={name}", *request)
-        authority = ("-CA", self["ca.pem"], "-CAkey", self["ca.key"], "-CAcreateserial", "-extfile", str(names))
-        self._openssl("x509", "-req", "-in", self[f"{name}.csr"], *authority, "-out", self[f"{name}.pem"])
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
-_CURVE = ("-pkeyopt", "ec_paramgen_curve:P-256")
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Certificates]:
-    """Makes, or has made, the certificates of an authority of this name."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("certificates")
-    made: dict[str, Certificates] = {}
-    return lambda name: made.setdefault(name, made.get(name) or Certificates(folder / name))
-
-
 @pytest.fixture
-def ours(certificates: Callable[[str], Certificates]) -> Certificates:
-    return certificates("ours")
-
-
-@pytest.fixture
-def secured(start_mosquitto: StartMosquitto, ours: Certificates) -> Mosquitto:
+def secured(start_mosquitto: StartMosquitto, certificates: Certificates) -> Mosquitto:
     """A broker that speaks TLS and wants to see a client certificate."""
-    files = f"cafile {ours['ca.pem']}\ncertfile {ours['server.pem']}\nkeyfile {ours['server.key']}"
+    shown = f"certfile {certificates.path('server')}\nkeyfile {certificates.key('server')}"
+    files = f"cafile {certificates.ca}\n{shown}"
     return start_mosquitto(listener=f"{files}\nrequire_certificate true")
+
+
+def client(certificates: Certificates) -> dict[str, str]:
+    """Options that show a client's certificate."""
+    return {"cert": str(certificates.path("client")), "key": str(certificates.key("client"))}
 
 
 def over_tls(broker: Mosquitto) -> str:
@@ -248,9 +210,9 @@ def over_tls(broker: Mosquitto) -> str:
 
 
 async def test_events_pass_over_tls_with_a_client_certificate(
-    secured: Mosquitto, ours: Certificates, tmp_path: Path
+    secured: Mosquitto, certificates: Certificates, tmp_path: Path
 ) -> None:
-    files = {"ca": ours["ca.pem"], "cert": ours["client.pem"], "key": ours["client.key"]}
+    files = {"ca": str(certificates.ca), **client(certificates)}
     output = output_to(over_tls(secured), tmp_path, **files)
     assert await output.open() == "MQTT 5 over TLS, 20 messages under way at a time"
     for _ in range(5):
@@ -258,41 +220,39 @@ async def test_events_pass_over_tls_with_a_client_certificate(
     await output.close()
 
 
-async def test_two_packets_in_one_tls_record_are_both_read(ours: Certificates, tmp_path: Path) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(ours["server.pem"], ours["server.key"])
+async def test_two_packets_in_one_tls_record_are_both_read(certificates: Certificates, tmp_path: Path) -> None:
     disconnect = b"\xe0\x02\x8b\x00"
-    async with HostileBroker(on_state=None, and_then=disconnect, tls=context) as broker:
+    async with HostileBroker(on_state=None, and_then=disconnect, tls=certificates.server("server")) as broker:
         with pytest.raises(Unavailable, match="the broker closed the connection: Server shutting down"):
-            await output_to(broker.url, tmp_path, ca=ours["ca.pem"], ack_timeout=Duration("2s")).open()
+            await output_to(broker.url, tmp_path, ca=str(certificates.ca), ack_timeout=Duration("2s")).open()
 
 
 async def test_a_broker_of_another_authority_is_unavailable_and_the_reason_is_clear(
-    secured: Mosquitto, certificates: Callable[[str], Certificates], tmp_path: Path
+    secured: Mosquitto, certificates: Certificates, tmp_path: Path
 ) -> None:
-    others = certificates("others")
     with pytest.raises(Unavailable, match="the broker's certificate is not accepted: "):
-        await output_to(over_tls(secured), tmp_path, ca=others["ca.pem"]).open()
+        await output_to(over_tls(secured), tmp_path, ca=str(certificates.path("stranger"))).open()
 
 
-async def test_insecure_takes_any_certificate(secured: Mosquitto, ours: Certificates, tmp_path: Path) -> None:
-    files = {"cert": ours["client.pem"], "key": ours["client.key"]}
+async def test_insecure_takes_any_certificate(secured: Mosquitto, certificates: Certificates, tmp_path: Path) -> None:
     assert (
-        await output_to(over_tls(secured), tmp_path, insecure=True, **files).check()
+        await output_to(over_tls(secured), tmp_path, insecure=True, **client(certificates)).check()
         == "MQTT 5 over TLS, 20 messages under way at a time"
     )
 
 
 async def test_a_missing_client_certificate_is_named_as_a_likely_reason(
-    secured: Mosquitto, ours: Certificates, tmp_path: Path
+    secured: Mosquitto, certificates: Certificates, tmp_path: Path
 ) -> None:
     with pytest.raises(Unavailable, match="may want to see a client certificate"):
-        await output_to(over_tls(secured), tmp_path, ca=ours["ca.pem"]).open()
+        await output_to(over_tls(secured), tmp_path, ca=str(certificates.ca)).open()
 
 
-async def test_a_port_without_tls_is_unavailable(mosquitto: Mosquitto, ours: Certificates, tmp_path: Path) -> None:
+async def test_a_port_without_tls_is_unavailable(
+    mosquitto: Mosquitto, certificates: Certificates, tmp_path: Path
+) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+: "):
-        await output_to(over_tls(mosquitto), tmp_path, ca=ours["ca.pem"]).open()
+        await output_to(over_tls(mosquitto), tmp_path, ca=str(certificates.ca)).open()
 
 
 @pytest.mark.parametrize("option", ["ca", "cert"])

@@ -1,6 +1,6 @@
 """A whole daemon and a far side that misbehaves: nothing is lost, nothing fills memory, and it goes on by itself.
 
-`BOXBRIDGE_TABLE=FILE` writes what was measured.
+`BOXBRIDGE_TABLE=/dev/stdout pytest -n0 -q -s tests/plugins/webhook/test_hostile.py` prints what was measured.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +18,9 @@ import pytest
 
 from bridge.testing import sample_push
 from tests.daemon import Running, bridge_with
+from tests.plugins.certificates import Certificates
 from tests.plugins.hostile_table import note
 from tests.plugins.webhook import moods
-from tests.plugins.webhook.certificates import Certificates
 from tests.plugins.webhook.moods import FarSide, Mood, far_side
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -67,19 +67,6 @@ async def push_some(running: Running) -> None:
             assert (await box.push(sample_push(small=True))).success
 
 
-async def erp(running: Running) -> dict[str, object]:
-    (output,) = (await running.control.get("/api/v1/outputs")).json()
-    assert isinstance(output, dict)
-    return output
-
-
-async def until(running: Running, condition: Callable[[dict[str, object]], bool], within: float = 30) -> None:
-    deadline = time.monotonic() + within
-    while not condition(state := await erp(running)):
-        assert time.monotonic() < deadline, f"not within {within} s: {state}"
-        await asyncio.sleep(0.02)
-
-
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -107,8 +94,7 @@ async def test_a_far_side_that_misbehaves_costs_no_event(tmp_path: Path, case: C
             "dead": lambda it: it["dead"] == EVENTS,
             "delivered or waiting": lambda it: it["delivered"] == EVENTS or it["state"] == "waiting",
         }
-        await until(running, states[case.means])
-        found = await erp(running)
+        found = await running.until(states[case.means])
         reason = str(found["reason"])
         if case.means == "dead":
             letters = (await running.control.get("/api/v1/dead")).json()
@@ -121,14 +107,14 @@ async def test_a_far_side_that_misbehaves_costs_no_event(tmp_path: Path, case: C
         healed = time.monotonic()
         if case.means == "dead":
             await running.control.post("/api/v1/dead/retry", json={"all": True})
-        await until(running, lambda it: it["delivered"] == EVENTS and it["waiting"] == 0, 70)
+        await running.until(lambda it: it["delivered"] == EVENTS and it["waiting"] == 0, 70)
         seconds = time.monotonic() - healed
         assert came_before <= 20 * EVENTS
         lost = EVENTS - len(side.got)
         duplicates = sum(side.got.values()) - len(side.got)
         note(
             case.name,
-            case.means if case.means == "delivered" else f"{case.means}: {reason}",
+            "delivered" if found["delivered"] == EVENTS else f"{case.means}: {reason}",
             lost,
             duplicates,
             seconds,
@@ -179,13 +165,12 @@ async def test_a_far_side_with_tls_trouble_costs_no_event(
         async with bridging(tmp_path, side, f'{IMPATIENT}ca = "{certificates.ca}"', "https") as running:
             before = resident()
             await push_some(running)
-            await until(running, lambda it: it["state"] == "waiting")
-            found = str((await erp(running))["reason"])
+            found = str((await running.until(lambda it: it["state"] == "waiting"))["reason"])
             assert reason in found
             gained = resident() - before
             await side.heal(certificates.server("server"))
             healed = time.monotonic()
-            await until(running, lambda it: it["delivered"] == EVENTS, 70)
+            await running.until(lambda it: it["delivered"] == EVENTS, 70)
             note(f"TLS: {name}", f"waiting: {found}", EVENTS - len(side.got), 0, time.monotonic() - healed, gained)
             assert set(side.got.values()) == {1}
             assert len(side.got) == EVENTS
@@ -198,7 +183,7 @@ async def test_a_far_side_that_wants_a_certificate_gets_it(tmp_path: Path, certi
     keys = f'ca = "{certificates.ca}"\ncert = "{certificates.path("client")}"\nkey = "{certificates.key("client")}"'
     async with far_side(None, wanting) as side, bridging(tmp_path, side, keys, "https") as running:
         await push_some(running)
-        await until(running, lambda it: it["delivered"] == EVENTS)
+        await running.until(lambda it: it["delivered"] == EVENTS)
         assert len(side.got) == EVENTS
 
 
@@ -213,5 +198,5 @@ async def test_a_far_side_that_wants_a_certificate_and_gets_none_is_waited_for(
         bridging(tmp_path, side, f'ca = "{certificates.ca}"', "https") as running,
     ):
         await push_some(running)
-        await until(running, lambda it: it["state"] == "waiting")
+        await running.until(lambda it: it["state"] == "waiting")
         assert not side.got

@@ -8,8 +8,8 @@ import pytest
 
 from bridge import Secret, Stopped, Unavailable
 from bridge_webhook.options import Basic
+from tests.plugins.certificates import Certificates
 from tests.plugins.deliveries import delivery_of
-from tests.plugins.webhook.certificates import Certificates
 from tests.plugins.webhook.proxies import proxy
 from tests.plugins.webhook.receivers import Receiver, free_port, opened
 
