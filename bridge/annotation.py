@@ -30,11 +30,14 @@ _OUTSIDE: Final = 1.0
 """How far outside the scene something is drawn, in scenes."""
 _LONGEST: Final = 40
 _MOST_LINES: Final = 20
+_MOST_MOVES: Final = 8
+"""Of a label that would hide others."""
 _REGION: Final = (255, 204, 0)
 _SHIELD: Final = (150, 150, 150)
 _TARGET: Final = (255, 48, 48)
 _SHADE: Final = (0, 0, 0, 190)
-_TEXT: Final = (255, 255, 255)
+_BLACK: Final = (0, 0, 0)
+_WHITE: Final = (255, 255, 255)
 
 Rgb = tuple[int, int, int]
 
@@ -73,49 +76,73 @@ class _Drawing:
     def __init__(self, draw: ImageDraw.ImageDraw, size: tuple[int, int], font: Font | None) -> None:
         self._draw = draw
         self._width, self._height = size
-        self._line = max(1, min(size) // 400)
+        self._line = max(1, min(size) // 300)
         self._letters = max(10, min(size) // 40)
+        self._step = self._letters * 5 // 4
+        """From one line of text to the next."""
         self._has_chinese = font is not None
         self._font = _loaded(font, self._letters)
+        self._taken: list[tuple[float, float, float, float]] = []
+        """Where words stand: no label hides others."""
 
     def event(self, event: Event, timezone: tzinfo) -> None:
-        """Regions below, targets over them, what it all is in the corner."""
+        """Lines first, words over them; what it all is in the corner."""
         colour = _colour(event.style.get("color"))
-        for region in event.regions[:_MOST_DRAWN]:
-            self._region(region)
-        for target in event.targets[:_MOST_DRAWN]:
-            self._target(target, colour)
-        self._caption(event, timezone)
+        regions, targets = event.regions[:_MOST_DRAWN], event.targets[:_MOST_DRAWN]
+        caption = self._caption(event, timezone)
+        left = top = self._letters // 2
+        self._taken.append(self._panel_at(caption, left, top))
+        for region in regions:
+            self._outline(region)
+        for target in targets:
+            self._box(target, colour)
+        for region in regions:
+            self._name(region)
+        for target in targets:
+            self._describe(target, colour)
+        self._panel(caption, left, top)
 
-    def _region(self, region: Region) -> None:
-        points = [self._at(point.x, point.y) for point in region.points[:_MOST_DRAWN]]
-        if len(points) < 2:
-            return
-        colour = _SHIELD if region.kind.startswith("shield") else _REGION
+    def _outline(self, region: Region) -> None:
+        points = self._points(region)
         closed = [*points, points[0]] if len(points) > 2 else points
-        self._draw.line(closed, fill=colour, width=self._line, joint="curve")
-        # At its lowest point: the caption is above.
-        self._label(self._shown(region.name, region.id), max(points, key=lambda point: point[1]), colour)
+        for line, width in ((_SHADE, self._line + 2), (_of_region(region), self._line)):
+            self._draw.line(closed, fill=line, width=width, joint="curve")
 
-    def _target(self, target: Target, colour: Rgb) -> None:
+    def _name(self, region: Region) -> None:
+        # At its lowest point: the caption is above.
+        if points := self._points(region):
+            lowest = max(points, key=lambda point: point[1])
+            self._label(self._shown(region.name, region.id), lowest, _of_region(region))
+
+    def _points(self, region: Region) -> list[tuple[int, int]]:
+        """Its corners; none where a point alone would be drawn."""
+        points = [self._at(point.x, point.y) for point in region.points[:_MOST_DRAWN]]
+        return points if len(points) > 1 else []
+
+    def _box(self, target: Target, colour: Rgb) -> None:
         if target.box is None:
             return
         box = target.box
         left, top = self._at(box.left, box.top)
         right, bottom = self._at(box.left + max(0, box.width), box.top + max(0, box.height))
+        self._draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_SHADE, width=self._line + 3)
         self._draw.rectangle((left, top, right, bottom), outline=colour, width=self._line + 1)
+
+    def _describe(self, target: Target, colour: Rgb) -> None:
+        if target.box is None:
+            return
         track = self._shown(target.track, "")
         said = [f"#{track}" if track else ""]
         told = [(self._shown(one.label, one.key), self._shown(one.value, "")) for one in target.attributes[:3]]
         said += [f"{label} {value}" for label, value in told if value]
-        self._label(" ".join(filter(None, said)), (left, top), colour)
+        self._label(" · ".join(filter(None, said)), self._at(target.box.left, target.box.top), colour)
 
     def _at(self, x: float, y: float) -> tuple[int, int]:
         """A place in pixels; what is far outside moves nearer, since no number may hold the thread or break it."""
         left, top = (max(-_OUTSIDE, min(1 + _OUTSIDE, fraction)) for fraction in (x, y))
         return round(left * self._width), round(top * self._height)
 
-    def _caption(self, event: Event, timezone: tzinfo) -> None:
+    def _caption(self, event: Event, timezone: tzinfo) -> list[str]:
         channel = self._shown(event.channel.name, event.channel.id) or event.channel.id
         lines = [
             self._shown(event.name, event.kind),
@@ -124,28 +151,43 @@ class _Drawing:
         ]
         counts = list(event.counts.items())[: _MOST_LINES - len(lines)]
         lines += [f"{self._shown(name, f'({number})')}: {count}" for number, (name, count) in enumerate(counts, 1)]
-        self._panel([line for line in lines if line], self._letters // 2, self._letters // 2)
+        return [line for line in lines if line]
 
-    def _panel(self, lines: Sequence[str], left: int, top: int) -> None:
-        step = self._letters * 5 // 4
+    def _panel_at(self, lines: Sequence[str], left: int, top: int) -> tuple[float, float, float, float]:
         width = max((self._draw.textlength(line, self._font) for line in lines), default=0)
         margin = self._letters // 3
-        corner = (left + width + 2 * margin, top + step * len(lines) + 2 * margin)
-        self._draw.rectangle((left, top, *corner), fill=_SHADE)
+        return left, top, left + width + 2 * margin, top + self._step * len(lines) + 2 * margin
+
+    def _panel(self, lines: Sequence[str], left: int, top: int) -> None:
+        margin = self._letters // 3
+        self._draw.rectangle(self._panel_at(lines, left, top), fill=_SHADE)
         for number, line in enumerate(lines):
-            self._draw.text((left + margin, top + margin + step * number), line, fill=_TEXT, font=self._font)
+            self._draw.text((left + margin, top + margin + self._step * number), line, fill=_WHITE, font=self._font)
 
     def _label(self, text: str, at: tuple[int, int], colour: Rgb) -> None:
-        """Text on a shade, above a point (below it where there is no room), within the picture."""
+        """Text on its colour, above a point (below it where there is no room), within the picture."""
         if not text:
             return
-        width, height = self._draw.textlength(text, self._font) + self._letters // 2, self._letters * 5 // 4
+        width = self._draw.textlength(text, self._font) + self._letters // 2
         left = min(max(0, at[0]), max(0, int(self._width - width)))
-        above = at[1] - height - self._line
+        above = at[1] - self._step - self._line
         top = at[1] + self._line if above < 0 else above
-        top = min(max(0, top), max(0, self._height - height))
-        self._draw.rectangle((left, top, left + width, top + height), fill=_SHADE)
-        self._draw.text((left + self._letters // 4, top), text, fill=colour, font=self._font)
+        top = self._free(left, min(max(0, top), max(0, self._height - self._step)), left + width)
+        place = (left, top, left + width, top + self._step)
+        self._taken.append(place)
+        self._draw.rectangle(place, fill=colour)
+        self._draw.text((left + self._letters // 4, top), text, fill=_readable_on(colour), font=self._font)
+
+    def _free(self, left: int, top: int, right: float) -> int:
+        """From where on down a line of text hides no other; where it was to stand if that is far."""
+        free = top
+        for _ in range(_MOST_MOVES):
+            bottom = free + self._step
+            hidden = [it[3] for it in self._taken if it[0] < right and left < it[2] and it[1] < bottom and free < it[3]]
+            if not hidden:
+                return free if bottom <= self._height else top
+            free = int(max(hidden)) + 1
+        return top
 
     def _shown(self, text: str, otherwise: str) -> str:
         """A text as it can be drawn: short, on one line, and the other where the fonts have no characters for it."""
@@ -173,3 +215,12 @@ def _colour(name: object) -> Rgb:
         return ImageColor.getrgb(name)[:3] if isinstance(name, str) and len(name) < 30 else _TARGET
     except ValueError:
         return _TARGET
+
+
+def _of_region(region: Region) -> Rgb:
+    return _SHIELD if region.kind.startswith("shield") else _REGION
+
+
+def _readable_on(colour: Rgb) -> Rgb:
+    red, green, blue = colour
+    return _BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else _WHITE

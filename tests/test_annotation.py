@@ -56,6 +56,29 @@ def test_a_box_is_drawn_where_the_event_says_in_the_vendors_colour() -> None:
     assert difference(plain, marked, (0, 100, 300, 360)) < 60
 
 
+@pytest.mark.parametrize("colour", ["GREEN", "BLUE", "BLACK", "WHITE", "YELLOW", "RED"])
+def test_a_label_can_be_read_whatever_the_vendors_colour(colour: str) -> None:
+    target = Target(track="88888888", box=Box(0.5, 0.5, 0.25, 0.25))
+    label = drawn(bare(style={"color": colour}, targets=(target,))).convert("L").crop((322, 167, 380, 176))
+    darkest, brightest = label.getextrema()
+    assert isinstance(darkest, int)
+    assert isinstance(brightest, int)
+    assert brightest - darkest > 100
+
+
+def test_a_label_hides_no_other_one() -> None:
+    one, other = (Target(track=track, box=Box(0.5, 0.5, 0.25, 0.25)) for track in ("1111111", "8888888"))
+    alone, both = drawn(bare(targets=(one,))), drawn(bare(targets=(one, other)))
+    assert difference(alone, both, (320, 164, 400, 176)) < 30
+    assert difference(alone, both, (330, 184, 380, 192)) > 60
+
+
+def test_the_label_of_a_target_beneath_the_caption_is_beside_it() -> None:
+    target = Target(track="1111111", box=Box(0.02, 0.02, 0.02, 0.02))
+    event = bare()
+    assert difference(drawn(event), drawn(event.with_(targets=(target,))), (0, 0, *SIZE)) > 100
+
+
 def test_regions_and_lines_are_drawn_and_a_point_alone_is_not() -> None:
     corners = (Point(0.5, 0.5), Point(0.9, 0.5), Point(0.9, 0.9))
     for points, seen in ((corners, True), (corners[:2], True), (corners[:1], False), ((), False)):
