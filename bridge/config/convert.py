@@ -6,7 +6,7 @@ import difflib
 import re
 import stat
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -103,7 +103,8 @@ class Conversion:
     def build(self, cls: type[Struct], values: dict[str, Any], path: Path) -> Any:
         """The struct itself, or INVALID; what it finds wrong with itself is noted.
 
-        Where a value has a fault already, its `faults` are asked all the same: they tell what they can without it.
+        Where a value has a fault already, its `faults` are asked all the same: each group of them tells what it can
+        without it.
         """
         whole, noted = not _lacks(values.values()), len(self.faults)
         if not whole and not callable(getattr(cls, "faults", None)):
@@ -115,14 +116,15 @@ class Conversion:
         except Exception as error:  # noqa: BLE001 - a plugin's own checks may have faults of their own
             return self._failed_checks(cls, error, path) if whole else INVALID
         try:
-            contained(lambda: self._own_faults(cls, made, path))
+            contained(lambda: self._own_faults(cls, made, path, whole))
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed_checks(cls, error, path) if whole else INVALID
         return made if whole and len(self.faults) == noted else INVALID
 
-    def _own_faults(self, cls: type[Struct], made: Any, path: Path) -> None:
-        """Note all that a struct finds wrong with itself."""
-        for sentence in made.faults() if callable(getattr(cls, "faults", None)) else ():
+    def _own_faults(self, cls: type[Struct], made: Any, path: Path, whole: bool) -> None:
+        """Note all that a struct finds wrong with itself; of one that is not whole, what can be told."""
+        faults = made.faults() if callable(getattr(cls, "faults", None)) else ()
+        for sentence in sentences(faults, as_far_as_it_gets=not whole):
             self._own_fault(cls, sentence, path)
 
     def _failed_checks(self, cls: type[Struct], error: Exception, path: Path) -> _Invalid:
@@ -245,6 +247,19 @@ class Conversion:
         return sentence
 
 
+def sentences(faults: Iterable[Any], *, as_far_as_it_gets: bool = False) -> Iterator[str]:
+    """What a struct's `faults` tell, in groups or not; with `as_far_as_it_gets` a group that fails costs no other."""
+    try:
+        for fault in faults:
+            if isinstance(fault, str):
+                yield fault
+            else:
+                yield from sentences(fault, as_far_as_it_gets=as_far_as_it_gets)
+    except Exception:
+        if not as_far_as_it_gets:
+            raise
+
+
 def _lacks(values: Iterable[Any]) -> bool:
     return any(value is INVALID for value in values)
 
@@ -285,22 +300,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 _READERS: Final[dict[Any, str]] = {
-    Duration: ' such as "30s"',
-    Rate: ' such as "10/s"',
-    Size: ' such as "16MB"',
-    Share: ' such as "20%"',
-    Secret: ': "${NAME}" or { file = "secrets/name" }',
+    Duration: "30s",
+    Rate: "10/s",
+    Size: "16MB",
+    Share: "20%",
+    Secret: "",
     FilePath: "",
-    ZoneInfo: ' such as "Asia/Shanghai"',
+    ZoneInfo: "Asia/Shanghai",
 }
-"""The types that are read from text, each with what shows how."""
+"""The types that are read from text, each with an example."""
 
 _NOUNS: Final[dict[Any, str]] = {
     Duration: "a duration",
     Rate: "a rate",
     Size: "a size",
     Share: "a share",
-    Secret: "a secret",
     FilePath: "a path",
     ZoneInfo: "a time zone",
     bool: "true or false",
@@ -321,23 +335,24 @@ def expected(kind: Any, metas: list[Meta]) -> str:
         choices = [shown(choice) for choice in get_args(kind)]
         return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
     plain = get_origin(kind) or kind
+    if plain is Secret:
+        return 'a secret: "${NAME}" or { file = "secrets/name" }'
     if isinstance(plain, type) and issubclass(plain, Struct):
         return "a table"
     noun = _NOUNS.get(plain) or f"a {getattr(plain, '__name__', plain)}"
-    limits = [limit for meta in metas for limit in _limits(meta, getattr(plain, "UNITS", {}))]
-    such_as = _READERS.get(plain, "")
+    units = getattr(plain, "UNITS", {})
+    limits = [limit for meta in metas for limit in _limits(meta, units)]
+    least = max((meta.ge for meta in metas if meta.ge is not None), default=0)
+    example = _READERS.get(plain, "")
+    if example and least > 0 and float(plain(example)) < least:
+        example = _written(least, units)
+    such_as = f' such as "{example}"' if example else ""
     return " ".join([noun, *limits]) + ("," if limits and such_as else "") + such_as
 
 
 def _limits(meta: Meta, units: Mapping[str, float]) -> list[str]:
-    def written(limit: Any) -> str:
-        """A limit as people write it: in the largest unit that it is a whole number of."""
-        fitting = [(size, unit) for unit, size in units.items() if limit and limit / size == round(limit / size)]
-        size, unit = max(fitting, key=itemgetter(0), default=(1, next(iter(units), "")))
-        return f"{round(limit / size)}{unit}" if units else str(limit)
-
     if meta.ge is not None and meta.le is not None:
-        return [f"between {written(meta.ge)} and {written(meta.le)}"]
+        return [f"between {_written(meta.ge, units)} and {_written(meta.le, units)}"]
     words = {
         "ge": "of at least {}",
         "gt": "above {}",
@@ -350,7 +365,14 @@ def _limits(meta: Meta, units: Mapping[str, float]) -> list[str]:
     }
     bounds = ("ge", "gt", "le", "lt")
     given = [(name, limit) for name in words if (limit := getattr(meta, name)) is not None]
-    return [words[name].format(written(limit) if name in bounds else limit) for name, limit in given]
+    return [words[name].format(_written(limit, units) if name in bounds else limit) for name, limit in given]
+
+
+def _written(limit: Any, units: Mapping[str, float]) -> str:
+    """A limit as people write it: in the largest unit that it is a whole number of."""
+    fitting = [(size, unit) for unit, size in units.items() if limit and limit / size == round(limit / size)]
+    size, unit = max(fitting, key=itemgetter(0), default=(1, next(iter(units), "")))
+    return f"{round(limit / size)}{unit}" if units else str(limit)
 
 
 def _check_file(path: FilePath) -> None:

@@ -123,23 +123,35 @@ class Options(Struct, frozen=True, kw_only=True):
         ),
     ] = Duration("20s")
 
-    def faults(self) -> Iterator[str]:
-        """What is wrong with them, "key: what is wrong"."""
+    def faults(self) -> Iterator[Iterator[str]]:
+        """What is wrong with them, "key: what is wrong", in groups."""
+        yield self._faults_of_url()
+        yield self._faults_of_base()
+        yield self._faults_of_pictures()
+        yield self._faults_of_login()
+        yield self._faults_of_keeping()
+
+    def _faults_of_base(self) -> Iterator[str]:
         if any(character in self.base for character in "+#\0") or self.base[0] in "$/" or self.base[-1] == "/":
             yield f'base: "{self.base}" is no beginning of a topic; "boxbridge" or "plant/boxes" would be'
+
+    def _faults_of_pictures(self) -> Iterator[str]:
         if self.annotated and self.picture != "topic":
             yield 'annotated: needs picture = "topic"'
         if self.fit == "reduce" and not find_spec("PIL"):
             yield 'fit: "reduce" needs Pillow: pip install "boxbridge[annotate]"'
-        if self.password and not self.username:
-            yield "password: needs username beside it"
+
+    def _faults_of_login(self) -> Iterator[str]:
         if self.key and not self.cert:
             yield "key: needs cert beside it"
+        if self.password and not self.username:
+            yield "password: needs username beside it"
+
+    def _faults_of_keeping(self) -> Iterator[str]:
         if self.will_delay > self.session_expiry:
             yield "will_delay: is longer than session_expiry, at whose end the broker says offline anyway"
         if self.homeassistant and any("{kind}" in each for each in (self.topics.event, self.topics.picture)):
             yield "homeassistant: needs one topic a channel, so topics may not hold {kind}"
-        yield from self._faults_of_url()
 
     def _faults_of_url(self) -> Iterator[str]:
         try:
@@ -159,7 +171,7 @@ class Options(Struct, frozen=True, kw_only=True):
             host = parts.hostname
         except ValueError as error:
             raise ValueError(f"url: is no address ({error}); mqtt://192.168.1.10 would be one") from None
-        if parts.scheme not in _PORTS or not host:
+        if parts.scheme not in _PORTS or not host or host.split() != [host]:
             raise ValueError("url: has to be mqtt://host[:port] or mqtts://host[:port]")
         if parts.username is not None:
             raise ValueError("url: user name and password belong in username and password")

@@ -44,8 +44,12 @@ class Templates(Struct, frozen=True, kw_only=True):
 
     def faults(self) -> Iterator[str]:
         """What is wrong with them, "template: what is wrong"."""
+        taken: dict[str, str] = {}
         for field in self.__struct_fields__:
-            yield from _faults_of(field, getattr(self, field))
+            template = getattr(self, field)
+            yield from _faults_of(field, template)
+            if taken.setdefault(template, field) != field:
+                yield f'{field}: "{template}" is where {taken[template]} goes already'
 
 
 def _faults_of(field: str, template: str) -> Iterator[str]:

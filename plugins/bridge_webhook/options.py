@@ -120,24 +120,32 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
         """What requests are signed with, in the order of the configuration."""
         return self.secret if isinstance(self.secret, list) else [self.secret] if self.secret else []
 
-    def faults(self) -> Iterator[str]:
-        """What is wrong with them, "key: what is wrong"."""
-        yield from self._faults_of_body()
-        yield from self._faults_of_secrets()
-        yield from self._faults_of_authorization()
-        yield from self._faults_of_connection()
-        yield from faults_of_url("url", self.url)
-        yield from faults_of_names(self.url)
+    def faults(self) -> Iterator[Iterator[str]]:
+        """What is wrong with them, "key: what is wrong", in groups."""
+        yield faults_of_url("url", self.url)
+        yield faults_of_names(self.url)
+        yield self._faults_of_pictures()
+        yield self._faults_of_template()
+        yield self._faults_of_secrets()
+        yield self._faults_of_headers()
+        yield self._faults_of_bearer()
+        yield self._faults_of_authorization()
+        yield self._faults_of_certificate()
+        yield self._faults_of_proxy()
 
-    def _faults_of_body(self) -> Iterator[str]:
-        if not VALUE.fullmatch(self.content_type):
-            yield "content_type: is empty or holds characters that no header may hold"
+    def _faults_of_pictures(self) -> Iterator[str]:
         if self.format == "original" and self.picture != "none":
             yield 'picture: has to be "none" with format = "original", whose pictures are where they came'
         if self.annotated and self.picture in ("none", "url"):
             yield 'annotated: needs picture = "inline" or "multipart"'
-        if (self.format == "template") != (self.template != ""):
-            yield 'template: goes with format = "template", and only with that'
+
+    def _faults_of_template(self) -> Iterator[str]:
+        if not VALUE.fullmatch(self.content_type):
+            yield "content_type: is empty or holds characters that no header may hold"
+        if self.format == "template" and not self.template:
+            yield 'template: is missing, which format = "template" needs'
+        elif self.format != "template" and self.template:
+            yield 'template: goes with format = "template" only'
         elif self.template:
             from bridge_webhook.template import faults_of_template  # noqa: PLC0415 - only who uses it loads Jinja2
 
@@ -152,11 +160,15 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
             except ValueError as error:
                 yield str(error)
 
-    def _faults_of_authorization(self) -> Iterator[str]:
+    def _faults_of_headers(self) -> Iterator[str]:
         for name, value in self.headers.items():
             yield from _faults_of_header(name, value)
+
+    def _faults_of_bearer(self) -> Iterator[str]:
         if self.bearer and not VALUE.fullmatch(self.bearer.reveal()):
             yield "bearer: is empty or holds characters that no header may hold"
+
+    def _faults_of_authorization(self) -> Iterator[str]:
         for key in ("basic", "proxy_basic"):
             login: Basic | None = getattr(self, key)
             if login and ":" in login.username:
@@ -166,9 +178,11 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
         if len(given) > 1:
             yield f"{given[1]}: sets Authorization, as {given[0]} does: only one of them can"
 
-    def _faults_of_connection(self) -> Iterator[str]:
+    def _faults_of_certificate(self) -> Iterator[str]:
         if self.key and not self.cert:
             yield "key: needs cert beside it"
+
+    def _faults_of_proxy(self) -> Iterator[str]:
         if self.proxy_basic and not self.proxy:
             yield "proxy_basic: needs proxy beside it"
         if self.proxy:

@@ -41,13 +41,55 @@ secret = "whsec_!!"
 headers = { "X Y" = "1", Host = "2" }
 """) == [
         'output.a.keepalive: "0s" is not a duration between 1s and 65535s, such as "30s"',
+        "output.a.url: has to be mqtt://host[:port] or mqtts://host[:port]",
         'output.a.base: "a/#" is no beginning of a topic; "boxbridge" or "plant/boxes" would be',
         "output.a.password: needs username beside it",
-        "output.a.url: has to be mqtt://host[:port] or mqtts://host[:port]",
+        'output.b.url: not an http or https URL, such as "https://erp.example/hooks/alarm"',
         "output.b.secret: what follows whsec_ is not base64",
         'output.b.headers: "X Y" is not the name of a header',
         'output.b.headers: "Host" is set by boxbridge itself',
+    ]
+
+
+def test_a_value_that_is_wrong_hides_no_fault_that_has_nothing_to_do_with_it() -> None:
+    assert faults("""
+[output.a]
+type = "mqtt"
+url = "http://broker"
+annotated = 1
+base = "a/#"
+username = 5
+key = "x.toml"
+[output.b]
+type = "webhook"
+url = "ftp://erp.example"
+picture = "multi"
+secret = 5
+headers = { "X Y" = "1" }
+bearer = ""
+proxy = "proxy:3128"
+""") == [
+        "output.a.username: 5 is not text",
+        "output.a.annotated: 1 is not true or false",
+        "output.a.url: has to be mqtt://host[:port] or mqtts://host[:port]",
+        'output.a.base: "a/#" is no beginning of a topic; "boxbridge" or "plant/boxes" would be',
+        "output.a.key: needs cert beside it",
+        'output.b.picture: "multi" is not one of "none", "inline", "multipart", "url", did you mean "multipart"?',
+        'output.b.secret: this is not a secret: "${NAME}" or { file = "secrets/name" } or a list',
         'output.b.url: not an http or https URL, such as "https://erp.example/hooks/alarm"',
+        'output.b.headers: "X Y" is not the name of a header',
+        "output.b.bearer: is empty or holds characters that no header may hold",
+        'output.b.proxy: not an http or https URL, such as "http://192.168.1.2:3128"',
+    ]
+
+
+def test_what_is_given_as_an_example_would_be_right() -> None:
+    assert faults('output.a = { type = "archive", keep = "1s", backlog = 5 }') == [
+        (
+            'output.a.backlog: 5 is not a duration between 1h and 3650d, such as "1h" '
+            'or a size of at least 1MB, such as "16MB" or "all"'
+        ),
+        'output.a.keep: "1s" is not a duration between 1d and 3650d, such as "1d"',
     ]
 
 

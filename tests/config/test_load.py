@@ -246,11 +246,11 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
         ),
         (
             'journal.keep_dead = "0s"',
-            'boxbridge.toml:1:21  journal.keep_dead: "0s" is not a duration between 1h and 3650d, such as "30s"',
+            'boxbridge.toml:1:21  journal.keep_dead: "0s" is not a duration between 1h and 3650d, such as "1h"',
         ),
         (
             'journal.keep = "99999999999d"',
-            'boxbridge.toml:1:16  journal.keep: "99999999999d" is not a duration between 1m and 3650d, such as "30s"',
+            'boxbridge.toml:1:16  journal.keep: "99999999999d" is not a duration between 1m and 3650d, such as "1m"',
         ),
         (
             'late_after = "0s"',

@@ -120,7 +120,7 @@ def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
             'late_after: 5 is not a duration between 1s and 3650d, such as "30s"',
             'late_after：5 无效：应为介于 1s 和 3650d 之间的时长，例如 "30s"',
         ),
-        ('p: 5 is not a secret: "${NAME}" or { file = "s" }', 'p：5 无效：应为密钥："${NAME}" or { file = "s" }'),
+        ('p: 5 is not a secret: "${NAME}" or { file = "s" }', 'p：5 无效：应为密钥："${NAME}" 或 { file = "s" }'),
         ("output.erp.secret: is empty", "output.erp.secret：不能为空"),
         (
             "a: reduced to 9x5, 45 kB; 2 MB is larger than the broker's packets of 1 MB",

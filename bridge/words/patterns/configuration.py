@@ -116,7 +116,7 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     "an address and port, such as {example}": "地址和端口，例如 {example}",
     "a table; outputs are tables [output.NAME]": "表；每个输出是一个表 [output.NAME]",
     "a table; an output has a name of its own: [output.NAME]": "表；每个输出须有自己的名称：[output.NAME]",
-    "a secret: {example}": "密钥：{example}",
+    'a secret: "{variable}" or {example}': '密钥："{variable}" 或 {example}',
     "{WANTED}, such as {example}": "{WANTED}，例如 {example}",
     "{WANTED} such as {example}": "{WANTED}，例如 {example}",
     "{WANTED} between {low} and {high}": "介于 {low} 和 {high} 之间的{WANTED}",

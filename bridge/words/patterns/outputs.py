@@ -7,12 +7,15 @@ from typing import Final
 
 OUTPUTS: Final[Mapping[str, str]] = {
     # --- The built-in outputs' own options
-    '"{base}" is no beginning of a topic; {example} would be': '"{base}" 不能作为主题前缀；例如 {example}',
+    '"{base}" is no beginning of a topic; "boxbridge" or "plant/boxes" would be': (
+        '"{base}" 不能作为主题前缀；例如 "boxbridge" 或 "plant/boxes"'
+    ),
     "needs {key} beside it": "须同时设置 {key}",
     '"{name}" is no name in this topic': '"{name}" 不是此主题可用的名称',
     "needs {name} in it, or old news would come where people act on it": (
         "须包含 {name}，否则旧事件会出现在实时动作所用的主题上"
     ),
+    '"{template}" is where {field} goes already': '"{template}" 已用于 {field}',
     "needs {name} in it, or all would share one topic": "须包含 {name}，否则所有设备共用一个主题",
     '"{template}" is no topic; {example} would be one': '"{template}" 不是主题；例如 {example}',
     '"{template}" is no topic: {error}': '"{template}" 不是主题：{error}',
@@ -57,7 +60,9 @@ OUTPUTS: Final[Mapping[str, str]] = {
     'has to be "none" with format = "original", whose pictures are where they came': (
         'format = "original" 时须为 "none"：图片在原始报文中的原处'
     ),
-    'goes with format = "template", and only with that': '只能与 format = "template" 同时设置',
+    'goes with format = "template" only': '只能与 format = "template" 同时设置',
+    'is missing, which format = "template" needs': '缺失：format = "template" 需要它',
+    'needs picture = "inline" or "multipart"': '需要 picture = "inline" 或 "multipart"',
     "gives no JSON where a name holds quotes, at: {text}; write {example} without quotes around it": (
         "名称含引号时得不到有效的 JSON，见：{text}；请写 {example}，外面不加引号"
     ),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge import Duration, Secret
+from bridge.config.convert import sentences
 from bridge.words.patterns import chinese
 from bridge_mqtt.options import Options
 from bridge_mqtt.topics import Templates
@@ -34,6 +35,7 @@ def test_a_url_gives_host_port_and_tls(url: str, address: tuple[str, int, bool])
         ("192.168.1.10", "url: has to be mqtt://"),
         ("http://192.168.1.10", "url: has to be mqtt://"),
         ("mqtt://", "url: has to be mqtt://"),
+        ("mqtt://my broker", "url: has to be mqtt://"),
         ("mqtt://broker:70000", "url: port 70000 is not between 1 and 65535"),
         ("mqtt://broker:0", "url: port 0 is not between"),
         ("mqtt://broker:x", "url: port x is not between"),
@@ -43,7 +45,7 @@ def test_a_url_gives_host_port_and_tls(url: str, address: tuple[str, int, bool])
     ],
 )
 def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
-    (told,) = Options(url=url).faults()
+    (told,) = sentences(Options(url=url).faults())
     assert told.startswith(wrong)
     assert chinese(told)
     assert "secret" not in told
@@ -67,9 +69,19 @@ def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
     ],
 )
 def test_options_that_do_not_go_together_are_told(options: dict[str, Any], wrong: str) -> None:
-    (told,) = Options(**{"url": "mqtt://broker", **options}).faults()
+    (told,) = sentences(Options(**{"url": "mqtt://broker", **options}).faults())
     assert told.startswith(wrong)
     assert chinese(told)
+
+
+def test_two_things_on_one_topic_are_told() -> None:
+    templates = Templates(event="a/{device}/{late}x", picture="a/{device}/{late}x", info="{base}/{site}/state")
+    told = list(templates.faults())
+    assert told == [
+        'info: "{base}/{site}/state" is where state goes already',
+        'picture: "a/{device}/{late}x" is where event goes already',
+    ]
+    assert all(chinese(sentence.partition(": ")[2]) for sentence in told)
 
 
 def test_every_option_is_described() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge import Secret
+from bridge.config.convert import sentences
 from bridge.config.load import read
 from bridge.errors import ConfigError
 from bridge.words.patterns import chinese
@@ -38,7 +39,7 @@ FORBIDDEN = [
     ],
 )
 def test_urls_that_are_fine(url: str) -> None:
-    assert list(WebhookOptions(url=url).faults()) == []
+    assert list(sentences(WebhookOptions(url=url).faults())) == []
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,8 @@ def test_urls_that_are_fine(url: str) -> None:
         ({"key": Path("x")}, "key: needs cert beside it"),
         ({"content_type": ""}, "content_type: is empty or holds characters that no header may hold"),
         ({"format": "original", "picture": "inline"}, 'picture: has to be "none" with format = "original", whose'),
-        ({"format": "template"}, 'template: goes with format = "template", and only with that'),
-        ({"template": "x"}, 'template: goes with format = "template", and only with that'),
+        ({"format": "template"}, 'template: is missing, which format = "template" needs'),
+        ({"template": "x"}, 'template: goes with format = "template" only'),
         ({"url": "erp.example"}, "url: not an http or https URL"),
         ({"url": "ftp://erp.example/"}, "url: not an http or https URL"),
         ({"url": "http://"}, "url: not an http or https URL"),
@@ -85,7 +86,7 @@ def test_urls_that_are_fine(url: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said(options: dict[str, Any], sentence: str) -> None:
-    (told,) = WebhookOptions(**{"url": HERE, **options}).faults()
+    (told,) = sentences(WebhookOptions(**{"url": HERE, **options}).faults())
     assert re.match(sentence, told)
     assert "hush" not in told
     assert chinese(told)
@@ -129,7 +130,7 @@ def test_a_url_for_tokens_is_checked_as_well() -> None:
     ],
 )
 def test_what_is_wrong_with_a_template_is_said_with_its_line(template: str, sentence: str) -> None:
-    (told,) = WebhookOptions(url=HERE, format="template", template=template).faults()
+    (told,) = sentences(WebhookOptions(url=HERE, format="template", template=template).faults())
     assert told.startswith(f"template: {sentence}")
     assert chinese(told)
 
