@@ -309,9 +309,11 @@ class Connection:
 
     def _broken_off(self) -> None:
         why = self._trouble.text or "closed by the broker"
-        hint = (
-            "; it may want to see a client certificate" if self._options.address.tls and not self._options.cert else ""
-        )
+        hint = ""
+        if not self._options.address.tls:
+            hint = "; it may want TLS (mqtts://)"
+        elif not self._options.cert:
+            hint = "; it may want to see a client certificate"
         self._refuse(refusal.VersionRefused(f"connection lost before the broker answered: {why}{hint}"))
         self._end(f"connection lost: {why}")
 

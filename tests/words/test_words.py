@@ -156,6 +156,40 @@ def test_what_was_said_in_english_is_said_in_chinese(english: str, told: str) ->
 
 
 @pytest.mark.parametrize(
+    ("english", "told"),
+    [
+        ("the broker refuses the connection: Not authorized", "broker 拒绝连接：Not authorized"),
+        ("connection lost: closed by the broker", "连接已断开：被 broker 关闭"),
+        ("connection lost: Connection reset by peer", "连接已断开：Connection reset by peer"),
+        (
+            "connection lost before the broker answered: Connection reset by peer; it may want TLS (mqtts://)",
+            "broker 应答前连接已断开：Connection reset by peer；它可能要求 TLS（mqtts://）",
+        ),
+        (
+            "h:8883: the broker's certificate is not accepted: self-signed certificate",
+            "h:8883：不接受 broker 的证书：self-signed certificate",
+        ),
+        ("[::1]:1883: no answer within 10s", "[::1]:1883：10s 内无应答"),
+        ("https://h: its certificate is not trusted: expired", "https://h：其证书不受信任：expired"),
+        ("token from https://h: HTTP 401 Unauthorized", "获取令牌：https://h: HTTP 401 Unauthorized"),
+        ("token from https://h: no answer within 20 s", "获取令牌：https://h：20 s 内无应答"),
+        (
+            "tried for 24h: the far side fell each time it was given this event: connection lost: closed by the broker",
+            "重试已满 24h：每次投递此事件，对方都随即断开：连接已断开：被 broker 关闭",
+        ),
+        ("archive /a: 1.00 GB are free on its disk, `min_free` is 2%", "归档 /a：磁盘剩余 1.00 GB，`min_free` 为 2%"),
+        ("archive /a can't be written: Read-only file system (/a/x)", "归档 /a 无法写入：Read-only file system (/a/x)"),
+        (
+            "the event document: 2 MB is larger than the broker's packets of 1 MB",
+            "事件文档：2 MB 超过 broker 的报文上限 1 MB",
+        ),
+    ],
+)
+def test_why_an_output_waits_or_stopped_is_said_in_chinese(english: str, told: str) -> None:
+    assert translated("zh", english) == told
+
+
+@pytest.mark.parametrize(
     "english",
     [
         "event 5 is damaged (bytes 4096 to 8192): what was not delivered before is lost",

@@ -33,7 +33,11 @@ ANSWERS: Final[Mapping[str, str]] = {
     # --- Why an event is not out
     "its record in the journal is damaged or missing": "事件日志中的记录已损坏或缺失",
     "its record can't be read: {error}": "无法读取其记录：{error}",
+    "tried for {span}: {WHY}": "重试已满 {span}：{WHY}",
     "tried for {span}: {reason}": "重试已满 {span}：{reason}",
+    "the far side fell each time it was given this event: {WHY}": "每次投递此事件，对方都随即断开：{WHY}",
+    "the far side fell each time it was given this event: {reason}": "每次投递此事件，对方都随即断开：{reason}",
+    "no answer within {span}": "{span} 内无应答",
     "a gap in the journal": "事件日志中有缺失",
     "no longer kept": "已不再保留",
     "boxbridge is stopping": "boxbridge 正在停止",
