@@ -31,6 +31,7 @@ class Door:
         """Why it is not open; what was found at the far side where it is."""
         self.since = time.time()
         """When the state began."""
+        self._said: LaneState = "opening"
         self.retry_at: float | None = None
         self.trouble: Verdict | None = None
         """Why it is to be closed; None while all is well."""
@@ -68,8 +69,7 @@ class Door:
         finally:
             self._opening = None
         if self.trouble is None:
-            note = f", {self._waiting()} waiting" if self.failures else ""
-            self.change("open", found if isinstance(found, str) else "", note)
+            self.change("open", found if isinstance(found, str) else "")
             self._log.debug("opened", seconds=round(time.monotonic() - began, 3))
         return True
 
@@ -134,22 +134,30 @@ class Door:
 
     def passed(self) -> None:
         """A delivery passed: the far side is there."""
-        self.failures = 0
         self.proven = True
+        self.say()
+        self.failures = 0
 
     def show_trouble(self) -> None:
         """Say that it is about to be closed, and why, if it is."""
         if self.trouble is not None:
             self.change("paused" if self.trouble.kind == "stopped" else "waiting", self.trouble.reason)
 
-    def change(self, state: LaneState, reason: str, note: str = "") -> None:
-        """A line a change of state, not one an attempt."""
+    def change(self, state: LaneState, reason: str) -> None:
+        """Take a new state, and say so. Whether a far side is back that was away only shows when a delivery passes."""
         self.tried.set()
-        changed = state != self.state
         self.state, self.reason = state, reason
-        if not changed:
+        if state != "open" or self.proven or not self._waiting():
+            self.say()
+
+    def say(self) -> None:
+        """Tell how it stands: once a change of state, not once an attempt."""
+        state, reason = self.state, self.reason
+        if state == self._said:
             return
+        self._said = state
         self.since = time.time()
+        note = f", {self._waiting()} waiting" if state == "open" and self.failures else ""
         text = f"output {self._output.name} ({self._settings.type}) is {state}{note}"
         if state in ("waiting", "paused"):
             self._log.warning(text, reason=reason)

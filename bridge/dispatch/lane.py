@@ -245,6 +245,8 @@ class Lane:
         try:
             if verdict.kind == "delivered":
                 self.door.passed()
+            elif verdict.kind == "rejected":  # no event got through, and yet the far side is there
+                self.door.say()
             trouble = self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began)
             self._note_trouble(trouble, under_way.sequence)
         except Exception as error:  # noqa: BLE001 - a fault of ours; what became of the event is not known

@@ -36,7 +36,23 @@ async def test_while_the_far_side_is_away_everything_waits_and_nothing_is_counte
         assert rooms.report().dead == 0
         assert rooms.heard.dead == []
     assert sorted(far.ids()) == sorted(ids)
-    assert set(rooms.heard.states) == {("sink", "open"), ("sink", "waiting"), ("sink", "stopped")}
+    assert rooms.heard.states == [("sink", said) for said in ("open", "waiting", "open", "stopped")]
+
+
+async def test_a_far_side_that_is_back_and_takes_nothing_is_said_to_be_back(
+    tmp_path: Path, far: Far, impatient: None
+) -> None:
+    far.answer = away
+
+    def reject(_: Delivery) -> None:
+        raise Rejected("no")
+
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push_some(1)
+        await until(lambda: far.calls.count("open") > 3)
+        far.answer = reject
+        await until(lambda: rooms.report().dead == 1)
+    assert rooms.heard.states == [("sink", said) for said in ("open", "waiting", "open", "stopped")]
 
 
 async def test_while_it_is_not_known_whether_the_far_side_is_back_one_event_at_a_time_is_tried(

@@ -87,7 +87,9 @@ ANSWERS: Final[Mapping[str, str]] = {
     "output {name} does not run now, so nothing was sent: {command} says why": (
         "输出 {name} 当前未运行，未发送任何内容；原因见：{command}"
     ),
+    "output {name} is not open now, so nothing was sent: {WHY}": "输出 {name} 当前不可用，未发送任何内容：{WHY}",
     "output {name} is not open now, so nothing was sent: {reason}": "输出 {name} 当前不可用，未发送任何内容：{reason}",
+    "output {name} did not take the test event {event}: {WHY}": "输出 {name} 未接收测试事件 {event}：{WHY}",
     "output {name} did not take the test event {event}: {reason}": "输出 {name} 未接收测试事件 {event}：{reason}",
     # --- Events and dead letters
     "no event {event}: give its id, at least {n} characters of its beginning, its msg_id, or the file name or "
