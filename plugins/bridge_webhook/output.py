@@ -16,6 +16,9 @@ from bridge_webhook.target import origin_of, target_of
 from bridge_webhook.trust import trust
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
     from bridge_webhook.client import Answer, Client
 
 
@@ -87,11 +90,15 @@ class Webhook(Output):
         return f"{self._origin}, X-Boxbridge-Id: {delivery.event.id}"
 
     async def _made_ready(self) -> Client:
+        client, tls = await asyncio.to_thread(self._loaded)
+        return client(self.name, self.options, tls)
+
+    def _loaded(self) -> tuple[Callable[..., Client], ssl.SSLContext]:
+        """The library and the certificates: some tenths of a second, not for the event loop."""
         from bridge_webhook.client import Client  # noqa: PLC0415 - costs 8 MB, which only a webhook should
 
         options = self.options
-        tls = await asyncio.to_thread(trust, options.ca, insecure=options.insecure, cert=options.cert, key=options.key)
-        return Client(self.name, options, tls)
+        return Client, trust(options.ca, insecure=options.insecure, cert=options.cert, key=options.key)
 
     async def _with_token(
         self, token: Token, url: str, headers: dict[str, str], body: bytes

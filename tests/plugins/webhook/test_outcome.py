@@ -7,6 +7,8 @@ import base64
 import email.utils
 import logging
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,27 @@ from tests.plugins.deliveries import SCENE, delivery_of
 from tests.plugins.webhook.receivers import Receiver, free_port, hostile, opened, webhook_to
 
 pytestmark = pytest.mark.anyio
+
+
+class Finder:
+    """Notes the thread that a module is looked for in, and leaves the finding to others."""
+
+    def __init__(self, module: str) -> None:
+        self.threads: list[threading.Thread] = []
+        self._module = module
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self._module:
+            self.threads.append(threading.current_thread())
+
+
+async def test_the_library_is_loaded_beside_the_event_loop(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = Finder("bridge_webhook.client")
+    monkeypatch.delitem(sys.modules, "bridge_webhook.client")
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    async with opened(receiver.url()):
+        assert finder.threads
+        assert threading.main_thread() not in finder.threads
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
