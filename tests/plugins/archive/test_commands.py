@@ -91,6 +91,25 @@ def test_a_case_stands_for_itself(bridge: Installation, tmp_path: Path) -> None:
     assert manifest.digest_of(tmp_path / "case" / "scene.jpg") in sealed.read_text()
 
 
+def test_a_case_of_a_day_that_is_not_over_says_so(bridge: Installation, tmp_path: Path) -> None:
+    bridge.command("archive", "export", event_of(bridge), "-o", tmp_path / "case.zip")
+    text = zipfile.ZipFile(tmp_path / "case.zip").read("VERIFY.txt").decode()
+    assert "was not over when it was exported" in text
+    assert "尚未结束" in text
+    assert "manifests/" not in text
+
+
+def test_a_case_takes_the_place_of_no_pipe_or_folder_and_leaves_nothing_half(
+    bridge: Installation, tmp_path: Path
+) -> None:
+    event, taken = event_of(bridge), tmp_path / "taken"
+    os.mkfifo(taken)
+    said = bridge.command("archive", "export", event, "-o", taken, code=1)
+    assert f"{taken}: is there already, and no file".encode() in said
+    assert taken.is_fifo()
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
 def test_a_case_is_made_without_the_daemon_too(bridge: Installation, tmp_path: Path) -> None:
     event = event_of(bridge)
     bridge.stop()
