@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from bridge_archive import manifest, retention
 _FIRST_SECONDS: Final = 60.0
 """After a start there is more urgent work for the disk."""
 _SECONDS: Final = 3600.0
+_SURE: Final = 600.0
+"""By so many seconds the clock may have been set since the round before; beyond it, it may have jumped."""
 _GRACE: Final = timedelta(minutes=10)
 """So long after midnight a day is over: what was on its way has arrived."""
 
@@ -34,6 +37,8 @@ class Keeper:
         self._sealed: dict[str, int | None] = {}
         """The days of which all is sealed, with their bytes where asked for; they need not be looked at again.
         For the thread."""
+        self._looked: tuple[float, float] | None = None
+        """When the round before was, by the clock and by the time that passed. For the thread."""
 
     def start(self) -> None:
         """Look after it soon, then each hour; where it does so already, as after a disk's trouble, it goes on."""
@@ -62,12 +67,21 @@ class Keeper:
         for day in changed:
             self._sealed.pop(day, None)
         now = datetime.now(self._zone) - _GRACE
+        sure = self._clock_ran_on(now)
         try:
             self.seal(now.date())
-            self.remove(now.date())
+            self.remove(now.date(), for_age=sure)
         except (OSError, ValueError) as error:
             self._log.warning("the archive could not be looked after; tried again within the hour",
                               folder=str(self._root), error=str(error))  # fmt: skip
+
+    def _clock_ran_on(self, now: datetime) -> bool:
+        """Whether as much time passed as the clock says; before the second round nobody knows."""
+        before, self._looked = self._looked, (now.timestamp(), time.monotonic())
+        if before is None:
+            return False
+        said, passed = self._looked[0] - before[0], self._looked[1] - before[1]
+        return abs(said - passed) < _SURE
 
     def seal(self, today: date) -> None:
         """Seal the days before today; raises OSError, ValueError."""
@@ -79,9 +93,10 @@ class Keeper:
             if count:
                 self._log.info("archive day sealed", day=day, files=count, head=manifest.head(self._root))
 
-    def remove(self, today: date) -> None:
-        """Remove the days that have outlived their time; raises OSError."""
-        for day in retention.outlived(self._root, today, self._keep, self._size, self._size_of):
+    def remove(self, today: date, *, for_age: bool = True) -> None:
+        """Remove the days that have outlived their time, or have no room; raises OSError."""
+        keep = self._keep if for_age else None
+        for day in retention.outlived(self._root, today, keep, self._size, self._size_of):
             retention.remove(self._root, day, today)
             self._sealed.pop(day, None)
             self._log.info("archive day removed", day=day, folder=str(self._root))

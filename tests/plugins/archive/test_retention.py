@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -109,6 +109,42 @@ def test_what_is_sealed_is_not_looked_at_again_until_it_changes(root: Path, monk
     bounded_._look_after({DAYS[1]})
     assert looked == [DAYS[1], DAYS[1], DAYS[4]]
     assert list(verify(root, "", Summary())) == []
+
+
+def test_a_clock_that_jumped_costs_no_day_that_is_not_old(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a clock that is set years ahead, at the start or later: age removes nothing until it ran on from there."""
+
+    class Clock(datetime):
+        shown = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls.fromisoformat(cls.shown.isoformat()).astimezone(tz)
+
+    monkeypatch.setattr("bridge_archive.keeper.datetime", Clock)
+    monkeypatch.setattr("bridge_archive.keeper.time", Monotonic)
+    looked_after = bounded(root, timedelta(days=2))
+
+    def left_an_hour_later(shown: datetime) -> list[str]:
+        Clock.shown = shown
+        Monotonic.now += 3600
+        looked_after._look_after(set())
+        return manifest.days(root)
+
+    noon, hour, years = datetime(2026, 11, 25, 4, tzinfo=UTC), timedelta(hours=1), timedelta(days=3650)
+    assert left_an_hour_later(noon + years) == [*DAYS]  # the first look after a start
+    assert left_an_hour_later(noon + hour) == [*DAYS]
+    assert left_an_hour_later(noon + 2 * hour) == [*DAYS[1:]]
+    assert left_an_hour_later(noon + 3 * hour + years) == [*DAYS[1:]]
+    assert left_an_hour_later(noon + 4 * hour) == [*DAYS[1:]]
+
+
+class Monotonic:
+    now = 0.0
+
+    @classmethod
+    def monotonic(cls) -> float:
+        return cls.now
 
 
 class _Noon(datetime):
