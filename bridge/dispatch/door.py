@@ -157,7 +157,8 @@ class Door:
             return
         self._said = state
         self.since = time.time()
-        note = f", {self._waiting()} waiting" if state == "open" and self.failures else ""
+        waiting = self._waiting() if state == "open" and self.failures else 0
+        note = f", {waiting} waiting" if waiting else ""
         text = f"output {self._output.name} ({self._settings.type}) is {state}{note}"
         if state in ("waiting", "paused"):
             self._log.warning(text, reason=reason)
