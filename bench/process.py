@@ -11,6 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bridge.testing.brokers import free_port
+
+__all__ = ["check_alive", "cpu_seconds", "free_port", "resident_mb", "running"]
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,14 +41,6 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def check_alive(process: subprocess.Popen[bytes], log: Path) -> None:

@@ -9,7 +9,7 @@ import socket
 import time
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import structlog
 
@@ -68,7 +68,9 @@ class Daemon:
         self._opened = contextlib.AsyncExitStack()
         self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper = Doorkeeper(self)
+        self._pages = api.Pages(self, self._keeper)
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- Life
 
@@ -90,8 +92,7 @@ class Daemon:
             self.replays.open()
             commands = unix_socket(self.settings.data / SOCKET)
             opened.callback(commands.close)
-            keeper = Doorkeeper(self)
-            people = api.application(self, keeper)
+            people = api.application(self, self._pages)
             listeners = [
                 Listener(Door(self.intake), [devices], self._secured or GuardedProtocol),
                 Listener(people, [commands]),
@@ -99,7 +100,7 @@ class Daemon:
             if self.settings.control.listen:
                 port = tcp_socket(self.settings.control.listen)
                 opened.callback(port.close)
-                door = PasswordDoor(people, keeper, self.settings.control.listen)
+                door = PasswordDoor(people, self._keeper, self.settings.control.listen)
                 guarded = NoForeignPages(door, self.settings.control.listen)
                 listeners.append(Listener(guarded, [port], partial(SeatedProtocol, seats_for_people())))
             for listener in listeners:
@@ -134,9 +135,11 @@ class Daemon:
         log.info("stopped")
 
     async def serve(self) -> None:
-        """Say that all is ready, and go on until SIGTERM, SIGINT or `stop`."""
+        """Say that all is ready, load the pages where they have an address, go on until SIGTERM, SIGINT or `stop`."""
         self._listen_to_signals()
         self._say_ready()
+        if self.settings.control.listen:
+            self._keep_task(asyncio.create_task(self._pages.load()))
         await self.stopping.wait()
 
     def stop(self) -> None:
@@ -209,7 +212,7 @@ class Daemon:
 
         self._keep_task(asyncio.create_task(reload()))
 
-    def _keep_task(self, task: asyncio.Task[None]) -> None:
+    def _keep_task(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

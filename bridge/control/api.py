@@ -18,6 +18,7 @@ from bridge.control import around, dead, devices, events, outputs, replays, stor
 from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.door import Doorkeeper
 from bridge.control.house import House
+from bridge.control.scrape import scraped
 from bridge.control.status import status_of
 from bridge.errors import BridgeError
 from bridge.event import PictureLost
@@ -27,7 +28,7 @@ _LASTING = {"Cache-Control": "private, max-age=3600"}
 """An event's pictures never change; a page that is looked at again need not fetch them all."""
 
 
-def application(house: House, keeper: Doorkeeper) -> Starlette:
+def application(house: House, pages: Pages) -> Starlette:
     """The application for a running daemon."""
 
     async def livez(_: Request) -> Response:
@@ -39,9 +40,7 @@ def application(house: House, keeper: Doorkeeper) -> Starlette:
         return text(verbose or ("not ready" if problems else "ok"), 503 if problems else 200)
 
     async def metrics_page(_: Request) -> Response:
-        from bridge.control import metrics  # noqa: PLC0415 - it costs 8 MB until somebody asks
-
-        return Response(await metrics.render(house), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await scraped(house), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def status(_: Request) -> Response:
         return json(status_of(house))
@@ -78,24 +77,32 @@ def application(house: House, keeper: Doorkeeper) -> Starlette:
             Route(_EVENTS + "{what:path}", answering(event)),
         ]
     )
-    application.router.default = _Pages(house, keeper)
+    application.router.default = pages
     return application
 
 
-class _Pages:
-    """The console, from its first page on: templates and all cost megabytes that nobody misses before."""
+class Pages:
+    """The console, loaded in a thread: it costs megabytes, and a fifth of a second that no event is to wait for.
+
+    Not at a lower priority: a thread that waits for a processor may have the interpreter, and then all wait with it.
+    """
 
     def __init__(self, house: House, keeper: Doorkeeper) -> None:
         self._house = house
         self._keeper = keeper
         self._pages: ASGIApp | None = None
-        self._opening = asyncio.Lock()
+        self._loading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        async with self._opening:
+        application = await self.load()
+        await application(scope, receive, send)
+
+    async def load(self) -> ASGIApp:
+        """Load them where they are not yet."""
+        async with self._loading:
             self._pages = self._pages or (await asyncio.to_thread(self._import))()
-        await self._pages(scope, receive, send)
+            return self._pages
 
     def _import(self) -> Callable[[], ASGIApp]:
         from bridge.control.console.pages import pages  # noqa: PLC0415 - as said above

@@ -28,8 +28,18 @@ HOST = "127.0.0.1"
 LARGEST = 16_000_000
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A TCP port that nobody listens on, and that was not given before: who asked for two has two."""
+    while (port := _some_port()) in _given:
+        pass
+    _given.add(port)
+    return port
+
+
+def _some_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

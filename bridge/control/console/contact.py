@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-import segno
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -55,7 +54,7 @@ class ContactNews(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def addresses(settings: Settings) -> list[Address]:
-    """One for each network interface that boxes may push to."""
+    """One for each network interface that boxes may push to; it takes its time."""
     host, port = host_and_port(settings.server.listen)
     is_any = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
     scheme = "https" if settings.server.cert else "http"
@@ -100,5 +99,7 @@ async def follow(site: Site, lang: str) -> AsyncIterator[bytes]:
 
 
 def _code(url: str) -> str:
+    import segno  # noqa: PLC0415 - half a megabyte, for nobody but who waits for the first push
+
     code = segno.make(url, micro=False, error="m")
     return Markup(code.svg_inline(border=2, dark="#000", light="#fff", omitsize=True, svgclass="code", lineclass=None))  # noqa: S704 - made of an address of ours

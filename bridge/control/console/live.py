@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
@@ -34,7 +35,7 @@ def routes(site: Site, timings: Timings) -> list[Route]:
             return site.page(
                 request,
                 "first",
-                addresses=contact.addresses(house.settings),
+                addresses=await asyncio.to_thread(contact.addresses, house.settings),
                 contact=contact.contact(house),
             )
         page = await events.page_of(house, asked | {"limit": str(PAGE)})

@@ -17,7 +17,6 @@ from bridge.control.outputs import NewName, OutputReport, act_on, oldest_waiting
 from bridge.control.trial import try_out
 from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
-from bridge.testing import sample_push
 from bridge.words import say, span
 from bridge.words.telling import output_state
 
@@ -40,7 +39,7 @@ def routes(site: Site) -> list[Route]:
         return await act_on(house, name, action, NewName())
 
     async def test(request: Request, _: Asked) -> str:
-        sample = await asyncio.to_thread(sample_push, kind="test", device="boxbridge-test", targets=2)  # it is drawn
+        sample = await asyncio.to_thread(_sample)
         tried = await try_out(house, request.path_params["name"], sample)
         return say(
             language(request), "tried", output=tried.output, event=tried.event, milliseconds=tried.seconds * 1000
@@ -51,6 +50,13 @@ def routes(site: Site) -> list[Route]:
         Route("/outputs/{name}/test", site.changing(test, show), methods=["POST"]),
         Route("/outputs/{name}/{action}", site.changing(act, show), methods=["POST"]),
     ]
+
+
+def _sample() -> bytes:
+    """A push whose picture is drawn, which takes its time, and so does what draws it."""
+    from bridge.testing import sample_push  # noqa: PLC0415 - it costs a megabyte until somebody asks
+
+    return sample_push(kind="test", device="boxbridge-test", targets=2)
 
 
 async def _output(site: Site, report: OutputReport, lang: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The frame of all pages: templates, the reader's language, and what every answer carries.
 
-It is imported when the first page is asked for, since templates cost megabytes.
+It is imported in a thread, and only where there is somebody to look: templates cost megabytes.
 """
 
 from __future__ import annotations
@@ -60,11 +60,12 @@ class Site:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # of a version that is just being installed they would not be those of this code
         )
         self._templates.globals |= {"navigation": _NAVIGATION, "stamp": _stamp(), "languages": LANGUAGES}
         self._templates.filters |= {"bytes": as_bytes, "segment": partial(quote, safe="")}
         for name in self._templates.list_templates():
-            self._templates.get_template(name)  # compiled here, in a thread, and not while somebody waits
+            self._templates.get_template(name)  # compiled here, in a thread, and not on the event loop
 
     def page(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
         """One page, in the reader's language."""

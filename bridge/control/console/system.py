@@ -20,6 +20,7 @@ from bridge.control.console.site import Asked, Site, language
 from bridge.control.devices import list_devices
 from bridge.control.house import House
 from bridge.control.outputs import reports
+from bridge.control.scrape import scraped
 from bridge.control.status import status_of
 from bridge.errors import why
 from bridge.journal.inspect import Finding, Inspection
@@ -100,8 +101,6 @@ def _told(finding: Finding, lang: str) -> str:
 
 async def _bundled(house: House) -> AsyncIterator[tuple[str, bytes]]:
     """What somebody needs who is asked what is wrong: facts, without secrets, bodies or pictures."""
-    from bridge.control import metrics  # noqa: PLC0415 - it costs 8 MB until somebody asks
-
     yield "configuration.toml", in_force(house.settings).encode()
     for name, facts in (
         ("status", status_of(house)),
@@ -111,7 +110,7 @@ async def _bundled(house: House) -> AsyncIterator[tuple[str, bytes]]:
         ("journal", await _look(house)),
     ):
         yield f"{name}.json", msgspec.json.format(msgspec.json.encode(facts))
-    yield "metrics.txt", await metrics.render(house)
+    yield "metrics.txt", await scraped(house)
     yield "log.txt", log.recent(house.settings.timezone).encode("utf-8", "backslashreplace")
 
 

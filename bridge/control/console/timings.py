@@ -1,4 +1,4 @@
-"""How long outputs took for the last events: remembered from the first page on, and never written."""
+"""How long outputs took for the last events: remembered from when the pages are loaded, and never written."""
 
 from __future__ import annotations
 

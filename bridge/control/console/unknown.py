@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import tzinfo
 
 from starlette.requests import Request
@@ -29,7 +30,7 @@ def routes(site: Site) -> list[Route]:
         push = await find_unknown(house, request.path_params["number"])
         body = await body_of(house, push)
         text, goes_on = beginning(body, language(request))
-        mapping, reason = _mapping(push, body, house.settings.timezone)
+        mapping, reason = await asyncio.to_thread(_mapping, push, body, house.settings.timezone)
         return site.page(request, "captured", push=push, text=text, goes_on=goes_on, mapping=mapping, no_mapping=reason)
 
     async def retry(request: Request, asked: Asked) -> str:
