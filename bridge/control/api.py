@@ -18,9 +18,10 @@ from bridge.control import around, dead, devices, events, outputs, replays, stor
 from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
 from bridge.control.door import Doorkeeper
 from bridge.control.house import House
+from bridge.control.numbers import is_number
 from bridge.control.scrape import scraped
 from bridge.control.status import status_of
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, why
 from bridge.event import PictureLost
 
 _EVENTS = "/api/v1/events/"
@@ -128,11 +129,11 @@ async def _event(house: House, what: str, part: str) -> Response:
             original = read.original()
             return Response(await original.read(), media_type="application/octet-stream", headers=AS_FILE)
         number = part.removeprefix("picture/")
-        if number.isdecimal() and int(number) < len(found.pictures):
+        if is_number(number) and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
             return Response(await picture.read(), media_type=picture.media_type, headers=NOT_GUESSED | _LASTING)
     except OSError as error:
-        raise Trouble(f"event {row.id}: {error.strerror or error}") from error
+        raise Trouble(f"the record of event {row.id} can't be read now: {why(error)}") from error
     except PictureLost as error:
         raise Missing(str(error)) from error
     raise Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from bridge.control import events
 from bridge.control.answers import Missing, Trouble, Wrong, answering, body, kept, writable
 from bridge.control.house import House
+from bridge.control.numbers import is_number
 from bridge.journal.cursor import Cursor
 from bridge.journal.questions import BEGINNING, EventRow, Filter, these_events
 from bridge.journal.record import OpenEntry, from_milliseconds
@@ -73,7 +74,7 @@ def routes(house: House) -> list[Route]:
         asked = request.query_params
         only = await _sequences(house, [asked["event"]]) if "event" in asked else None
         limit = asked.get("limit", "50")
-        if not limit.isdecimal():
+        if not is_number(limit):
             raise Wrong("the limit must be a number; 0 for all")
         return await list_dead(house, asked.get("output", ""), int(limit), only, asked.get("after", ""))
 
@@ -133,7 +134,7 @@ def _after(text: str) -> tuple[int, int, str] | None:
     sequence, _, output = rest.partition(",")
     if not text:
         return None
-    if not (died.isdecimal() and sequence.isdecimal()):
+    if not (is_number(died) and is_number(sequence)):
         raise Wrong("`after` is not what the part of the list before said")
     return int(died), int(sequence), output
 
@@ -215,6 +216,6 @@ def _cursors(house: House, output: str) -> Iterator[Cursor]:
 async def _sequences(house: House, what: list[str]) -> set[int]:
     """Where the events that are meant lie; raises Missing."""
     return {
-        int(one[1:]) if one.startswith("#") and one[1:].isdecimal() else (await events.find(house, one)).sequence
+        int(one[1:]) if one.startswith("#") and is_number(one[1:]) else (await events.find(house, one)).sequence
         for one in what
     }

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from bridge.control.answers import Missing, Trouble, Wrong, answering
 from bridge.control.house import House
+from bridge.control.numbers import is_number
 from bridge.control.times import milliseconds
 from bridge.errors import why
 from bridge.event import Event, utc_now
@@ -22,8 +23,6 @@ from bridge.journal.record import from_milliseconds
 from bridge.journal.standing import Listed, Listing, Page, Standing, State
 
 _LIMIT = 1000
-_DIGITS = 19
-"""So many digits may be more than the index takes."""
 
 
 class EventLine(Struct, frozen=True, kw_only=True):
@@ -159,12 +158,12 @@ def _after(text: str) -> Place:
     received, _, sequence = text.partition(",")
     if not text:
         return BEGINNING
-    if not all(number.isdecimal() and len(number) < _DIGITS for number in (received, sequence)):
+    if not (is_number(received) and is_number(sequence)):
         raise Wrong("`after` is not what the part of the list before said")
     return int(received), int(sequence)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) >= _DIGITS or not 1 <= int(text) <= _LIMIT:
+    if not is_number(text) or not 1 <= int(text) <= _LIMIT:
         raise Wrong(f"the limit must be a number from 1 to {_LIMIT}")
     return int(text)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from bridge.control.answers import Missing, Wrong, answering, body, kept, writable
 from bridge.control.events import filter_of, find, standings
 from bridge.control.house import House
+from bridge.control.numbers import NUMBER
 from bridge.journal.cursor import now_ms
 from bridge.journal.questions import FOR_EVER, count_events
 from bridge.journal.record import ReplayEntry
@@ -79,7 +80,7 @@ def routes(house: House) -> list[Route]:
     return [
         Route("/api/v1/replays", answering(listed)),
         Route("/api/v1/replays", answering(ask), methods=["POST"]),
-        Route("/api/v1/replays/{number:int}/cancel", answering(cancel), methods=["POST"]),
+        Route(f"/api/v1/replays/{NUMBER}/cancel", answering(cancel), methods=["POST"]),
     ]
 
 

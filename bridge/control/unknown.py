@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from bridge.control.answers import AS_FILE, Missing, Trouble, Wrong, answering, body
 from bridge.control.house import House
+from bridge.control.numbers import NUMBER
 from bridge.errors import why
 from bridge.normalizer import Answer
 from bridge.receiver.unknown import NotUnderstood
@@ -62,7 +63,7 @@ def routes(house: House) -> list[Route]:
     return [
         Route("/api/v1/unknown", answering(listed)),
         Route("/api/v1/unknown/retry", answering(retry), methods=["POST"]),
-        Route("/api/v1/unknown/{number:int}", answering(bytes_)),
+        Route(f"/api/v1/unknown/{NUMBER}", answering(bytes_)),
     ]
 
 

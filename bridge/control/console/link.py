@@ -11,6 +11,7 @@ from bridge.control.answers import NOT_GUESSED, Missing, Refusal
 from bridge.control.console.cards import scene_of
 from bridge.control.console.overlay import overlay
 from bridge.control.console.site import Site
+from bridge.control.numbers import NUMBER
 from bridge.event import Event, PictureLost
 from bridge.links import Links
 
@@ -54,5 +55,5 @@ def routes(site: Site, links: Links) -> list[Route]:
 
     return [
         Route("/e/{what}", site.shown(show)),
-        Route("/e/{what}/picture/{number:int}", site.shown(picture)),
+        Route(f"/e/{{what}}/picture/{NUMBER}", site.shown(picture)),
     ]

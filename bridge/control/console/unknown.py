@@ -10,7 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.config import toml
+from bridge.control.answers import Missing
 from bridge.control.console.site import Asked, Site, language
+from bridge.control.numbers import NUMBER, is_number
 from bridge.control.unknown import Chosen, body_of, find_unknown, list_unknown, try_again
 from bridge.normalizer import Malformed
 from bridge.protocols.propose import propose
@@ -34,8 +36,7 @@ def routes(site: Site) -> list[Route]:
         return site.page(request, "captured", push=push, text=text, goes_on=goes_on, mapping=mapping, no_mapping=reason)
 
     async def retry(request: Request, asked: Asked) -> str:
-        number = asked.get("number", "")
-        tried = await try_again(house, Chosen(numbers=[int(number)]) if number.isdecimal() else Chosen(all=True))
+        tried = await try_again(house, _chosen(asked))
         lang = language(request)
         return "\n".join(
             say(
@@ -51,8 +52,18 @@ def routes(site: Site) -> list[Route]:
     return [
         Route("/unknown", site.shown(show)),
         Route("/unknown/retry", site.changing(retry, show), methods=["POST"]),
-        Route("/unknown/{number:int}", site.shown(one)),
+        Route(f"/unknown/{NUMBER}", site.shown(one)),
     ]
+
+
+def _chosen(asked: Asked) -> Chosen:
+    """One push, or all of them."""
+    number = asked.get("number", "")
+    if not number:
+        return Chosen(all=True)
+    if not is_number(number):
+        raise Missing(f"there is no push {number} that was not understood: boxbridge unknown list")
+    return Chosen(numbers=[int(number)])
 
 
 def _mapping(push: NotUnderstood, body: bytes, zone: tzinfo) -> tuple[str, str]:

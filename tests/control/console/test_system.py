@@ -108,6 +108,14 @@ async def test_what_is_not_there_is_said_to_people_and_to_programs(tmp_path: Pat
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/unknown/{}", "/e/x/picture/{}", "/api/v1/unknown/{}", "/dead?after={0},{0},erp", "/api/v1/dead?limit={}"]
+)
+async def test_a_number_of_thousands_of_digits_is_none(tmp_path: Path, path: str) -> None:
+    async with bridge_with(tmp_path) as running:
+        assert (await running.control.get(path.format("9" * 5000))).status_code in (400, 404)
+
+
 def test_a_daemon_whose_pages_nobody_asks_for_has_nothing_of_them_in_memory() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, bridge.daemon; print(*sys.modules)"], capture_output=True, check=True
