@@ -121,6 +121,40 @@ ANSWERS: Final[Mapping[str, str]] = {
     ),
     "there is no replay {number} under way": "没有进行中的重放 {number}",
     "the rate must be a number of events a second, above 0 and up to 1000": "rate 须为每秒事件数，大于 0 且不超过 1000",
+    # --- What pages and the API refuse
+    "it is done, but lost in a crash until the journal can be written again: {reason}": (
+        "已执行，但在事件日志恢复可写之前，一旦崩溃即会丢失：{reason}"
+    ),
+    "the body is not what it should be: it holds no event": "请求内容不符合要求：其中没有事件",
+    "the body is not what it should be: {error}": "请求内容不符合要求：{error}",
+    "event {id} has no {part}; it has {count} pictures, counted from 0": (
+        "事件 {id} 没有 {part}；共有 {count} 张图片，从 0 起编号"
+    ),
+    "event {id} has no picture {number}": "事件 {id} 没有第 {number} 张图片",
+    "event {id} is no longer kept": "事件 {id} 已不再保留",
+    "the record of event {id} holds a document that can't be understood: {error}": (
+        "事件 {id} 的记录中的文档无法解读：{error}"
+    ),
+    "say which event; or which device and around which time": "请指明事件，或设备和大致时间",
+    "an output can't be asked to {action}: pause, resume, rename or forget it": (
+        "输出不支持 {action}：可用 pause, resume, rename, forget"
+    ),
+    "say what it is to be called": "请指明新名称",
+    "the journal can't be read now: {error}": "暂时无法读取事件日志：{error}",
+    "the links are revoked, but only until a restart: {error}": "链接已撤销，但仅到下次重启为止：{error}",
+    "`after` is not what the part of the list before said": "`after` 不是列表前一部分给出的值",
+    "say which dead letters: events, or all": "请指明死信：events 或 all",
+    "the limit must be a number; 0 for all": "limit 须为数字；0 表示全部",
+    "the limit must be a number from 1 to {number}": "limit 须为 1 到 {number} 的数字",
+    "say which output is to deliver again": "请指明要重新投递的输出",
+    "say since when": "请指明起始时间",
+    "say which pushes: numbers, or all": "请指明推送：numbers 或 all",
+    "what was not understood can't be read: {error}": "无法读取未识别的推送：{error}",
+    "push {number} can't be read: {error}": "无法读取推送 {number}：{error}",
+    '"{what}" can\'t be watched: pushes, events and deliveries can': (
+        '"{what}" 不能监视：可用 pushes, events, deliveries'
+    ),
+    '"{text}" is no number of seconds': '"{text}" 不是秒数',
     # --- Plugins
     '"{name}" is no name for a plugin: up to {n} of a-z, 0-9 and -, as in {example}': (
         '"{name}" 不能用作插件名：最多 {n} 个字符，只能含 a-z、0-9 和 -，例如 {example}'
