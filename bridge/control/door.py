@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import time
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pybase64
 import structlog
@@ -155,11 +155,21 @@ class PasswordDoor:
 
 
 def _who_is_there(request: Request) -> Response:
-    if request.method in _READS and "text/html" in request.headers.get("accept", ""):
-        there = f"{request.url.path}?{request.url.query}".rstrip("?")
-        return RedirectResponse(f"/login?{urlencode({'next': there})}", 303)
+    headers = request.headers
+    if request.method in _READS and "text/html" in headers.get("accept", ""):
+        return RedirectResponse(_login(str(request.url)), 303)
     needed = "the password of [control] is needed: as HTTP basic authentication, with any user name"
+    if "hx-request" in headers:  # a part of a page whose session is over
+        return json({"error": needed}, 401, {"HX-Redirect": _login(headers.get("hx-current-url", "/"))})
+    if headers.get("user-agent", "").startswith("Mozilla/"):  # it would ask for the password itself, above our page
+        return json({"error": needed}, 401)
     return json({"error": needed}, 401, {"WWW-Authenticate": 'Basic realm="boxbridge"'})
+
+
+def _login(address: str) -> str:
+    """The way to the password, and from there to an address of ours."""
+    there = urlsplit(address)
+    return f"/login?{urlencode({'next': f'{there.path}?{there.query}'.rstrip('?')})}"
 
 
 def peer_of(request: Request) -> str:

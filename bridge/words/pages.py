@@ -23,6 +23,7 @@ PAGES: Final[Mapping[str, tuple[str, str]]] = {
         "This form is not of a page that is still good: load the page anew and try again.",
         "表单已失效：请重新加载页面后再试。",
     ),
+    "page fault": ("That is a fault of boxbridge: see the log.", "boxbridge 内部出错：请查看日志。"),
     "page nothing there": ("There is no such page.", "没有该页面。"),
     "page no picture": ("no picture", "无图片"),
     "page took": ("{milliseconds:.0f} ms", "{milliseconds:.0f} 毫秒"),

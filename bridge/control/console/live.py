@@ -49,7 +49,6 @@ def routes(site: Site, timings: Timings) -> list[Route]:
             is_first="after" not in asked,
             stream=f"live/stream?{urlencode(asked)}",
             older="" if after is None else f"?{urlencode(asked | {'after': after})}",
-            newest=page.events[0].row.id if page.events else "",
         )
 
     async def stream(request: Request) -> Response:

@@ -39,4 +39,7 @@ def pages(site: Site, keeper: Doorkeeper) -> ASGIApp:
             return PlainTextResponse("Not Found", 404)
         return site.page(request, "refused", 404, reason=say(language(request), "page nothing there"))
 
-    return Framed(Starlette(routes=routes, exception_handlers={404: nothing_there}))
+    async def fault(request: Request, _: Exception) -> Response:
+        return site.page(request, "refused", 500, reason=say(language(request), "page fault"))
+
+    return Framed(Starlette(routes=routes, exception_handlers={404: nothing_there, Exception: fault}))

@@ -79,6 +79,7 @@ class Site:
             signed_in=bool(session),
             site=self.house.settings.site,
             said=values.pop("said", ""),
+            asked_for="".join(f"{urlencode([one])}&" for one in request.query_params.multi_items()),
             **values,
         )
         return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})

@@ -40,6 +40,10 @@ class Browser:
         """Wait until there is no such element."""
         await self._eventually(lambda: not self.driver.find_elements(By.CSS_SELECTOR, selector), f"no {selector}")
 
+    async def until_hidden(self, selector: str) -> None:
+        """Wait until no such element is seen."""
+        await self._eventually(lambda: self._is_hidden(selector), f"no {selector} to be seen")
+
     async def click(self, selector: str, text: str = "") -> None:
         """Wait for an element and click it."""
         await self._eventually(lambda: self._click(selector, text), f"{selector} with {text!r} to click")
@@ -59,6 +63,9 @@ class Browser:
 
     def _find(self, selector: str, text: str) -> WebElement | None:
         return next((e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if text in e.text), None)
+
+    def _is_hidden(self, selector: str) -> bool:
+        return not any(element.is_displayed() for element in self.driver.find_elements(By.CSS_SELECTOR, selector))
 
     def _click(self, selector: str, text: str) -> bool:
         element = self._find(selector, text)

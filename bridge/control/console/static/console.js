@@ -1,18 +1,35 @@
-// The live page: shows what the daemon tells, holds it while paused, and says how much is not shown.
+// The live page: shows what the daemon tells, holds it while paused, and says how much is not shown; and what all
+// pages have in common.
 "use strict";
 
 const PAGE = 48; // cards; the oldest leave when more come
 
+const lost = document.getElementById("lost");
+
+// A browser has few connections to one host: a page that nobody looks at gives its own back.
 function follow(address, tell) {
-  const source = new EventSource(address);
-  const lost = document.getElementById("lost");
-  source.onopen = () => { lost.hidden = true; };
-  source.onerror = () => {
-    lost.hidden = false;
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000); // to sign in, maybe
-  };
-  source.onmessage = (message) => tell(JSON.parse(message.data), source);
-  addEventListener("pagehide", () => source.close());
+  let source = null;
+
+  function open() {
+    if (source || document.hidden) return;
+    source = new EventSource(address());
+    source.onopen = () => { lost.hidden = true; };
+    source.onerror = () => {
+      lost.hidden = false;
+      if (source?.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000); // to sign in, maybe
+    };
+    source.onmessage = (message) => tell(JSON.parse(message.data));
+  }
+
+  function close() {
+    source?.close();
+    source = null;
+  }
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open); // the way back may lead to the page as it was left
+  open();
 }
 
 function live(list) {
@@ -66,7 +83,8 @@ function live(list) {
     label();
   });
 
-  follow(`${list.dataset.stream}&newest=${encodeURIComponent(list.dataset.newest)}`, (news) => {
+  const newest = () => list.firstElementChild?.id.replace(/^e-/, "") ?? "";
+  follow(() => `${list.dataset.stream}&newest=${encodeURIComponent(newest())}`, (news) => {
     mark(news.marks ?? {});
     if (!paused()) {
       if (news.again) again();
@@ -80,7 +98,7 @@ function live(list) {
 }
 
 function firstContact(place) {
-  follow(place.dataset.stream, (news) => {
+  follow(() => place.dataset.stream, (news) => {
     if (news.stored) location.reload();
     else place.innerHTML = news.contact ?? "";
   });
@@ -103,7 +121,19 @@ function copying(event) {
   button.textContent = button.dataset.copied;
 }
 
+// What is not the page that was asked for, such as a proxy's word that the daemon is away, leaves all as it is.
+function checkSwap({ detail }) {
+  const wanted = detail.requestConfig.elt.getAttribute("hx-select").slice(1);
+  detail.shouldSwap = detail.serverResponse.includes(`id="${wanted}"`);
+  lost.hidden = detail.shouldSwap;
+}
+
 document.addEventListener("click", copying);
+document.addEventListener("htmx:beforeSwap", checkSwap);
+document.addEventListener("htmx:sendError", () => { lost.hidden = false; });
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+const log = document.getElementById("log");
+if (log) log.scrollTop = log.scrollHeight; // what came last stands last
 const events = document.querySelector("#events[data-stream]");
 if (events) live(events);
 const contact = document.getElementById("contact");
