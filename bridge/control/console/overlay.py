@@ -35,9 +35,9 @@ class Overlay(Struct, frozen=True, kw_only=True):
     shapes: list[Shape]
 
     @property
-    def letters(self) -> int:
-        """How high a label is."""
-        return max(12, self.height // 36)
+    def letters(self) -> float:
+        """How high a label is: the picture is as large on the page however many pixels it has."""
+        return round(self.height / 36, 2)
 
 
 def overlay(event: Event) -> Overlay:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bridge import Delivery, Rejected
 from bridge.testing import sample_push
 from tests.control.console.browser import Browser
 from tests.control.test_door import LINE, PASSWORD
@@ -173,6 +174,36 @@ async def test_what_a_device_calls_itself_does_nothing_on_any_page(tmp_path: Pat
             assert "ran" not in await browser.run("return document.title.split(' ')")
             assert await browser.run("return document.documentElement.scrollWidth <= innerWidth"), page
         assert await browser.complaints() == []
+
+
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+OUTSIDE = """
+    const wide = innerWidth > 390 || document.documentElement.scrollWidth > 390;
+    const far = [...document.querySelectorAll("main :is(button, .button)")].filter(
+        one => one.checkVisibility() && one.getBoundingClientRect().right > 390);
+    return [...(wide ? ["the page"] : []), ...far.map(one => one.textContent)];
+"""
+
+
+async def test_a_phone_shows_every_button_without_moving_the_page(tmp_path: Path, browser: Browser) -> None:
+    def refuse(_: Delivery) -> None:
+        raise Rejected("no such plate " * 20)
+
+    far = Far()
+    far.answer = refuse
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running, running.box() as box:
+        browser.root = str(running.control.base_url).rstrip("/")
+        browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+        try:
+            await box.push(sample_push(small=True, device="DEVICE-" * 20))
+            await box.push(b'{"what": "is this"}')
+            await until(lambda: running.daemon.journal.cursors["erp"].dead)
+            for page in (*PAGES, f"/events/{await newest(running)}"):
+                await browser.open(page)
+                await browser.until("main")
+                assert await browser.run(OUTSIDE) == [], page
+        finally:
+            browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 AXE = (files("axe_core_python") / "axe.min.js").read_text("utf-8")
