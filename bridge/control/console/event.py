@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -27,6 +28,8 @@ from bridge.output import Original
 from bridge.words import say
 from bridge.words.bodies import beginning
 from bridge.words.telling import Teller
+
+_SHOWN_CHARACTERS: Final = 100_000
 
 
 def routes(site: Site) -> list[Route]:
@@ -65,16 +68,24 @@ async def _seen(request: Request, site: Site, row: EventRow) -> dict[str, Any]:
     """What there is of an event besides its story."""
     record, event = await events.read(site.house, row)
     scene = scene_of(event)
+    document, goes_on = await asyncio.to_thread(_readable, record.document(row.sequence))
     return {
         "event": event,
         "overlay": overlay(event),
         "scene": scene,
         "link": site.house.links.to(row.id),
         "others": [number for number in range(len(event.pictures)) if number != scene],
-        "document": json.dumps(json.loads(record.document(row.sequence)), ensure_ascii=False, indent=2),
+        "document": document,
+        "document_goes_on": goes_on,
         "original": _original(record.original(), language(request)),
         "curl": _curl(request, site, row.id, record.original()),
     }
+
+
+def _readable(document: bytes) -> tuple[str, bool]:
+    """The document as people read it, as much of it as anybody reads, and whether it goes on; it takes its time."""
+    text = json.dumps(json.loads(document), ensure_ascii=False, indent=2)
+    return text[:_SHOWN_CHARACTERS], len(text) > _SHOWN_CHARACTERS
 
 
 def _original(original: Original, lang: str) -> dict[str, Any]:

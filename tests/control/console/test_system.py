@@ -108,6 +108,15 @@ async def test_what_is_not_there_is_said_to_people_and_to_programs(tmp_path: Pat
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
+async def test_of_a_very_large_document_a_page_shows_the_beginning(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running, running.box() as box:
+        assert (await box.push(sample_push(small=True, targets=3000))).success
+        event = (await running.control.get("/api/v1/events")).json()["events"][0]["id"]
+        page = await running.control.get(f"/events/{event}")
+        assert len(page.text) < 300_000
+        assert "it goes on: save it" in page.text
+
+
 @pytest.mark.parametrize(
     "path", ["/unknown/{}", "/e/x/picture/{}", "/api/v1/unknown/{}", "/dead?after={0},{0},erp", "/api/v1/dead?limit={}"]
 )
