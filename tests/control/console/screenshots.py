@@ -129,6 +129,7 @@ async def _busy(shots_in: Path) -> None:
             await shots.take("outputs-en-light", "/outputs", ".panel")
             await shots.take("outputs-zh-light", "/outputs", ".panel", lang="zh-CN")
             await shots.take("dead-en-dark", "/dead", ".panel", dark=True)
+            await shots.take("dead-zh-phone", "/dead", ".panel", (390, 844), "zh-CN")
             await shots.take("unknown-zh-light", "/unknown/1", "#mapping", lang="zh-CN")
             await shots.take("system-en-light", "/system", ".panel")
 

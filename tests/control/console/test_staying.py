@@ -54,6 +54,19 @@ async def test_a_button_of_a_session_that_is_over_leads_to_the_door(tmp_path: Pa
         assert "next=%2Fsystem" in browser.driver.current_url
 
 
+async def test_a_wrong_password_and_another_language_lead_to_the_same_place(tmp_path: Path, browser: Browser) -> None:
+    async with console(tmp_path, browser, password=LINE):
+        await browser.open("/outputs")
+        await browser.type("#password", "not the password")
+        await browser.click("button.primary", "Sign in")
+        await browser.until("#said", "This is not the password")
+        await browser.click("header a[hreflang=zh]")
+        await browser.until("html[lang=zh-Hans]")
+        await browser.type("#password", PASSWORD)
+        await browser.click("button.primary")
+        await browser.until("h1", "输出")
+
+
 async def test_no_page_makes_the_browser_ask_for_a_password_by_itself(tmp_path: Path, browser: Browser) -> None:
     async with console(tmp_path, browser, password=LINE):
         await browser.open("/login")

@@ -40,6 +40,7 @@ def test_a_template_has_no_text_of_its_own(template: Path) -> None:
     text = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}", "", template.read_text("utf-8"), flags=re.DOTALL)
     shown = re.sub(r"<!doctype.*?>|<[^<>]*>", " ", text)
     attributes = re.findall(r'\b(?:alt|title|aria-label|placeholder)="([^"]*)"', text)
+    assert "\\" not in shown + "".join(attributes)
     words = {
         word for piece in (shown, *attributes) for word in re.findall(r"[^\W\d_]{2,}", re.sub(r"&\w+;", "", piece))
     }
