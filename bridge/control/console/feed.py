@@ -55,7 +55,7 @@ class News(Struct, kw_only=True, omit_defaults=True):
     marks: dict[str, str] = {}
     """Marks that changed, by event."""
     again: bool = False
-    """It missed something: it should ask for the whole list."""
+    """It missed something, `new` where that is known: it should ask for the whole list."""
 
 
 class Feed:
@@ -80,8 +80,7 @@ class Feed:
         try:
             yield b"retry: 2000\n\n"
             await channel.looked.wait()
-            if next(iter(channel.marks), "") != newest:
-                yield sent(News(again=True))  # something came since the page was drawn
+            yield sent(_missed(list(channel.marks), newest))
             while True:
                 try:
                     message = await asyncio.wait_for(told.get(), _KEEP_ALIVE_SECONDS)
@@ -169,6 +168,13 @@ class _Channel:
             while not told.empty():
                 told.get_nowait()
             told.put_nowait(message and sent(News(again=True)))
+
+
+def _missed(events: list[str], newest: str) -> News:
+    """What a page is told first: what came since it was drawn, of these events, the newest first."""
+    if next(iter(events), "") == newest:
+        return News()
+    return News(again=True, new=events.index(newest) if newest in events else len(events))
 
 
 def _place(listed: Listed) -> tuple[int, int]:

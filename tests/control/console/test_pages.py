@@ -25,6 +25,8 @@ pytestmark = pytest.mark.anyio
 
 SINK = '[output.erp]\ntype = "sink"\n'
 PAGES = ("/", "/devices", "/outputs", "/dead", "/unknown", "/unknown/1", "/system")
+FOLLOWING = "#events[aria-busy=false]"
+"""The live page, once it is told what comes."""
 HOSTILE = {
     "a script": "<script>document.title='ran'</script>",
     "an image": "\"'><img src=x onerror=\"document.title='ran'\">",
@@ -96,6 +98,7 @@ async def test_the_live_page_waits_while_it_is_paused(tmp_path: Path, browser: B
         await box.push(sample_push(small=True))
         await browser.open("/")
         await browser.until(".mark.delivered")
+        await browser.until(FOLLOWING)
         await browser.click("#pause", "Pause")
         await browser.until("#pause", "Go on")
         for _ in range(2):
@@ -110,7 +113,7 @@ async def test_of_very_many_events_a_page_shows_some_and_says_so(tmp_path: Path,
     async with console(tmp_path, browser) as running, running.box() as box:
         await box.push(sample_push(small=True))
         await browser.open("/")
-        await browser.until(".card")
+        await browser.until(FOLLOWING)
         for _ in range(60):
             await box.push(sample_push(small=True))
         told = await browser.until("#fewer", "events came at once")

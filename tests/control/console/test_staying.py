@@ -12,7 +12,7 @@ from bridge.control.console import outputs
 from bridge.testing import sample_push
 from bridge.testing.bridge import Bridge
 from tests.control.console.browser import Browser
-from tests.control.console.test_pages import console
+from tests.control.console.test_pages import FOLLOWING, console
 from tests.control.test_door import LINE, PASSWORD
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +113,22 @@ async def test_the_live_page_goes_on_with_a_daemon_that_was_started_anew(bridge:
         await browser.until(".card", "gate-2")
         await asyncio.to_thread(bridge.push, sample_push(small=True, device="gate-3"))
         await browser.until(".card", "gate-3")
+
+
+async def test_what_comes_while_a_paused_page_is_cut_off_is_counted(bridge: Bridge, browser: Browser) -> None:
+    with bridge:
+        await asyncio.to_thread(bridge.push, sample_push(small=True))
+        await browser.open("/")
+        await browser.until(FOLLOWING)
+        await browser.click("#pause", "Pause")
+        await asyncio.to_thread(bridge.stop)
+        await browser.until("#lost", "is lost")
+        await asyncio.to_thread(bridge.start)
+        for _ in range(2):
+            await asyncio.to_thread(bridge.push, sample_push(small=True))
+        await browser.until("#pause", "2 new")
+        await browser.click("#pause")
+        await browser.until(".card:nth-child(3)")
 
 
 async def test_a_form_of_before_a_restart_is_refused_in_words(bridge: Bridge, browser: Browser) -> None:

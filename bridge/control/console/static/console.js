@@ -85,6 +85,7 @@ function live(list) {
 
   const newest = () => list.firstElementChild?.id.replace(/^e-/, "") ?? "";
   follow(() => `${list.dataset.stream}&newest=${encodeURIComponent(newest())}`, (news) => {
+    list.setAttribute("aria-busy", "false");
     mark(news.marks ?? {});
     if (!paused()) {
       if (news.again) again();
@@ -92,7 +93,7 @@ function live(list) {
       return;
     }
     behind ||= Boolean(news.again);
-    waiting += news.new ?? 0;
+    waiting = news.again && news.new ? news.new : waiting + (news.new ?? 0);
     label();
   });
 }
