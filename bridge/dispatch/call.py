@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
+from bridge.dispatch.conduct import Stopwatch
 from bridge.dispatch.deadline import Deadlines
-from bridge.plugins import HELD_SECONDS
 from bridge.threads import Threads, contained, tamed
 
 CLEANUP_SECONDS: Final = 2.0
@@ -27,6 +26,7 @@ class Caller:
     def __init__(self, name: str, threads: int, on_held: Callable[[float], None]) -> None:
         self._threads = Threads(f"output-{name}", threads)
         self._deadlines = Deadlines()
+        self._stopwatch = Stopwatch()
         self._on_held = on_held
 
     async def call(
@@ -51,10 +51,10 @@ class Caller:
         limit, end = self._deadlines.limit(seconds), _End()
         try:
             with limit:
-                began = time.perf_counter()
+                began = self._stopwatch.start()
                 result = contained(function)
                 if not inspect.isawaitable(result):  # of a plugin's hook that takes the delivery's place
-                    if (held := time.perf_counter() - began) > HELD_SECONDS:
+                    if held := self._stopwatch.held(began):
                         self._on_held(held)
                     return result
                 return await self._timed(result if inspect.iscoroutine(result) else _awaiting(result), end, began)
@@ -93,8 +93,7 @@ class Caller:
                     raise
                 raise tamed(error) from error
             finally:
-                held = time.perf_counter() - began
-                if held > HELD_SECONDS:
+                if held := self._stopwatch.held(began):
                     self._on_held(held)
             try:
                 value = yield waited
@@ -103,7 +102,7 @@ class Caller:
                 if isinstance(error, asyncio.CancelledError):
                     end.note(coroutine, error)
                 value, send = error, coroutine.throw
-            began = time.perf_counter()
+            began = self._stopwatch.start()
 
     def close(self) -> None:
         """Let the threads end once they are idle."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -16,8 +18,8 @@ import structlog
 
 from bridge import Delivery
 from bridge.dispatch import call as call_module
+from bridge.dispatch import conduct, policy
 from bridge.dispatch import lane as lane_module
-from bridge.dispatch import policy
 from bridge.dispatch.call import Caller, NoAnswer, is_plain
 from bridge.options import Duration
 from bridge.plugins import HELD_SECONDS
@@ -459,6 +461,56 @@ async def test_an_output_that_holds_the_loop_is_named_in_the_log(tmp_path: Path,
     (line,) = [line for line in log if "held the event loop" in line["event"]]
     assert line["output"] == "sink"
     assert line["seconds"] >= 0.15
+
+
+@pytest.fixture
+def crowd() -> Iterator[None]:
+    """The test's thread shares one CPU with eight processes that are never done."""
+    before = os.sched_getaffinity(0)
+    cpu = min(before)
+    busy = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{{cpu}}})\nprint(flush=True)\nwhile True: pass"]
+    others = [subprocess.Popen(busy, stdout=subprocess.PIPE) for _ in range(8)]
+    try:
+        for other in others:
+            assert other.stdout
+            other.stdout.readline()
+        os.sched_setaffinity(0, {cpu})
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        for other in others:
+            other.kill()
+            other.communicate()
+
+
+def work() -> float:
+    """Needs little of a CPU; returns how long that took."""
+    began, done = time.perf_counter(), time.thread_time() + HELD_SECONDS / 3
+    while time.thread_time() < done:
+        pass
+    return time.perf_counter() - began
+
+
+async def test_a_machine_that_has_too_much_to_do_is_not_the_outputs_fault(
+    caller: Caller, held: Held, crowd: None
+) -> None:
+    async def deliver() -> float:
+        await asyncio.sleep(0)
+        return work()
+
+    assert await call(caller, deliver, held) > HELD_SECONDS
+    assert await caller.call(work, 5, held.note_overdue, plain=False) > HELD_SECONDS
+    assert held.seconds == []
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["waits are known", "waits are not known"])
+async def test_code_that_sleeps_holds_the_loop_however_busy_the_machine_is(
+    caller: Caller, held: Held, crowd: None, kept: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not kept:
+        monkeypatch.setattr(conduct, "_SCHEDULING", tmp_path / "missing")
+    await caller.call(lambda: time.sleep(HELD_SECONDS * 1.5), 5, held.note_overdue, plain=False)
+    assert len(held.seconds) == 1
 
 
 async def test_a_delivery_that_ignores_its_cancellation_is_tried_again_and_does_not_hold_up_the_end(
