@@ -60,6 +60,8 @@ class Forks:
 
     def __init__(self, shim: Path | None, log: Path) -> None:
         self.log = log
+        self._owed = 0
+        """Lines that it has yet to say: of a process its number, and how it ended."""
         environment = os.environ | ({"LD_PRELOAD": str(shim)} if shim else {})
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
@@ -68,8 +70,11 @@ class Forks:
             )  # fmt: skip
 
     def start(self, job: Job) -> int:
-        """Begin; returns the process's number."""
+        """Begin; returns the process's number. What a test was interrupted in is waited for first."""
         assert self._process.stdin
+        while self._owed:
+            self._said()
+        self._owed = 2
         self._process.stdin.write(job.text() + "\n")
         self._process.stdin.flush()
         return int(self._said())
@@ -100,6 +105,7 @@ class Forks:
         assert self._process.stdout
         said = self._process.stdout.readline()
         assert said, f"the forks' server ended:\n{self.log.read_text()[-3000:]}"
+        self._owed -= 1
         return said
 
     def close(self) -> None:
