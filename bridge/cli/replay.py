@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, filter_options, json_option
 from bridge.cli.screen import show, show_json
 from bridge.errors import UsageError
-from bridge.words import say
+from bridge.words import say, span
 
 
 @click.command("replay")
@@ -74,7 +75,8 @@ def _listed(replay: dict[str, Any], lang: str, *, cancelled: bool) -> str:
 
 
 def _begun(answer: dict[str, Any], lang: str) -> str:
-    what = say(lang, "replay waiting" if answer["waiting"] else "replay events", **answer)
+    takes = span(lang, math.ceil(answer["seconds"]))
+    what = say(lang, "replay waiting" if answer["waiting"] else "replay events", span=takes, **answer)
     if answer["number"] is None:
         return say(lang, "replay would" if answer["events"] else "replay nothing", what=what, **answer)
     return say(lang, "replay begun", what=what, **answer)

@@ -209,10 +209,10 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "{number}   输出 {output}，已重新投递 {opened}，待检查 {left}，每秒 {rate:g}",
     ),
     "replay cancelled": ("cancelled: {replay}", "已取消：{replay}"),
-    "replay events": ("{events} events, in {seconds:.0f} s at least", "{events} 个事件，至少需 {seconds:.0f} 秒"),
+    "replay events": ("{events} events, in {span} at least", "{events} 个事件，至少需 {span}"),
     "replay waiting": (
-        "{events} events, {waiting} of them waiting for it anyway, in {seconds:.0f} s at least",
-        "{events} 个事件（其中 {waiting} 个本已在等待），至少需 {seconds:.0f} 秒",
+        "{events} events, {waiting} of them waiting for it anyway, in {span} at least",
+        "{events} 个事件（其中 {waiting} 个本已在等待），至少需 {span}",
     ),
     "replay would": ("{output} would get {what}", "{output} 将收到 {what}"),
     "replay begun": (

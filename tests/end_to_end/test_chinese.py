@@ -36,9 +36,8 @@ def test_operators_read_chinese(tmp_path: Path, web: WebServer) -> None:
         assert "local 已投递  erp 死信" in zh(bridge, "events")
         assert "还有更多事件" not in zh(bridge, "events")
         assert f"重新投递：boxbridge dead retry {id_} --output erp" in zh(bridge, "dead", "show", id_)
-        assert zh(bridge, "replay", "--output", "local", "--since", "2h", "--dry-run").startswith(
-            "local 将收到 1 个事件"
-        )
+        dry_run = ("replay", "--output", "local", "--since", "2h", "--dry-run")
+        assert zh(bridge, *dry_run, "--rate", "0.001") == "local 将收到 1 个事件，至少需 16 分钟\n"
         assert zh(bridge, "outputs", "pause", "erp").startswith("输出 erp 已暂停；")
         assert "erp (webhook)   已人工暂停   等待 0，死信 1\n" in zh(bridge, "outputs")
         assert "输出 erp 仍在配置中" in zh(bridge, "outputs", "forget", "erp", code=1)

@@ -154,6 +154,12 @@ def test_what_a_page_refuses_is_said_in_chinese(file: Path) -> None:
         ),
         ('timezone: "" is no time zone', 'timezone："" 不是时区'),
         (
+            "event 5 is damaged (bytes 40 to 81): what was not delivered before is lost",
+            "事件 5 已损坏（字节 40 至 81）：此前未投递的已丢失",
+        ),
+        ("1.seg: events 5 to 7 are damaged or missing: passed over", "1.seg：事件 5 至 7 已损坏或缺失：已略过"),
+        ("1.seg: event 5 (01A) is damaged or missing: passed over", "1.seg：事件 5（01A）已损坏或缺失：已略过"),
+        (
             'backlog: "x" is not a duration of at least 1h, such as "30s" or a share such as "20%" or "all"',
             'backlog："x" 无效：应为不小于 1h 的时长，例如 "30s"或占比，例如 "20%"或"all"',
         ),

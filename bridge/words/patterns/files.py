@@ -29,10 +29,10 @@ FILES: Final[Mapping[str, str]] = {
     "damaged, and not in it: {count}, see above": "已损坏、未导出：{count} 处，见上文",
     "{target} is there already: move it away, or name another": "{target} 已存在：请移走，或换一个名称",
     "{target}: {error}; nothing was kept of it": "{target}：{error}；未保留任何内容",
-    "event {first}": "事件 {first}",
-    "event {first} ({ids})": "事件 {first}（{ids}）",
-    "events {first} to {last}": "事件 {first} 至 {last}",
-    "events {first} to {last} ({ids})": "事件 {first} 至 {last}（{ids}）",
+    "event {first} is": "事件 {first} ",
+    "event {first} ({ids}) is": "事件 {first}（{ids}）",
+    "events {first} to {last} are": "事件 {first} 至 {last} ",
+    "events {first} to {last} ({ids}) are": "事件 {first} 至 {last}（{ids}）",
     "{EVENTS} damaged (bytes {first} to {last}): what was not delivered before is lost": (
         "{EVENTS}已损坏（字节 {first} 至 {last}）：此前未投递的已丢失"
     ),
@@ -40,8 +40,6 @@ FILES: Final[Mapping[str, str]] = {
         "{EVENTS}不存在（例如丢失了文件或数据页）：此前未投递的已丢失"
     ),
     "{file}: {EVENTS} damaged or missing: passed over": "{file}：{EVENTS}已损坏或缺失：已略过",
-    "{EVENTS} is": "{EVENTS}",
-    "{EVENTS} are": "{EVENTS}",
     "event {id}: {PICTURE}: taken without it": "事件 {id}：{PICTURE}：导出时不含该图片",
     "event {id}: its request can't be made whole: taken without it": "事件 {id}：无法还原原始请求：导出时不含原始请求",
     "event {id}: its document can't be understood ({error}): taken as it is, without pictures": (
