@@ -17,6 +17,7 @@ from bridge import Rejected, Unavailable
 from bridge.dispatch import replays as replays_module
 from bridge.dispatch.replays import Replays
 from bridge.journal.journal import Cursor, JournalUnavailable, Keep
+from bridge.journal.log import Lost
 from bridge.journal.record import OutputEntry, ReplayEntry
 from bridge.journal.replay import Replay
 from tests.journal.journals import damage
@@ -240,6 +241,24 @@ async def test_what_can_not_be_read_for_a_moment_is_read_then_and_what_is_gone_i
         assert replay.opened == 2
         (line,) = [line for line in log if "can't be read for a replay" in line["event"]]
         assert (line["output"], "Too many open files" in line["error"]) == ("sink", True)
+        (line,) = [line for line in log if "passes over" in line["event"]]
+        assert (line["output"], line["replay"], line["sequence"], line["count"]) == ("sink", replay.number, 2, 1)
+
+
+async def test_of_what_was_let_go_nothing_is_said(tmp_path: Path, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with room(tmp_path, far) as room_:
+        ids = await room_.fill(3)
+        read = room_.rooms.journal.read
+
+        async def thinned(sequence: int) -> Any:
+            return Lost(1, 3, let_go=True) if sequence < 3 else await read(sequence)
+
+        monkeypatch.setattr(room_.rooms.journal, "read", thinned)
+        with structlog.testing.capture_logs() as log:
+            replay = await room_.ask()
+            await until(lambda: far.ids() == [*ids, ids[2]])
+            await until(lambda: replay.over)
+        assert [line["event"] for line in log if "passes over" in line["event"]] == []
 
 
 async def test_one_that_can_not_be_brought_to_disk_is_refused_and_does_nothing(
