@@ -114,7 +114,8 @@ def check_command(fast: bool, lang: str, as_json: bool, folder: Path | None, con
 def rebuild_command(lang: str, folder: Path | None, config: Path | None) -> None:
     """Make the index again from the segments, with the daemon stopped.
 
-    Nothing is lost with an index: a start makes it again too where it is damaged.
+    Nothing is lost with an index but the ids of damaged events, which `journal check` names before. A start makes it
+    again too where it is damaged.
     """
     folder = journal_folder(folder, config)
     log.configure("text", "info")

@@ -119,8 +119,9 @@ class Replays:
                 continue
             if not isinstance(read, Record):
                 if not read.let_go:
+                    count = min(read.until, replay.until) - sequence
                     log.warning("a replay passes over events that are damaged or missing", output=cursor.name,
-                                replay=replay.number, sequence=sequence, count=min(read.until, replay.until) - sequence)  # fmt: skip
+                                replay=replay.number, sequence=sequence, count=count)  # fmt: skip
                 replay.pass_to(read.until)
                 continue
             wanted = replay.wants(read.blob, sequence - read.sequence)
