@@ -224,6 +224,7 @@ def _line(finding: Finding, lang: str) -> str:
 
 def _summary(report: Report, lang: str) -> str:
     read = say(lang, "read newest" if report.fast else "read through", events=report.events, pictures=report.pictures)
+    well = "well as far as read" if report.fast and report.segments > 1 else "all is well"
     return say(
         lang,
         "journal is empty" if report.next == report.first else "journal holds",
@@ -232,5 +233,5 @@ def _summary(report: Report, lang: str) -> str:
         size=as_bytes(report.bytes),
         first=report.first,
         last=report.next - 1,
-        read=say(lang, "all is well", read=read) if report.sound else read,
+        read=say(lang, well, read=read) if report.sound else read,
     )

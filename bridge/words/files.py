@@ -23,6 +23,7 @@ FILES: Final[Mapping[str, tuple[str, str]]] = {
         "仅读取最新一段：事件 {events}，图片 {pictures}",
     ),
     "all is well": ("{read}: all is well", "{read}：一切正常"),
+    "well as far as read": ("{read}: well; the others were not read", "{read}：该段正常；其余各段未读取"),
     "reading": ("reading", "读取中"),
     # --- journal rebuild, journal export
     "rebuilt": (

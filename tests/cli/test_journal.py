@@ -49,6 +49,19 @@ async def test_check_of_a_sound_journal_is_one_line_and_0(tmp_path: Path) -> Non
     assert said.endswith("events 1 to 5; events read: 5, pictures: 5: all is well\n")
 
 
+async def test_a_fast_check_does_not_call_well_what_it_did_not_read(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    said = journal("check", "--fast", "--folder", folder).stdout
+    assert said.endswith("; of the newest segment, events read: 5, pictures: 5: all is well\n")
+    path = newest_segment(await stopped(folder))  # the second start begins a segment
+    damage(folder / "00000001.seg", records(folder / "00000001.seg", Kind.PUSH)[2].offset + 60)
+    assert path.name == "00000002.seg"
+    said = journal("check", "--fast", "--folder", folder).stdout
+    assert said.endswith("; of the newest segment, events read: 0, pictures: 0: well; the others were not read\n")
+    said = journal("check", "--fast", "--lang", "zh", "--folder", folder).stdout
+    assert said.endswith("；仅读取最新一段：事件 0，图片 0：该段正常；其余各段未读取\n")
+
+
 async def test_check_names_damage_and_ends_with_65(tmp_path: Path) -> None:
     folder = await stopped(tmp_path / "journal")
     path = newest_segment(folder)
