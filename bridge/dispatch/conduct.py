@@ -26,7 +26,8 @@ HELD_IN_ALL: Final = 5.0
 """Who holds the loop so often, and for so many seconds together, within a minute, is paused. Both have to be: once for
 long may be a machine that stood still, and often for a moment one that is too busy."""
 
-_MOMENT: Final = 0.001
+_MOMENT: Final = 0.01
+"""So old may be what was last known of the waits when a step begins: asking takes longer than many a step."""
 _SCHEDULING: Final = Path("/proc/thread-self/schedstat")
 """Nanoseconds for which this thread ran, and for which it was kept waiting for a CPU."""
 
@@ -52,7 +53,7 @@ class Stopwatch:
     def start(self) -> float:
         """A step begins, at the time that is returned."""
         now = time.perf_counter()
-        if now - self._looked > _MOMENT:  # it takes longer than many a step
+        if now - self._looked > _MOMENT:
             self._looked, self._waited = now, _waited_for_cpu()
         return now
 
@@ -60,7 +61,7 @@ class Stopwatch:
         """Seconds for which a step that ends now held the loop; 0 where that is not worth a word."""
         seconds = time.perf_counter() - began
         if seconds > HELD_SECONDS:
-            seconds -= _waited_for_cpu() - self._waited
+            seconds -= max(0.0, _waited_for_cpu() - self._waited)
         return seconds if seconds > HELD_SECONDS else 0.0
 
 

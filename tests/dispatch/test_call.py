@@ -451,7 +451,7 @@ async def test_something_cancelled_inside_an_output_is_a_retry_and_no_hot_loop(
 
 async def test_an_output_that_holds_the_loop_is_named_in_the_log(tmp_path: Path, far: Far) -> None:
     def hold(_: Delivery) -> None:
-        time.sleep(0.15)
+        time.sleep(0.2)
 
     far.answer = hold
     with structlog.testing.capture_logs() as log:
