@@ -128,7 +128,11 @@ def _take_all_descriptors() -> None:
 
 
 def _tune_garbage_collection() -> None:
-    """Leave what lives as long as the process out of every pass, and pass less often: it is a tenth of the time."""
+    """Leave what lives as long as the process out of every pass, and pass less often: it is a tenth of the time.
+
+    So what comes and goes all the time must not be held by itself, for it would stay for minutes: tests/remains.py
+    looks for that in connections.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -36,6 +36,7 @@ class SeatedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """They are gone."""
+        self._unset_keepalive_if_required()  # uvicorn leaves it where a peer resets the connection
         self._seat.leave()
         super().connection_lost(exc)
 

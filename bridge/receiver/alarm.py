@@ -9,6 +9,10 @@ from typing import Final
 _NEVER: Final = float("inf")
 
 
+def nobody() -> None:
+    """Who is called in place of one who was let go."""
+
+
 class Alarm:
     """Calls once its time has come. Its timer stays as it was set: when it goes off, it looks what counts by then."""
 
@@ -36,7 +40,8 @@ class Alarm:
         self._due = _NEVER
 
     def close(self) -> None:
-        """Do not call, and give the timer back: nothing holds on to this any more."""
+        """Do not call, and give the timer back: nothing holds on to this any more, and this to nobody."""
+        self._call = nobody
         self._due = self._goes_off = _NEVER
         if self._timer is not None:
             self._timer.cancel()

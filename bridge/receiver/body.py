@@ -62,6 +62,8 @@ class Body:
         if self._claim is not None:
             self._claim.give_back()
             self._claim = None
+        if self._refusal is not None:
+            self._refusal.__traceback__ = None  # through it, it would hold this body, which holds it
 
     async def discard(self) -> None:
         """Read on for a while: a sender that is cut off while it still sends never sees the answer."""

@@ -17,6 +17,7 @@ from websockets.protocol import Protocol as Frames
 
 from bridge.receiver.body import settle
 from bridge.receiver.budget import BodyBudget, Busy, Claim, TooLarge
+from bridge.receiver.frames import let_go
 from bridge.receiver.pace import Pace
 from bridge.receiver.seats import Seat
 
@@ -81,7 +82,7 @@ class Conversation(asyncio.Protocol):
         """Take messages, first of the bytes that came with the handshake."""
         self._server.connections.add(self)  # type: ignore[arg-type]  # it only calls `shutdown`
         self._transport.set_protocol(self)
-        self._seat.connection = self
+        self._seat.pass_to(self)
         self._watch()
         self.data_received(early)
 
@@ -117,6 +118,7 @@ class Conversation(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._server.connections.discard(self)
+        let_go(self._frames)
 
     def shutdown(self) -> None:
         """The server stops: answer what was received, then close."""

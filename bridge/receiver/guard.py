@@ -56,6 +56,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._close_alarms()
+        self._unset_keepalive_if_required()  # uvicorn leaves it where a peer resets the connection
         self._seat.leave()
         super().connection_lost(exc)
 
@@ -185,6 +186,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._close_alarms()
         desk = door.desk(scope)
         self.connections.discard(self)
+        self.parser = None  # type: ignore[assignment]  # it holds this protocol, whose part is over
         Conversation(desk, self.transport, self._seat, self.loop, self.server_state).begin(early)
 
     # --- Deadlines

@@ -11,9 +11,17 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from bridge.receiver.frames import let_go
+
 HeaderList = Sequence[tuple[bytes, bytes]]
 
 _KEY: Final = b"sec-websocket-key"
+
+
+class _Server(ServerProtocol):
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Whatever comes first."""
+        return next(iter(subprotocols), None)
 
 
 def is_handshake(method: bytes, headers: HeaderList) -> bool:
@@ -28,11 +36,14 @@ def answer_handshake(url: bytes, headers: HeaderList, refusal: str) -> tuple[Res
     first is: it speaks one, whatever its name.
     """
     texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    server = ServerProtocol(select_subprotocol=_first)
-    if refusal:
-        return server.reject(HTTPStatus.FORBIDDEN, refusal), refusal
-    response = server.accept(Request(url.decode("latin-1"), Headers(texts)))
-    return response, str(server.handshake_exc or "")
+    server = _Server()
+    try:
+        if refusal:
+            return server.reject(HTTPStatus.FORBIDDEN, refusal), refusal
+        response = server.accept(Request(url.decode("latin-1"), Headers(texts)))
+        return response, str(server.handshake_exc or "")
+    finally:
+        let_go(server)
 
 
 def without_offer(method: bytes, url: bytes, headers: HeaderList) -> bytes:
@@ -40,7 +51,3 @@ def without_offer(method: bytes, url: bytes, headers: HeaderList) -> bytes:
     lines = [b"%b %b HTTP/1.1" % (method, url)]
     lines += [b"%b: %b" % (b"x-upgrade" if name == b"upgrade" else name, value) for name, value in headers]
     return b"\r\n".join([*lines, b"", b""])
-
-
-def _first(_server: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return next(iter(offered), None)

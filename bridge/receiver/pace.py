@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from bridge.receiver.alarm import Alarm
+from bridge.receiver.alarm import Alarm, nobody
 
 SPAN_SECONDS: Final = 20.0
 """In each span of this length it must grow by `RATE` bytes a second."""
@@ -44,7 +44,8 @@ class Pace:
         self._alarm.unset()
 
     def close(self) -> None:
-        """No other will be due: nothing holds on to this any more."""
+        """No other will be due: nothing holds on to this any more, and this to nobody."""
+        self._too_slow = nobody
         self.running = False
         self._alarm.close()
 

@@ -44,10 +44,10 @@ class Seats:
     def take(self, address: str, connection: Connection) -> Seat:
         """A seat for a new connection; where nobody else can give way, this one is made to."""
         own = self._of_address.setdefault(address, _Row(self._most_of_one))
-        seat = Seat(self, address, connection, (own, self._all))
+        seat = Seat(self, address, (own, self._all), connection)
         for row in seat.rows:
             if len(row.seats) > row.most:
-                self._make_room(row, seat)
+                self._make_room(row, (seat, connection))
         return seat
 
     def empty(self, address: str) -> None:
@@ -55,9 +55,9 @@ class Seats:
         if (row := self._of_address.get(address)) is not None and not row.seats:
             del self._of_address[address]
 
-    def _make_room(self, row: _Row, newcomer: Seat) -> None:
-        for seat in (*islice(row.seats, _ASKED), newcomer):
-            if seat.connection.give_way():
+    def _make_room(self, row: _Row, newcomer: tuple[Seat, Connection]) -> None:
+        for seat, connection in (*islice(row.seats.items(), _ASKED), newcomer):
+            if connection.give_way():
                 seat.leave()
                 self._tell(seat, row)
                 return
@@ -69,17 +69,22 @@ class Seats:
 
 
 class Seat:
-    """What one connection holds, whichever protocol it speaks."""
+    """What one connection holds, whichever protocol it speaks. Only the rows know whose it is, until it is left."""
 
-    __slots__ = ("_seats", "address", "connection", "rows")
+    __slots__ = ("_seats", "address", "rows")
 
-    def __init__(self, seats: Seats, address: str, connection: Connection, rows: tuple[_Row, _Row]) -> None:
+    def __init__(self, seats: Seats, address: str, rows: tuple[_Row, _Row], connection: Connection) -> None:
         self.address = address
-        self.connection = connection
         self.rows = rows
         self._seats = seats
         for row in rows:
-            row.seats[self] = None
+            row.seats[self] = connection
+
+    def pass_to(self, connection: Connection) -> None:
+        """It is the same peer's, who speaks another protocol from now on."""
+        for row in self.rows:
+            if self in row.seats:
+                row.seats[self] = connection
 
     def heard(self) -> None:
         """Something came of it, or went to it: of all that are silent it is the last now."""
@@ -105,7 +110,7 @@ class _Row:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.seats: OrderedDict[Seat, None] = OrderedDict()
+        self.seats: OrderedDict[Seat, Connection] = OrderedDict()
         """The longest silent first."""
 
 

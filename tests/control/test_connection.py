@@ -13,9 +13,17 @@ from bridge.control import connection
 from tests.brokers import HOST
 from tests.control.test_api import push
 from tests.daemon import Running, bridge_with
+from tests.remains import Ending, hangs_up, left_of, resets, resets_when_answered
 from tests.rooms import until
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop of the daemon: others hold connections in other ways."""
+    return "asyncio", {"use_uvloop": True}
+
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -67,3 +75,19 @@ async def test_headers_without_end_are_cut(tmp_path: Path) -> None:
             await until(lambda: are_cut([reader]))
         long = await running.control.post("/api/v1/dead/retry", content=b" " * 1_000_000 + b'{"all": true}')
         assert long.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [
+        (b"", hangs_up),
+        (b"GET /livez HTTP/1.1\r\n", resets),
+        (b"GET /livez HTTP/1.1\r\nHost: HOST\r\n\r\n", resets_when_answered),
+        (b"GET /live/stream HTTP/1.1\r\nHost: HOST\r\n\r\n", resets_when_answered),
+    ],
+)
+async def test_nothing_is_left_of_who_has_gone(tmp_path: Path, said: bytes, ending: Ending) -> None:
+    async with bridge_with(tmp_path) as running:
+        port = running.control.base_url.port
+        assert port
+        assert await left_of(port, said.replace(b"HOST", f"{HOST}:{port}".encode()), ending) == {}
