@@ -49,10 +49,6 @@ ANSWERS: Final[Mapping[str, str]] = {
     # --- What a daemon refuses to show
     "{count} are watching already: end one of them first": "已有 {count} 个终端在查看：请先结束其中一个",
     "this link is not good any more: ask for another one": "该链接已失效：请重新获取",
-    '"{text}" is no number of seconds': '"{text}" 不是有效的秒数',
-    '"{text}" can\'t be watched: pushes, events and deliveries can': (
-        '"{text}" 无法查看：可查看的有 pushes、events、deliveries'
-    ),
     # --- Outputs, as people handle them
     "output {name} is paused; its events wait until: {command}": "输出 {name} 已暂停；事件等待中，恢复：{command}",
     "output {name} goes on; {n} waiting for it": "输出 {name} 已恢复；{n} 个事件等待中",
