@@ -81,7 +81,6 @@ PLUGINS: Final[Mapping[str, str]] = {
     "Options of output {name} can't be understood: {error}": "无法识别输出 {name} 的 Options：{error}",
     # --- What an output's code does while it runs
     "it could not be made: {error}": "无法创建：{error}",
-    "no answer within {span}": "{span} 内没有应答",
     "{class}: the output called sys.exit()": "输出调用了 sys.exit()",
     "{class}: the output raised {error}": "输出引发了 {error}",
     "{class}: something that the output waited for was cancelled": "输出所等待的操作被取消",
