@@ -154,7 +154,7 @@ def test_a_replay_delivers_again_what_was_asked_for_and_says_so(tmp_path: Path, 
 
 
 def test_a_replay_goes_on_after_a_kill_and_can_be_cancelled(tmp_path: Path, web: WebServer) -> None:
-    """Given a replay of some seconds and a kill -9: the next start goes on with it; cancelled, it delivers nothing more."""
+    """Given a replay of some seconds and a kill: the next start goes on with it; cancelled, it delivers no more."""
     with Installation(tmp_path, ARCHIVE + webhook(web)) as bridge:
         pushed = [push(bridge) for _ in range(12)]
         assert {came(web) for _ in pushed} == set(pushed)
