@@ -215,7 +215,7 @@ class Plugins:
                     raise TypeError(f"prepare_event returned {type(changed).__name__}, which is no event")
                 decode_document(encode_document(changed or event))
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-                self._failed("prepare_event", implementation.plugin_name, error)
+                self._failed("prepare_event", implementation.plugin_name, error, event_id=event.id)
                 event = decode_document(before).reading_as(
                     event
                 )  # what it had of the event may have been changed in its hands
@@ -231,9 +231,9 @@ class Plugins:
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
                 self._failed(hook, implementation.plugin_name, error)
 
-    def _failed(self, hook: str, plugin: str, error: BaseException) -> None:
+    def _failed(self, hook: str, plugin: str, error: BaseException, **about: str) -> None:
         """Once a minute: one that fails with every event would fill the log, and hold up all others by it."""
-        self._failures.warn("plugin failed", hook, plugin, hook=hook, plugin=plugin, exc_info=error)
+        self._failures.warn("plugin failed", hook, plugin, hook=hook, plugin=plugin, **about, exc_info=error)
 
 
 def _check_api(plugin: object, name: str) -> None:
