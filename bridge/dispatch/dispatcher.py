@@ -58,6 +58,8 @@ class Dispatcher:
         self._changing = asyncio.Lock()
         self._annotator = Annotator()
         self._watching: asyncio.Task[None] | None = None
+        self._order: list[str] = []
+        """The outputs of the configuration."""
 
     async def apply(self, settings: Settings) -> None:
         """Start what is new, exchange what changed or is paused, stop what is gone; the rest goes on untouched.
@@ -76,6 +78,7 @@ class Dispatcher:
             self._types = {name: output.type for name, output in settings.output.items() if output.enabled}
             self._gone |= {name: self.lanes[name].output for name in changed if name not in settings.output}
             await self._stop(changed)
+            self._order = [*settings.output]
             for name, output in settings.output.items():
                 await self._start_if_wanted(name, output, settings)
 
@@ -165,8 +168,8 @@ class Dispatcher:
                     lane.note_threads(running[name])
 
     def reports(self) -> list[LaneReport]:
-        """How each output stands."""
-        return [lane.report() for lane in self.lanes.values()]
+        """How each output stands, in the order of the configuration: a reload exchanges some."""
+        return [self.lanes[name].report() for name in self._order if name in self.lanes]
 
 
 class _Unmade(Output):

@@ -343,6 +343,16 @@ async def test_a_reload_takes_the_file_over(tmp_path: Path, far: Far) -> None:
     assert (status["site"], [output["name"] for output in status["outputs"]]) == ("plant-b", ["sink"])
 
 
+async def test_outputs_stand_in_the_order_of_the_configuration_after_a_reload_too(tmp_path: Path, far: Far) -> None:
+    tables = SINK + '[output.second]\ntype = "sink"\n'
+    async with bridge_with(tmp_path, tables, Bringing(async_output("sink", far))) as running:
+        file = tmp_path / "boxbridge.toml"
+        file.write_text(file.read_text().replace('"sink"', '"sink"\nin_flight = 1', 1))
+        await running.socket.post("/api/v1/reload")
+        status = (await running.socket.get("/api/v1/status")).json()
+    assert [output["name"] for output in status["outputs"]] == ["sink", "second"]
+
+
 async def test_a_reload_keeps_what_only_a_restart_takes_over_and_names_it_each_time(tmp_path: Path) -> None:
     async with bridge_with(tmp_path, '[output.local]\ntype = "archive"\n') as running:
         listens = running.daemon.settings.server.listen
