@@ -269,7 +269,7 @@ class Faulty(Struct):
         ("leaves", ["its checks failed: RuntimeError: the output called sys.exit()"]),
         ("number", ["its checks failed: TypeError: 'int' object is not iterable"]),
         ("halfway", ["no way", "its checks failed: KeyError: 'halfway'"]),
-        ("nothing", ["its checks failed: AttributeError: 'NoneType' object has no attribute 'partition'"]),
+        ("nothing", ["its checks failed: TypeError: 'NoneType' object is not iterable"]),
     ],
 )
 @pytest.mark.own_words
