@@ -256,6 +256,10 @@ def test_what_was_found_in_the_files_is_said_in_chinese(english: str) -> None:
             "它是为版本 1.9 编写的，而此 boxbridge 的插件 API 版本为 1.0：请安装更新的 boxbridge，或更旧的 a",
         ),
         ("RuntimeError: the output called sys.exit()", "输出调用了 sys.exit()"),
+        (
+            "x: its checks failed: RuntimeError: the output called sys.exit(); mend them in boxbridge_gate",
+            "x：其自身的检查出错：输出调用了 sys.exit()；请修正 boxbridge_gate 中的检查",
+        ),
     ],
 )
 def test_what_is_wrong_with_plugins_is_said_in_chinese(english: str, told: str) -> None:

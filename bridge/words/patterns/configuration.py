@@ -57,6 +57,9 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     "boxbridge has {held} already: {path} may not lie in it, nor around it": (
         "boxbridge 已占用 {held}：{path} 不能位于其中，也不能包含它"
     ),
+    "what it holds can't be said: {FAULT}; mend holds() in {module}": (
+        "无法得知该输出占用什么：{FAULT}；请修正 {module} 中的 holds()"
+    ),
     "what it holds can't be said: {error}; mend holds() in {module}": (
         "无法得知该输出占用什么：{error}；请修正 {module} 中的 holds()"
     ),
@@ -102,6 +105,7 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     'key "{name}" is missing, such as {example}': '缺少键 "{name}"，例如 {example}',
     'key "{name}" is missing': '缺少键 "{name}"',
     "{variable} is not set": "环境变量 {variable} 未设置",
+    "its checks failed: {FAULT}; mend them in {module}": "其自身的检查出错：{FAULT}；请修正 {module} 中的检查",
     "its checks failed: {error}; mend them in {module}": "其自身的检查出错：{error}；请修正 {module} 中的检查",
     '"{text}" is no time zone': '"{text}" 不是时区',
     '"{text}" is not a number with a unit ({units}), such as {example}': (
