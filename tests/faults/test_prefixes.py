@@ -15,7 +15,7 @@ from tests.faults.replay import Disk
 
 STEP = 1 if "BOXBRIDGE_ALL_FAULTS" in os.environ else 5
 """Every how many states one is tried, others each time; all where BOXBRIDGE_ALL_FAULTS is set."""
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(3000 / STEP)
 
 
 def check(forks: Forks, past: Past, folder: Path, seed: int, step: int = STEP) -> int:
