@@ -13,6 +13,9 @@ from tests.faults.forks import Forks, Job
 from tests.faults.history import History
 from tests.faults.image import Image
 
+pytestmark = pytest.mark.timeout(300)
+"""A round that hangs ends by itself, and a machine that does other things too needs minutes for all of them."""
+
 ROUNDS = 200
 FRESH = 25
 """After so many rounds the journal begins anew; until then each goes on with what the cuts before left."""
