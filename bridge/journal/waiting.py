@@ -14,7 +14,9 @@ from bridge.journal.record import PushBlob
 _GROUP_BUFFERS: Final = 256
 _GROUP_BYTES: Final = 8_000_000
 _PATIENCE: Final = 0.25
-"""Part of a sync's time that a group waits for others."""
+"""Part of a sync's time that a group waits for others,"""
+_LEAST_PATIENCE: Final = 0.001
+"""or so many seconds, where a disk is quick: what each group costs is the time of several pushes."""
 
 
 class Entry(Struct, frozen=True):
@@ -70,7 +72,7 @@ class Waiting:
         item: Entry | Job = WAKE
         try:
             item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
-            self._patient_until = time.monotonic() + _PATIENCE * sync_seconds
+            self._patient_until = time.monotonic() + max(_LEAST_PATIENCE, _PATIENCE * sync_seconds)
             while isinstance(item, Entry):
                 group.append(item)
                 buffers += 1 + len(item.pictures)
@@ -87,8 +89,8 @@ class Waiting:
     def _next_of(self, group: list[Entry]) -> Entry | Job:
         """What else waits; raises queue.Empty.
 
-        Senders that were answered together push again together. Where a sync takes long it pays to wait a part of it
-        for all of them: they would else come in two groups by turns, and each wait for two syncs.
+        Senders that were answered together push again together. It pays to wait a moment for all of them: they would
+        else come in two groups by turns, and each wait for two syncs. One that pushes alone is not kept waiting.
         """
         if len(group) >= max(self._crowd):
             return self._queue.get_nowait()
