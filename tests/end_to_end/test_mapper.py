@@ -34,7 +34,7 @@ def test_from_a_captured_body_to_mqtt_by_configuration_alone(tmp_path: Path, mos
         assert [line for line in shown if line not in proposal] == []
 
         bridge.configure(output + table)
-        assert "[protocol.north]: 1 " in bridge.command("check").decode()
+        assert "[protocol.north]: captured bodies read: 1" in bridge.command("check").decode()
         bridge.command("reload")
         assert b"understood now" in bridge.command("unknown", "retry", "--all")
         subscriber.wait(lambda they: they.on("boxbridge/plant-a/CAM77/3/event"))
