@@ -39,6 +39,19 @@ async def until(condition: Callable[[], object], within: float = 10) -> None:
         await asyncio.sleep(0.001)
 
 
+def timers_set(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.TimerHandle]:
+    """The timers that the running loop is asked for from now on, in their order."""
+    loop, timers = asyncio.get_running_loop(), []
+    set_timer: Callable[..., asyncio.TimerHandle] = loop.call_at
+
+    def call_at(*arguments: object) -> asyncio.TimerHandle:
+        timers.append(set_timer(*arguments))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_at", call_at)
+    return timers
+
+
 class Clock:
     """A clock that is set by hand."""
 

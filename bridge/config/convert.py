@@ -106,8 +106,8 @@ class Conversion:
         Where a value has a fault already, its `faults` are asked all the same: each group of them tells what it can
         without it.
         """
-        whole, noted = not _lacks(values.values()), len(self.faults)
-        if not whole and not callable(getattr(cls, "faults", None)):
+        whole, noted, asked = not _lacks(values.values()), len(self.faults), callable(getattr(cls, "faults", None))
+        if not whole and not asked:
             return INVALID
         try:
             made: Any = contained(lambda: cls(**values))
@@ -116,15 +116,15 @@ class Conversion:
         except Exception as error:  # noqa: BLE001 - a plugin's own checks may have faults of their own
             return self._failed_checks(cls, error, path) if whole else INVALID
         try:
-            contained(lambda: self._own_faults(cls, made, path, whole))
+            if asked:
+                contained(lambda: self._own_faults(cls, made, path, whole))
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed_checks(cls, error, path) if whole else INVALID
         return made if whole and len(self.faults) == noted else INVALID
 
     def _own_faults(self, cls: type[Struct], made: Any, path: Path, whole: bool) -> None:
         """Note all that a struct finds wrong with itself; of one that is not whole, what can be told."""
-        faults = made.faults() if callable(getattr(cls, "faults", None)) else ()
-        for sentence in sentences(faults, as_far_as_it_gets=not whole):
+        for sentence in sentences(made.faults(), as_far_as_it_gets=not whole):
             self._own_fault(cls, sentence, path)
 
     def _failed_checks(self, cls: type[Struct], error: Exception, path: Path) -> _Invalid:

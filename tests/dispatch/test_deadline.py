@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import pytest
 
 from bridge.dispatch.deadline import Deadlines
+from tests.rooms import timers_set
 
 pytestmark = pytest.mark.anyio
 
@@ -44,14 +44,7 @@ async def test_a_call_that_ends_in_time_is_left_alone(deadlines: Deadlines) -> N
 
 
 async def test_many_calls_set_one_timer(deadlines: Deadlines, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, timers = asyncio.get_running_loop(), []
-    set_timer: Callable[..., asyncio.TimerHandle] = loop.call_at
-
-    def call_at(*arguments: object) -> asyncio.TimerHandle:
-        timers.append(set_timer(*arguments))
-        return timers[-1]
-
-    monkeypatch.setattr(loop, "call_at", call_at)
+    timers = timers_set(monkeypatch)
     for _ in range(100):
         with deadlines.limit(LONG):
             pass

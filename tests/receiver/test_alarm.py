@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
 
 import pytest
 
 from bridge.receiver.alarm import Alarm
-from tests.rooms import until
+from tests.rooms import timers_set, until
 
 pytestmark = pytest.mark.anyio
 
@@ -73,15 +72,8 @@ async def test_what_is_unset_or_closed_does_not_call() -> None:
 
 
 async def test_putting_off_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, timers = asyncio.get_running_loop(), []
-    set_timer: Callable[..., asyncio.TimerHandle] = loop.call_at
-
-    def call_at(*arguments: object) -> asyncio.TimerHandle:
-        timers.append(set_timer(*arguments))
-        return timers[-1]
-
-    monkeypatch.setattr(loop, "call_at", call_at)
-    alarm = Alarm(loop, lambda: None)
+    timers = timers_set(monkeypatch)
+    alarm = Alarm(asyncio.get_running_loop(), lambda: None)
     for _ in range(1000):
         alarm.set(LONG)
         alarm.unset()
