@@ -25,6 +25,8 @@ DATASCHEMA = f"urn:boxbridge:event:{SCHEMA_VERSION}"
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_TIME_DIGITS = 10
+"""Of an event's id: the rest is chance."""
 _LONGEST_ID = 200
 _UNSAFE = re.compile(r"[/+#%$\s]")
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp"}
@@ -32,8 +34,20 @@ _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "ima
 
 def new_id(received: datetime) -> str:
     """Make an event id: a ULID of the time of receipt, so that ids sort by it (26 characters)."""
-    number = int(received.timestamp() * 1000) << 80 | random.getrandbits(80)
+    number = round(received.timestamp() * 1000) << 80 | random.getrandbits(80)
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def times_of_ids(beginning: str) -> tuple[int, int]:
+    """Between which times, in milliseconds since 1970, ids with this beginning are made; (0, -1) where none has it."""
+    digits = [_CROCKFORD.find(digit) for digit in beginning[:_TIME_DIGITS]]
+    if -1 in digits:
+        return 0, -1
+    first = 0
+    for digit in digits:
+        first = first * 32 + digit
+    span = 32 ** (_TIME_DIGITS - len(digits))
+    return first * span, (first + 1) * span - 1
 
 
 def utc_now() -> datetime:

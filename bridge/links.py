@@ -17,6 +17,7 @@ import pybase64
 import structlog
 
 from bridge.errors import why
+from bridge.event import times_of_ids
 
 log = structlog.get_logger("boxbridge.links")
 
@@ -24,8 +25,6 @@ LASTS_SECONDS: Final = 30 * 86_400.0
 """So long after its event came an address is good."""
 _KEY_BYTES: Final = 32
 _SIGNATURE_BYTES: Final = 15
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_TIME_DIGITS: Final = 10
 
 
 class Links:
@@ -66,16 +65,8 @@ class Links:
     def opens(self, event_id: str, signature: str) -> bool:
         """Whether this is the signature of that event's address, and still good."""
         is_ours = hmac.compare_digest(self._signature(event_id).encode(), signature.encode("utf-8", "replace"))
-        return bool(self.address) and is_ours and time.time() - _received(event_id) < LASTS_SECONDS
+        return bool(self.address) and is_ours and time.time() - times_of_ids(event_id)[0] / 1000 < LASTS_SECONDS
 
     def _signature(self, event_id: str) -> str:
         digest = hmac.digest(self._key, b"event " + event_id.encode("utf-8", "replace"), "sha256")
         return pybase64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()
-
-
-def _received(event_id: str) -> float:
-    """When an event came, in seconds since 1970, as its id says; long ago for what is no id."""
-    number = 0
-    for digit in event_id[:_TIME_DIGITS]:
-        number = number * 32 + max(0, _CROCKFORD.find(digit))
-    return number / 1000

@@ -6,9 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers
 
 from bridge import Event, Picture
-from bridge.event import Channel, decode_document, document_schema, encode_document
+from bridge.event import Channel, decode_document, document_schema, encode_document, new_id, times_of_ids
 from bridge.testing import sample_event
 
 MOMENT = datetime(2023, 11, 20, 6, 39, 47, tzinfo=UTC)
@@ -27,6 +29,19 @@ def test_times_are_written_in_utc_and_milliseconds(event: Event, microsecond: in
     document = json.loads(encode_document(event.with_(occurred=time, received=time, reported=time)))
     times = {document["time"], document["data"]["received"], document["data"]["reported"]}
     assert times == {"2023-11-20T06:39:" + written}
+
+
+@given(integers(0, 2**48 - 1).filter(lambda milliseconds: milliseconds < 253_402_300_800_000), integers(0, 26))
+def test_an_id_tells_when_it_was_made_and_its_beginning_about_when(milliseconds: int, length: int) -> None:
+    beginning = new_id(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds))[:length]
+    first, last = times_of_ids(beginning)
+    assert first <= milliseconds <= last
+    assert last - first + 1 == 32 ** max(0, 10 - length)
+
+
+def test_what_no_id_begins_with_tells_no_time() -> None:
+    first, last = times_of_ids("b0c5be00-0000")
+    assert first > last
 
 
 def test_a_time_that_the_box_did_not_tell_is_null(event: Event) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 from bridge.journal.failpoint import failpoint
 from bridge.journal.record import ChangesBlob, Key, PushBlob
 
-_SCHEMA_VERSION: Final = 3
+_SCHEMA_VERSION: Final = 4
 _CHECKPOINT_BYTES: Final = 4_000_000
 _TOO_LARGE_BYTES: Final = 64_000_000
 # A key's columns stand first, in its order: else SQLite 3.40 takes a sound table for a damaged one.
@@ -44,7 +44,6 @@ CREATE TABLE turned_away (
 """
 _ORDERS: Final = (
     "CREATE INDEX IF NOT EXISTS push_msg_id ON push (msg_id)",
-    "CREATE INDEX IF NOT EXISTS event_id ON event (id)",
     "CREATE INDEX IF NOT EXISTS event_received ON event (received)",
     "CREATE INDEX IF NOT EXISTS event_device ON event (device, received)",
     "CREATE INDEX IF NOT EXISTS turned_away_sequence ON turned_away (sequence) WHERE sequence > 0",

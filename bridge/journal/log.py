@@ -7,7 +7,7 @@ import os
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
 from pathlib import Path
 from threading import Lock
@@ -55,12 +55,19 @@ class Pictures:
 
     def __init__(self, segment: Segment, offset: int, entries: tuple[PictureEntry, ...]) -> None:
         self._segment = segment
-        self._places: dict[str, tuple[int, PictureEntry]] = {}
-        """Where each begins, by digest: a push may hold very many."""
-        for entry in entries:
-            self._places.setdefault(entry.sha256, (offset, entry))
-            offset += entry.size
+        self._offset = offset
+        self._entries = entries
         self._read: dict[str, bytes] = {}
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, PictureEntry]]:
+        """Where each begins, by digest: a push may hold very many, and most are never asked for."""
+        places: dict[str, tuple[int, PictureEntry]] = {}
+        offset = self._offset
+        for entry in self._entries:
+            places.setdefault(entry.sha256, (offset, entry))
+            offset += entry.size
+        return places
 
     async def read(self, sha256: str) -> bytes:
         """A picture's bytes; raises PictureLost, and OSError for trouble that may pass."""

@@ -85,13 +85,10 @@ class Found(Struct, frozen=True):
     """A record in a segment whose fixed part is sound."""
 
     offset: int
+    end: int
+    """Offset of the byte behind it."""
     prefix: Prefix
     blob: bytes
-
-    @property
-    def end(self) -> int:
-        """Offset of the byte behind it."""
-        return self.offset + self.prefix.size
 
 
 class Damage(Struct, frozen=True):
@@ -267,10 +264,14 @@ class Segment:
         """Go through the file, padding left out and damage named; pictures are not read. May wait for the disk."""
         window = _Window(self)
         offset = FIRST_RECORD
-        while (offset := self._behind_zeros(offset, window)) < self.size:
-            found = self._parse(window.at(offset), offset, wait=True)
+        while offset < self.size:
+            data = window.at(offset)
+            if data.startswith(b"\0"):
+                offset += len(data) - len(data.lstrip(b"\0"))
+                continue
+            found = self._parse(data, offset, wait=True)
             if found is None:
-                end, torn = self._next_record(offset + 1, window), self._is_torn(window.at(offset))
+                end, torn = self._next_record(offset + 1, window), self._is_torn(data)
                 found = Damage(offset, end, torn=torn and end == self.size)
             yield found
             offset = found.end
@@ -278,25 +279,17 @@ class Segment:
     def _parse(self, data: bytes, offset: int, *, wait: bool) -> Found | Damage | None:
         """The record at this offset, of which at least the beginning has been read."""
         prefix = decode_prefix(data, self.seed)
-        if prefix is None or offset + prefix.size > self.size:
+        if prefix is None or (end := offset + prefix.size) > self.size:
             return None
-        if prefix.fixed_size > len(data):
-            data = self.read(offset, prefix.fixed_size, wait=wait)
-        blob = data[PREFIX_SIZE : prefix.fixed_size]
-        return Found(offset, prefix, blob) if is_sound(prefix, blob) else Damage(offset, offset + prefix.size, prefix)
+        if (fixed := prefix.fixed_size) > len(data):
+            data = self.read(offset, fixed, wait=wait)
+        blob = data[PREFIX_SIZE:fixed]
+        return Found(offset, end, prefix, blob) if is_sound(prefix, blob) else Damage(offset, end, prefix)
 
     def _is_torn(self, data: bytes) -> bool:
         """Whether a record begins with these bytes, which is none only for what comes, or doesn't, behind them."""
         cut_early = 0 < len(data) < PREFIX_SIZE and MAGIC.startswith(data[: len(MAGIC)])
         return cut_early or decode_prefix(data, self.seed) is not None
-
-    def _behind_zeros(self, offset: int, window: _Window) -> int:
-        while (data := window.at(offset)).startswith(b"\0"):
-            zeros = len(data) - len(data.lstrip(b"\0"))
-            offset += zeros
-            if zeros < len(data):
-                break
-        return offset
 
     def _next_record(self, start: int, window: _Window) -> int:
         """Offset of the next record at or after start, else the file's size."""

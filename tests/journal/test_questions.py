@@ -10,6 +10,7 @@ from msgspec import structs
 
 from bridge.journal.journal import Journal
 from bridge.journal.questions import (
+    _BY_ID_AND_TIME,
     FOR_EVER,
     Count,
     EventRow,
@@ -42,6 +43,19 @@ async def test_a_picture_leads_to_its_event_by_name_and_by_digest(tmp_path: Path
         digest = sha256(PICTURE).hexdigest()
         assert await journal.find(digest) == await journal.find(digest.upper()) == [rows[3]]
         assert await journal.find(sha256(b"another").hexdigest()) == []
+
+
+async def test_an_event_is_found_by_the_beginning_of_its_id_through_its_time(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        rows = await filled(journal)
+        for row in rows:
+            beginning = row.id[:10].lower()
+            found = await journal.ask(lambda index, some=beginning: find_events(index, some, 9))  # type: ignore[misc]
+            assert row in found
+            assert await journal.find(row.id) == [row]
+        explain = f"EXPLAIN QUERY PLAN {_BY_ID_AND_TIME}"
+        plan = await journal.ask(lambda index: index.execute(explain, (0,) * 5).fetchall())
+        assert "event_received" in plan[0][-1]
 
 
 async def test_no_more_are_found_than_asked_for(tmp_path: Path) -> None:
