@@ -11,6 +11,7 @@ import random
 import re
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, Self
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _TIME_DIGITS = 10
 """Of an event's id: the rest is chance."""
 _LONGEST_ID = 200
+_REMEMBERED_NAMES = 1024
 _UNSAFE = re.compile(r"[/+#%$\s]")
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp", "image/webp": "webp"}
 
@@ -305,12 +307,15 @@ class EventDocument(Struct, frozen=True, kw_only=True):
 
 
 _DATA_FIELDS = EventData.__struct_fields__
+_OWN_FIELDS = {*Event.__struct_fields__} - {*_DATA_FIELDS}
+"""What stands beside an event's data, not in it."""
 _WITH_MICROSECONDS = len('"2023-11-20T06:39:47.132000Z"')
 _IN_SECONDS = len('"2023-11-20T06:39:47Z"')
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(EventDocument)
 
 
+@lru_cache(_REMEMBERED_NAMES)
 def escape(name: str) -> str:
     """Make one segment of a topic or URI path of an id in any script: only what would break one becomes %xx.
 
@@ -342,7 +347,9 @@ def shortened(name: str) -> str:
 def encode_document(event: Event) -> bytes:
     """The event as its document's bytes, to be stored and sent as they are."""
     subject = f"{escape(event.device.id)}/{escape(event.channel.id)}"
-    fields: dict[str, Any] = {field: getattr(event, field) for field in _DATA_FIELDS}
+    fields = msgspec.structs.asdict(event)
+    for field in _OWN_FIELDS:
+        del fields[field]
     fields["received"] = _written(event.received)
     if event.reported is not None:
         fields["reported"] = _written(event.reported)

@@ -6,11 +6,11 @@ so: a paused output is given nothing more to do it with.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter, deque
 from contextvars import ContextVar
-from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ long may be a machine that stood still, and often for a moment one that is too b
 
 _MOMENT: Final = 0.01
 """So old may be what was last known of the waits when a step begins: asking takes longer than many a step."""
-_SCHEDULING: Final = Path("/proc/thread-self/schedstat")
+_SCHEDULING: Final = "/proc/thread-self/schedstat"
 """Nanoseconds for which this thread ran, and for which it was kept waiting for a CPU."""
 
 MOST_THREADS: Final = 100
@@ -68,9 +68,13 @@ class Stopwatch:
 def _waited_for_cpu() -> float:
     """Seconds for which this thread was ready to run and had no CPU; 0 where the kernel does not keep that."""
     try:
-        _, waited, _ = _SCHEDULING.read_bytes().split()
+        descriptor = os.open(_SCHEDULING, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return 0.0
+    try:
+        _, waited, _ = os.read(descriptor, 100).split()
+    finally:
+        os.close(descriptor)
     return int(waited) / 1e9
 
 

@@ -27,22 +27,17 @@ def blob_of(push: Push, parsed: Parsed, events: tuple[Event, ...]) -> tuple[Push
         path=push.path,
         query=push.query,
         content_type=push.headers.get("content-type", ""),
-        events=tuple(
-            EventEntry(
-                event.id,
-                event.kind,
-                event.device.id,
-                event.channel.id,
-                to_milliseconds(event.occurred),
-                encode_document(event),
-            )
-            for event in events
-        ),
+        events=tuple([_entry(event) for event in events]),
         body=body,
         cuts=cuts,
-        pictures=tuple(PictureEntry(len(c.data), c.sha256) for c in pictures.values()),
+        pictures=tuple([PictureEntry(len(cutout.data), cutout.sha256) for cutout in pictures.values()]),
     )
-    return blob, tuple(cutout.data for cutout in pictures.values())
+    return blob, tuple([cutout.data for cutout in pictures.values()])
+
+
+def _entry(event: Event) -> EventEntry:
+    occurred, document = to_milliseconds(event.occurred), encode_document(event)
+    return EventEntry(event.id, event.kind, event.device.id, event.channel.id, occurred, document)
 
 
 def record_of(sequence: int, entry: Entry) -> Record:

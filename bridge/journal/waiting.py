@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -44,21 +45,23 @@ class Waiting:
     """The queue before the writer. Any thread puts, the writer's alone gathers."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Entry | Job] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Entry | Job, ...]] = queue.SimpleQueue()
+        self._taken: deque[Entry | Job] = deque()
+        """What came from the queue with others, and was not gathered yet."""
         self._crowd = (1, 1)
         """How many pushes the last two groups had."""
         self._patient_until = 0.0
 
     def put(self, *items: Entry | Job) -> None:
         """Let these wait, in their order."""
-        for item in items:
-            self._queue.put(item)
+        if items:
+            self._queue.put(items)
 
     def rest(self) -> Iterator[Entry | Job]:
         """Take all that waits now."""
         while True:
             try:
-                yield self._queue.get_nowait()
+                yield self._next(0.0)
             except queue.Empty:
                 return
 
@@ -71,7 +74,7 @@ class Waiting:
         buffers = size = 0
         item: Entry | Job = WAKE
         try:
-            item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            item = self._next(until - time.monotonic())
             self._patient_until = time.monotonic() + max(_LEAST_PATIENCE, _PATIENCE * sync_seconds)
             while isinstance(item, Entry):
                 group.append(item)
@@ -92,9 +95,17 @@ class Waiting:
         Senders that were answered together push again together. It pays to wait a moment for all of them: they would
         else come in two groups by turns, and each wait for two syncs. One that pushes alone is not kept waiting.
         """
-        if len(group) >= max(self._crowd):
-            return self._queue.get_nowait()
-        return self._queue.get(timeout=max(0.0, self._patient_until - time.monotonic()))
+        if self._taken or len(group) >= max(self._crowd):
+            return self._next(0.0)
+        return self._next(self._patient_until - time.monotonic())
+
+    def _next(self, seconds: float) -> Entry | Job:
+        """The next of what waits, or what comes within so many seconds; raises queue.Empty."""
+        while True:
+            try:
+                return self._taken.popleft()
+            except IndexError:
+                self._taken.extend(self._queue.get(timeout=max(0.0, seconds)))
 
 
 WAKE: Final = Job(lambda: None, lambda _: None)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+_PARTS = 1_000_000
+"""Of a fraction: more would be noise."""
+
 
 class Scale(Struct, frozen=True):
     """What the push's coordinates are counted in."""
@@ -25,4 +28,4 @@ class Scale(Struct, frozen=True):
         if not self.width or not self.height:
             return None
         sizes = (self.width, self.height) * (len(numbers) // 2)
-        return [round(number / size, 6) for number, size in zip(numbers, sizes, strict=True)]
+        return [round(number * _PARTS / size) / _PARTS for number, size in zip(numbers, sizes, strict=True)]

@@ -68,3 +68,13 @@ def test_who_stays_away_is_no_longer_waited_for(monkeypatch: pytest.MonkeyPatch)
     queue.put(entry(5))
     assert gathered(queue) == 1
     assert time.monotonic() - began < LONG
+
+
+def test_what_is_too_much_for_one_group_makes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_GROUP_BUFFERS", 2)
+    queue = Waiting()
+    queue.put(*map(entry, range(5)))
+    groups = [queue.gather(time.monotonic() + LONG, sync_seconds=0.0)[0] for _ in range(2)]
+    assert [[one.blob.msg_id for one in group] for group in groups] == [["0", "1"], ["2", "3"]]
+    assert [one.blob.msg_id for one in queue.rest() if isinstance(one, Entry)] == ["4"]
+    assert list(queue.rest()) == []
