@@ -8,6 +8,7 @@ All the rest of the protocol is paho's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from typing import Final, Literal
 
@@ -25,9 +26,8 @@ LARGEST: Final = 1_000_000
 """Bytes of the largest packet that is taken from a broker, which has little to say: what it claims is not gathered."""
 _TOGETHER: Final = 65536
 """Bytes of small packets that leave at once; a larger payload leaves by itself, uncopied."""
-_PUBACK: Final = b"\x40\x02"
-_PUBACK_SIZE: Final = 4
-"""Bytes of an acknowledgement without a reason: 0x40, 2, message id."""
+_TAKEN: Final = re.compile(rb"\x40(?:\x02(..)|\x03(..)[\x00\x10])", re.DOTALL)
+"""An acknowledgement, with the message id: without a reason, or with that of success or of nobody who subscribed."""
 
 
 class LeanClient(Client):
@@ -75,9 +75,9 @@ class LeanClient(Client):
 
     def _read_acknowledgements(self) -> None:
         read, place = self.read_ahead, 0
-        while read.startswith(_PUBACK, place) and place + _PUBACK_SIZE <= len(read):
-            self.on_acknowledged(int.from_bytes(read[place + 2 : place + _PUBACK_SIZE], "big"), None)
-            place += _PUBACK_SIZE
+        while taken := _TAKEN.match(read, place):
+            self.on_acknowledged(int.from_bytes(taken[1] or taken[2], "big"), None)
+            place = taken.end()
         self.read_ahead = read[place:]
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
