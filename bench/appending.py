@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bench.ledger import Ledger
 from bench.load import push_all
-from bench.process import cpu_seconds, free_port, resident_mb, running
+from bench.process import cpu_seconds, resident_mb, running
 from bench.push import Template
 from bench.server import Boxbridge
+from bridge.testing.ports import free_port
 
 _SPAWN = multiprocessing.get_context("spawn")
 _WARM_UP = 64

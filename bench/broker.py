@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.process import free_port, running
+from bench.process import running
+from bridge.testing.ports import free_port
 
 _CONFIGURATION = """\
 listener {port} 127.0.0.1

@@ -26,12 +26,13 @@ from pathlib import Path
 
 import httpx2
 
-from bench.process import free_port, resident_mb, running
+from bench.process import resident_mb, running
 from bench.push import make_template
 from bench.rig import rig, use_two_cores
 from bench.server import Boxbridge
 from bench.throughput import DRAWINGS
 from bench.waiting import prepare, rebuild
+from bridge.testing.ports import free_port
 
 _SPAWN = multiprocessing.get_context("spawn")
 _BOXES = 16

@@ -28,7 +28,7 @@ from bench.broker import mosquitto
 from bench.disk import slow_card
 from bench.ledger import Ledger
 from bench.load import push_all
-from bench.process import check_alive, cpu_seconds, free_port, resident_mb, running
+from bench.process import check_alive, cpu_seconds, resident_mb, running
 from bench.push import Template, make_template
 from bench.receivers import archived, read_archive, serve_hooks
 from bench.rig import use_two_cores
@@ -36,6 +36,7 @@ from bench.server import Naive
 from bench.subscriber import subscribe
 from bench.throughput import DRAWINGS
 from bridge.testing import draw_dot
+from bridge.testing.ports import free_port
 
 SETS = {
     "naive": ("mqtt",),

@@ -11,10 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.testing.brokers import free_port
-
-__all__ = ["check_alive", "cpu_seconds", "free_port", "resident_mb", "running"]
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 

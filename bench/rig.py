@@ -14,10 +14,11 @@ from subprocess import Popen
 from bench.broker import Broker, mosquitto
 from bench.ledger import Ledger
 from bench.load import push_all
-from bench.process import check_alive, cpu_seconds, free_port, running
+from bench.process import check_alive, cpu_seconds, running
 from bench.push import Template
 from bench.server import Server
 from bench.subscriber import subscribe
+from bridge.testing.ports import free_port
 
 _SPAWN = multiprocessing.get_context("spawn")
 _WARM_UP_EACH = 4

@@ -21,12 +21,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.backlog import LATE, fill
 from bench.broker import mosquitto
-from bench.process import free_port, resident_mb, running
+from bench.process import resident_mb, running
 from bench.push import make_template
 from bench.rig import rig
 from bench.server import Boxbridge, dead_webhook
 from bridge.protocols.skill import PATH
 from bridge.testing import draw_dot, draw_scene, sample_push
+from bridge.testing.ports import free_port
 
 _PATIENCE = 120.0
 _BOXBRIDGE = Boxbridge(output="")

@@ -13,7 +13,6 @@ import pytest
 
 from bridge.testing.brokers import (
     BROKERS,
-    HOST,
     LARGEST,
     Broker,
     IotCore,
@@ -21,12 +20,10 @@ from bridge.testing.brokers import (
     Nats,
     Received,
     Subscriber,
-    free_port,
 )
 
 __all__ = [
     "BROKERS",
-    "HOST",
     "LARGEST",
     "Broker",
     "IotCore",
@@ -35,7 +32,6 @@ __all__ = [
     "Received",
     "Subscriber",
     "broker",
-    "free_port",
     "mosquitto",
     "run",
 ]

@@ -17,7 +17,7 @@ from bridge.daemon import Daemon
 from bridge.plugins import Plugins
 from bridge.protocols.skill import PATH
 from bridge.testing import Box
-from tests.brokers import HOST, free_port
+from bridge.testing.ports import HOST, free_port
 
 
 class Running:

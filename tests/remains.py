@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 
 _FIRST: Final = 2
 """They bring what is kept for all that follow: of two equal pushes the second takes another way."""

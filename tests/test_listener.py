@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from bridge.errors import FileTrouble
 from bridge.listener import Listener, tcp_socket, unix_socket
-from tests.brokers import HOST, free_port
+from bridge.testing.ports import HOST, free_port
 
 pytestmark = pytest.mark.anyio
 

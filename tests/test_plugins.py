@@ -30,8 +30,8 @@ from bridge.event import decode_document, encode_document
 from bridge.listener import Listener, tcp_socket
 from bridge.plugins import Plugins
 from bridge.testing import draw_scene, sample_event, sample_push
+from bridge.testing.ports import HOST, free_port
 from bridge.words import translated
-from tests.brokers import HOST, free_port
 from tests.daemon import bridge_with
 from tests.rooms import Bringing, Far, async_output, opened, plain_output, until
 

@@ -23,6 +23,7 @@ from bridge.cli.run import banner
 from bridge.daemon import Daemon
 from bridge.errors import FileTrouble, UsageError
 from bridge.testing import Box, draw_scene, sample_push
+from bridge.testing.ports import HOST, free_port
 
 FOLDER: Final = "boxbridge-demo"
 PUSH_SECONDS: Final = 2.0
@@ -86,7 +87,7 @@ def demo_command(pushes: int | None) -> None:
 async def _demo(folder: Path, pushes: int | None) -> None:
     began = time.monotonic()
     with _broker(folder) as port:
-        devices, people = (usual if _is_free(usual) else _free_port() for usual in (DEVICES_PORT, PEOPLES_PORT))
+        devices, people = (usual if _is_free(usual) else free_port() for usual in (DEVICES_PORT, PEOPLES_PORT))
         file = folder / "boxbridge.toml"
         file.write_text(_CONFIGURATION.format(devices=devices, people=people, broker=port), encoding="utf-8")
         settings, plugins = load(file)
@@ -96,7 +97,7 @@ async def _demo(folder: Path, pushes: int | None) -> None:
             print(
                 f"\nA simulated box pushes a picture every {PUSH_SECONDS:g} s; Ctrl-C stops it. On MQTT:\n", flush=True
             )
-            pushing = asyncio.create_task(_push(f"http://127.0.0.1:{devices}", pushes, arrived))
+            pushing = asyncio.create_task(_push(f"http://{HOST}:{devices}", pushes, arrived))
             serving = asyncio.create_task(daemon.serve())
             done, _ = await asyncio.wait({pushing, serving}, return_when=asyncio.FIRST_COMPLETED)
             daemon.stop()
@@ -133,7 +134,7 @@ async def _subscriber(port: int) -> AsyncIterator[asyncio.Semaphore]:
 
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.on_message = show
-    await asyncio.to_thread(client.connect, "127.0.0.1", port)
+    await asyncio.to_thread(client.connect, HOST, port)
     client.loop_start()
     client.subscribe("#", qos=1)
     try:
@@ -157,7 +158,7 @@ def _broker(folder: Path) -> Iterator[int]:
         import iotcore  # noqa: F401
     except ImportError as error:
         raise UsageError("the demo needs an embedded MQTT broker: pip install 'boxbridge[demo]'") from error
-    port = _free_port()
+    port = free_port()
     config = folder / "broker.toml"
     config.write_text(_BROKER.format(port=port), encoding="utf-8")
     command = [sys.executable, "-m", "iotcore", "--log-level", "CRITICAL", "--config", str(config)]
@@ -182,10 +183,4 @@ def _wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return probe.connect_ex((HOST, port)) != 0

@@ -16,7 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from bridge.protocols.skill import PATH
-from bridge.testing.brokers import HOST, free_port
+from bridge.testing.ports import HOST, free_port
 
 COMMAND = Path(sys.executable).with_name("boxbridge")
 

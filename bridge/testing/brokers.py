@@ -24,26 +24,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-HOST = "127.0.0.1"
+from bridge.testing.ports import HOST, free_port
+
 LARGEST = 16_000_000
-
-
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on, and that was not given before: who asked for two has two."""
-    while (port := _some_port()) in _given:
-        pass
-    _given.add(port)
-    return port
-
-
-def _some_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.control import connection
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.control.test_api import push
 from tests.daemon import Running, bridge_with
 from tests.remains import Ending, hangs_up, left_of, resets, resets_when_answered

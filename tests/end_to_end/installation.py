@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bridge.testing.bridge import COMMAND, Bridge
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 
 __all__ = ["COMMAND", "Installation", "memory_kb", "newest_segment", "remove_index"]
 

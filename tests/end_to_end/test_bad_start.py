@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.end_to_end.installation import COMMAND, Installation
 
 ARCHIVE = '[output.local]\ntype = "archive"\n'

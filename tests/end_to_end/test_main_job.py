@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from bridge.testing import sample_push
-from tests.brokers import HOST, Broker, Mosquitto, Subscriber, free_port
+from bridge.testing.ports import HOST, free_port
+from tests.brokers import Broker, Mosquitto, Subscriber
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.web import Received, WebServer
 

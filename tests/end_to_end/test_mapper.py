@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.brokers import HOST, Mosquitto, Subscriber
+from bridge.testing.ports import HOST
+from tests.brokers import Mosquitto, Subscriber
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.test_main_job import delivered
 from tests.protocols.test_mapper import ALARM, JPEG, multipart

@@ -11,7 +11,8 @@ import pytest
 
 from bridge.journal.record import PREFIX_SIZE, Kind
 from bridge.testing import sample_push
-from tests.brokers import HOST, Mosquitto, Subscriber
+from bridge.testing.ports import HOST
+from tests.brokers import Mosquitto, Subscriber
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.test_main_job import delivered, message_id
 from tests.end_to_end.web import WebServer

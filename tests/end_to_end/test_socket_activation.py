@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.testing import sample_push
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.end_to_end.installation import Installation
 
 

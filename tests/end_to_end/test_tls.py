@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 from bridge.testing import sample_push
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.certificates import self_signed
 from tests.end_to_end.installation import Installation
 

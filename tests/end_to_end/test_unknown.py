@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.end_to_end.installation import Installation
 
 BODY = b'{"camera": "gate-3", "alarm": "line crossed", "picture": "' + b"QUJD" * 200 + b'"}'

@@ -9,7 +9,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 
 
 class Received(Struct, frozen=True):

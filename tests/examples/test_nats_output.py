@@ -20,7 +20,7 @@ from nats.errors import TimeoutError as NothingThere
 
 from bridge.event import utc_now
 from bridge.testing import draw_scene, sample_push
-from tests.brokers import HOST, free_port
+from bridge.testing.ports import HOST, free_port
 from tests.daemon import Running, bridge_with
 from tests.rooms import until
 

@@ -18,7 +18,7 @@ from bridge.receiver import http
 from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.seats import Seats
 from bridge.testing import Box
-from tests.brokers import HOST, free_port
+from bridge.testing.ports import HOST, free_port
 from tests.rooms import Rooms, opened
 
 HANDSHAKE = (

@@ -17,7 +17,7 @@ from bridge.config.settings import ServerSettings
 from bridge.protocols.skill import PATH
 from bridge.receiver.admission import FOREIGN, NO_TOKEN, Admission
 from bridge.testing import sample_push
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
 
 pytestmark = pytest.mark.anyio

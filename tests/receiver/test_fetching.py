@@ -22,7 +22,7 @@ from bridge.protocols.mapper import Mapped
 from bridge.receiver import fetching
 from bridge.receiver.fetching import AT_ONCE, Fetching, NotFetched, picture_at
 from bridge.testing import draw_scene
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
 from tests.rooms import push_of
 

@@ -13,7 +13,7 @@ import structlog
 
 from bridge.receiver import guard, pace
 from bridge.testing import sample_push
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
 
 pytestmark = pytest.mark.anyio

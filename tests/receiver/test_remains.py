@@ -16,7 +16,7 @@ from bridge.receiver.guard import GuardedProtocol
 from bridge.receiver.seats import Seats
 from bridge.receiver.tls import Secured
 from bridge.testing import sample_push
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 from tests.certificates import self_signed
 from tests.receiver.doors import HANDSHAKE, door_to, request
 from tests.receiver.test_guard import FLOODS, SLOW

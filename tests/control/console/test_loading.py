@@ -10,7 +10,7 @@ from pathlib import Path
 from bridge.control.console.site import HERE
 from bridge.testing import sample_push
 from bridge.testing.bridge import Bridge
-from tests.brokers import HOST
+from bridge.testing.ports import HOST
 
 WATCHER = """
 import sys

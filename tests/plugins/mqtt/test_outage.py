@@ -12,7 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge import Duration, Rejected, Retry, Stopped, Unavailable
-from tests.brokers import Broker, Mosquitto, Subscriber, free_port
+from bridge.testing.ports import free_port
+from tests.brokers import Broker, Mosquitto, Subscriber
 from tests.plugins.mqtt.hostile import Cable, HostileBroker
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 

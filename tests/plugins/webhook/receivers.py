@@ -99,13 +99,6 @@ async def hostile(conversation: Conversation, *, at_once: bool = False) -> Async
         await server.wait_closed()
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port: int = nobody.getsockname()[1]
-    return port
-
-
 def webhook_to(url: str, **options: Any) -> Webhook:
     """A webhook output that is not open yet."""
     settings = WebhookOptions(url=url, **options)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from bridge import Duration, Secret, Unavailable
+from bridge.testing.ports import free_port
 from bridge_webhook.address import forbidden
 from bridge_webhook.options import OAuth2
 from tests.plugins.deliveries import delivery_of
-from tests.plugins.webhook.receivers import Receiver, free_port, hostile, opened, webhook_to
+from tests.plugins.webhook.receivers import Receiver, hostile, opened, webhook_to
 
 pytestmark = pytest.mark.anyio
 

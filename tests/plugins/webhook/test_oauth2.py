@@ -12,10 +12,11 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from bridge import Rejected, Stopped, Unavailable
+from bridge.testing.ports import free_port
 from bridge_webhook import oauth2 as room
 from tests.plugins.deliveries import delivery_of
 from tests.plugins.webhook.identity import Identity, identity
-from tests.plugins.webhook.receivers import free_port, opened, webhook_to
+from tests.plugins.webhook.receivers import opened, webhook_to
 
 pytestmark = pytest.mark.anyio
 

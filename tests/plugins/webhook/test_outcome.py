@@ -18,10 +18,11 @@ import pytest
 from starlette.responses import PlainTextResponse, Response
 
 from bridge import Rejected, Retry, Secret, Stopped, Unavailable
+from bridge.testing.ports import free_port
 from bridge_webhook import client
 from bridge_webhook.options import Basic
 from tests.plugins.deliveries import SCENE, delivery_of
-from tests.plugins.webhook.receivers import Receiver, free_port, hostile, opened, webhook_to
+from tests.plugins.webhook.receivers import Receiver, hostile, opened, webhook_to
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,12 @@ import base64
 import pytest
 
 from bridge import Secret, Stopped, Unavailable
+from bridge.testing.ports import free_port
 from bridge_webhook.options import Basic
 from tests.plugins.certificates import Certificates
 from tests.plugins.deliveries import delivery_of
 from tests.plugins.webhook.proxies import proxy
-from tests.plugins.webhook.receivers import Receiver, free_port, opened
+from tests.plugins.webhook.receivers import Receiver, opened
 
 pytestmark = pytest.mark.anyio
 
