@@ -9,8 +9,8 @@ _NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
 
 
 def why(error: object) -> str:
-    """An error in words, without the number that Python puts before those of the system."""
-    return _NUMBER.sub("", str(error))
+    """An error in words, without the number that Python puts before those of the system; its name where it has none."""
+    return _NUMBER.sub("", str(error)) or type(error).__name__
 
 
 class BridgeError(Exception):

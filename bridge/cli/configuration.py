@@ -186,4 +186,4 @@ async def _try(name: str, settings: Settings, plugins: Plugins) -> tuple[bool, s
     except TimeoutError as error:
         return False, str(error) or f"no answer within {patience:g} s"
     except Exception as error:  # noqa: BLE001 - whatever an output raises is its answer
-        return False, why(error) or type(error).__name__
+        return False, why(error)

@@ -170,7 +170,7 @@ async def _cleared(house: House, name: str) -> str:
     try:
         cleared = await house.dispatcher.forget(name)
     except Exception as error:  # noqa: BLE001 - an output may raise anything, and it is forgotten all the same
-        reason = why(error) or type(error).__name__
+        reason = why(error)
         log.warning("what a forgotten output keeps at its far side stays there", output=name, reason=reason)
         return f"what it keeps at its far side stays there: {reason}"
     if cleared is None:

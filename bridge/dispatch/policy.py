@@ -52,9 +52,8 @@ def delivered(answer: object) -> Verdict:
 
 def judge(error: BaseException, unavailable: Sequence[type[BaseException]]) -> Verdict:
     """What an exception means. `unavailable`: the output's own list."""
-    said = _said(error)
-    reason = said or type(error).__name__
-    named = f"{type(error).__name__}: {said}"
+    reason, name = _said(error), type(error).__name__
+    named = reason if reason == name else f"{name}: {reason}"
     match error:
         case Unavailable():
             verdict = Verdict("unavailable", reason, error.after)

@@ -68,6 +68,7 @@ def test_the_reason_is_the_sentence_or_else_the_exceptions_name() -> None:
     assert judge(Rejected("no such gate"), ()).reason == "no such gate"
     assert judge(ConnectionResetError(), ()).reason == "ConnectionResetError"
     assert judge(ValueError("a bug"), ()).reason == "ValueError: a bug"
+    assert judge(AssertionError(), ()).reason == "AssertionError"
 
 
 @pytest.mark.parametrize("failures", [1, 2, 5, 7, 100, 1025, 100_000])
