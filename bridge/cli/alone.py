@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import tempfile
 import time
 from collections import deque
@@ -16,15 +15,15 @@ import structlog
 from msgspec import DecodeError
 
 from bridge.cli.journal import journal_folder, trouble_in
+from bridge.cli.options import source_of
 from bridge.cli.screen import show
-from bridge.config.load import NAME, Source, find, no_output_type, read
-from bridge.config.locator import Places
-from bridge.config.settings import PLUGINS_DIR, Settings
+from bridge.config.load import Source, no_output_type
+from bridge.config.settings import Settings
 from bridge.control.trial import trial_of
 from bridge.dispatch.call import Caller, is_plain
 from bridge.dispatch.dispatcher import made
 from bridge.dispatch.policy import Verdict, delivered, judge
-from bridge.errors import BadData, NoConfiguration, OutputUnreachable, UsageError
+from bridge.errors import BadData, OutputUnreachable, UsageError
 from bridge.journal.folder import survey
 from bridge.journal.log import Log, Record
 from bridge.journal.segment import Segment
@@ -45,7 +44,7 @@ def run_alone(config: Path | None, plugin: Path | None, name: str, newest: int, 
     Its data folder is a temporary one: what a daemon keeps there is not touched.
     """
     with tempfile.TemporaryDirectory(prefix="boxbridge-alone-") as folder:
-        settings, plugins = _load(_source(config), plugin, name, Path(folder))
+        settings, plugins = _load(source_of(config), plugin, name, Path(folder))
         deliveries = _newest(config, newest) if newest else [_sample(settings)]
         output = made(plugins.outputs[settings.output[name].type], settings.context(name))
         failed = asyncio.run(_Alone(output, settings, plugins, lang).run(deliveries))
@@ -53,19 +52,9 @@ def run_alone(config: Path | None, plugin: Path | None, name: str, newest: int, 
         raise OutputUnreachable(f"output {name} did not take {failed}, see above")
 
 
-def _source(config: Path | None) -> Source:
-    """The configuration; an empty one where there is none and none was named."""
-    try:
-        return read(find(config))
-    except NoConfiguration:
-        if config is not None:
-            raise
-        return Source(file=Path(NAME).absolute(), tables={}, places=Places(""), environment=os.environ)
-
-
 def _load(source: Source, plugin: Path | None, name: str, folder: Path) -> tuple[Settings, Plugins]:
     """Settings with the one output, and the plugins, the file's too; raises ConfigError and BadData."""
-    plugins = Plugins().load(source.plugins_dir if source.tables else PLUGINS_DIR)
+    plugins = Plugins().load(source.plugins_dir)
     brought = _brought(plugins, plugin) if plugin else []
     outputs = source.tables.get("output", {})
     table = outputs.get(name) if isinstance(outputs, dict) else None

@@ -17,9 +17,8 @@ import click
 
 from bridge import __version__
 from bridge.cli.language import lang_option
-from bridge.cli.options import config_option
-from bridge.config.load import find, read
-from bridge.errors import BadData, BridgeError, FileTrouble, NoConfiguration, UsageError
+from bridge.cli.options import config_option, source_of
+from bridge.errors import BadData, BridgeError, FileTrouble, UsageError
 from bridge.plugins import GROUP, Plugins
 from bridge.words import say
 
@@ -119,8 +118,6 @@ def _brought(installed: Distribution, lang: str) -> str:
 
 def _configured(config: Path | None) -> dict[str, str]:
     """The type of each output of the configuration, whatever else may be wrong in it."""
-    try:
-        tables = read(find(config)).tables.get("output", {})
-    except NoConfiguration:
-        return {}
-    return {name: str(table.get("type")) for name, table in tables.items() if isinstance(table, dict)}
+    tables = source_of(config).tables.get("output")
+    outputs = tables.items() if isinstance(tables, dict) else ()
+    return {name: str(table.get("type")) for name, table in outputs if isinstance(table, dict)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 import time
@@ -19,11 +18,9 @@ from msgspec import Struct
 from bridge import log
 from bridge.cli.client import data_folder
 from bridge.cli.language import lang_option
-from bridge.cli.options import config_option, filter_options, json_option
+from bridge.cli.options import config_option, filter_options, json_option, source_of
 from bridge.cli.screen import show, show_json
-from bridge.config import defaults
-from bridge.config.load import find, read
-from bridge.errors import BadData, FileTrouble, NoConfiguration, UsageError, why
+from bridge.errors import BadData, FileTrouble, UsageError, why
 from bridge.event import utc_now
 from bridge.figures import as_bytes
 from bridge.journal.access import denied, left_to_owner
@@ -149,7 +146,7 @@ def export_command(
 
     It only reads, so a daemon may be at work. What is damaged is named and passed over; the exit code is 65 then.
     """
-    folder, zone = journal_folder(folder, config), _zone(config)
+    folder, zone = journal_folder(folder, config), source_of(config).timezone
     times = {name: _when(asked[name], zone) for name in ("since", "until")}
     wanted = Wanted(**times, device=asked["device"], kind=asked["kind"], originals=original)
     with trouble_in(folder):
@@ -165,15 +162,6 @@ def export_command(
     show(say(lang, "exported", target=target, events=taken.events, pictures=taken.pictures))
     if damaged:
         raise BadData(f"damaged, and not in it: {len(damaged)}, see above")
-
-
-def _zone(config: Path | None) -> ZoneInfo:
-    try:
-        return read(find(config)).timezone
-    except NoConfiguration:
-        if config is not None:
-            raise
-        return defaults.timezone(os.environ)
 
 
 def _when(text: str | None, zone: ZoneInfo) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import click
 from msgspec import convert
 
 from bridge.cli.language import lang_option
-from bridge.cli.options import config_option, load
+from bridge.cli.options import config_option, load, source_of
 from bridge.cli.screen import show
-from bridge.config import defaults, toml
-from bridge.config.load import find, read
+from bridge.config import toml
 from bridge.config.protocol import ProtocolSettings
-from bridge.errors import BadData, NoConfiguration, UsageError
+from bridge.errors import BadData, UsageError
 from bridge.event import Event, encode_document, utc_now
 from bridge.normalizer import Malformed, Push
 from bridge.protocols.mapper import Mapped
@@ -44,7 +42,7 @@ def map_command(file: Any, protocol: str | None, path: str, lang: str, config: P
                 raise UsageError(f"there is no [protocol.{protocol}] in the configuration")
             show(*_documents(protocol, settings.protocol[protocol], body, settings.timezone))
             return
-        zone = _zone(config)
+        zone = source_of(config).timezone
         table = propose(body, path, utc_now(), zone)
         show(*_table(table), "", f"# {say(lang, 'mapped to')}")
         documents = _documents("vendor", convert(table, ProtocolSettings), body, zone)
@@ -75,10 +73,3 @@ def events_in(name: str, mapping: ProtocolSettings, body: bytes, zone: tzinfo) -
         received=utc_now(),
     )
     return Mapped(name, mapping, zone).parse(push).events
-
-
-def _zone(config: Path | None) -> tzinfo:
-    try:
-        return read(find(config)).timezone
-    except NoConfiguration:
-        return defaults.timezone(os.environ)

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge.config.load import find, read
+from bridge.config.load import NAME, Source, find, read
+from bridge.config.locator import Places
 from bridge.config.settings import Settings
+from bridge.errors import NoConfiguration
 from bridge.plugins import Plugins
 
 ENVIRONMENT_FILE = Path("/etc/boxbridge/env")
@@ -48,6 +50,19 @@ def filter_options(command: _Command) -> _Command:
     ):
         command = click.option(name, metavar=metavar, help=text)(command)
     return command
+
+
+def source_of(config: Path | None, environment: Mapping[str, str] = os.environ) -> Source:
+    """The configuration as it stands in its file; an empty one where there is none and none was named.
+
+    For commands that need nothing of it, or one thing that has a default. Raises NoConfiguration, ConfigError.
+    """
+    try:
+        return read(find(config, environment), environment)
+    except NoConfiguration:
+        if config is not None:
+            raise
+        return Source(file=Path(NAME).absolute(), tables={}, places=Places(""), environment=environment)
 
 
 def load(config: Path | None, environment: Mapping[str, str] = os.environ) -> tuple[Settings, Plugins]:

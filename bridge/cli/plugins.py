@@ -10,10 +10,9 @@ import msgspec
 from bridge.cli.install import install_command, uninstall_command
 from bridge.cli.language import lang_option
 from bridge.cli.new_plugin import new_command
-from bridge.cli.options import config_option
-from bridge.config.load import find, read
+from bridge.cli.options import config_option, source_of
 from bridge.config.settings import PLUGINS_DIR
-from bridge.errors import BridgeError, NoConfiguration
+from bridge.errors import BridgeError
 from bridge.plugins import LoadedPlugin, Plugins
 from bridge.words import cells, padded, say, translated
 
@@ -39,12 +38,7 @@ plugins_command.add_command(uninstall_command)
 
 def plugins_folder(config: Path | None) -> Path:
     """Where drop-in files lie. The rest of the configuration may be wrong, perhaps because of a broken plugin."""
-    try:
-        return read(find(config)).plugins_dir
-    except NoConfiguration:
-        if config is not None:
-            raise
-        return PLUGINS_DIR
+    return source_of(config).plugins_dir
 
 
 def usual_plugins_folder(config: Path | None) -> Path:

@@ -14,11 +14,9 @@ from urllib.parse import urlsplit
 import click
 from msgspec import Struct
 
-from bridge.cli.options import config_option, service_environment
+from bridge.cli.options import config_option, service_environment, source_of
 from bridge.config.address import host_and_port
-from bridge.config.load import find, read
-from bridge.config.settings import ServerSettings
-from bridge.errors import NoConfiguration, OutputUnreachable, UsageError, why
+from bridge.errors import OutputUnreachable, UsageError, why
 from bridge.options import Secret
 from bridge.protocols.skill import PATH
 
@@ -141,13 +139,7 @@ def _listening(config: Path | None) -> tuple[str, Secret | None, ssl.SSLContext 
 
     Reads that one table: the sender needs none of the other secrets that the whole configuration may name.
     """
-    environment = service_environment()
-    try:
-        server = read(find(config, environment), environment).server
-    except NoConfiguration:
-        if config is not None:
-            raise
-        server = ServerSettings()
+    server = source_of(config, service_environment()).server
     host, port = host_and_port(server.listen)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - any address is reached by loopback
     address = f"{f'[{host}]' if ':' in host else host}:{port}{PATH}"

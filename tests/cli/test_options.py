@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.options import load, service_environment
-from bridge.config.settings import Settings
-from bridge.errors import ConfigError
+from bridge.cli.options import load, service_environment, source_of
+from bridge.config.settings import ServerSettings, Settings
+from bridge.errors import ConfigError, NoConfiguration
 
 PRINTER = """
 from bridge import Output, hookimpl
@@ -52,6 +52,17 @@ def test_a_broken_plugin_that_nobody_needs_harms_nobody(tmp_path: Path) -> None:
     (file := configuration(tmp_path, "")).touch()
     (tmp_path / "plugins" / "printer.py").write_text("import nowhere_to_be_found\n")
     assert load(file)[0].output == {}
+
+
+def test_without_a_configuration_there_are_the_defaults_but_not_for_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {"XDG_CONFIG_HOME": str(tmp_path), "TZ": "Asia/Tokyo"}
+    assert source_of(None, environment).server == ServerSettings()
+    assert str(source_of(None, environment).timezone) == "Asia/Tokyo"
+    with pytest.raises(NoConfiguration):
+        source_of(tmp_path / "none.toml", environment)
 
 
 def test_the_service_s_environment_file_lies_below_the_own_environment(
