@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from bridge.control import events
 from bridge.control.answers import Missing, Trouble, Wrong, answering, body, kept, writable
 from bridge.control.house import House
 from bridge.control.numbers import is_number
+from bridge.control.outputs import cursor_of
 from bridge.journal.cursor import Cursor
 from bridge.journal.questions import BEGINNING, EventRow, Filter, these_events
 from bridge.journal.record import OpenEntry, from_milliseconds
@@ -205,12 +206,9 @@ def _drop(house: House, cursor: Cursor, entry: OpenEntry) -> None:
     house.journal.moved()
 
 
-def _cursors(house: House, output: str) -> Iterator[Cursor]:
+def _cursors(house: House, output: str) -> list[Cursor]:
     """Of one output, or of all that the journal knows; raises Missing."""
-    cursors = house.journal.cursors
-    if output and output not in cursors:
-        raise Missing(f'there is no output "{output}": there are {", ".join(cursors) or "none"}')
-    yield from [cursors[output]] if output else list(cursors.values())
+    return [cursor_of(house, output)] if output else list(house.journal.cursors.values())
 
 
 async def _sequences(house: House, what: list[str]) -> set[int]:

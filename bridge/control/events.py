@@ -14,6 +14,7 @@ from starlette.routing import Route
 from bridge.control.answers import Missing, Trouble, Wrong, answering
 from bridge.control.house import House
 from bridge.control.numbers import is_number
+from bridge.control.outputs import cursor_of
 from bridge.control.times import milliseconds
 from bridge.errors import why
 from bridge.event import Event, utc_now
@@ -83,11 +84,10 @@ def place(page: Page) -> str | None:
 
 def standings(house: House, output: str = "") -> list[Standing]:
     """How the log stands for one output, or for all that are configured; raises Missing."""
+    if output:
+        return [Standing(cursor_of(house, output).entry())]
     cursors = house.journal.cursors
-    if output and output not in cursors:
-        raise Missing(f'there is no output "{output}": there are {", ".join(cursors) or "none"}')
-    names = [output] if output else [name for name in house.settings.output if name in cursors]
-    return [Standing(cursors[name].entry()) for name in names]
+    return [Standing(cursors[name].entry()) for name in house.settings.output if name in cursors]
 
 
 def filter_of(house: House, asked: Mapping[str, str]) -> Filter:

@@ -178,7 +178,8 @@ async def _cleared(house: House, name: str) -> str:
     return cleared
 
 
-def _cursor(house: House, name: str) -> Cursor:
+def cursor_of(house: House, name: str) -> Cursor:
+    """The place of an output that the journal knows; raises Missing."""
     cursors = house.journal.cursors
     if name not in cursors:
         raise Missing(f'there is no output "{name}": there are {", ".join(cursors) or "none"}')
@@ -186,14 +187,14 @@ def _cursor(house: House, name: str) -> Cursor:
 
 
 def _configured(house: House, name: str) -> Cursor:
-    cursor = _cursor(house, name)
+    cursor = cursor_of(house, name)
     if name not in house.settings.output:
         raise Refusal(f"output {name} is no longer configured: it can be renamed or forgotten")
     return cursor
 
 
 def _parked(house: House, name: str) -> Cursor:
-    cursor = _cursor(house, name)
+    cursor = cursor_of(house, name)
     if name in house.settings.output:
         raise Refusal(f"output {name} is configured: change its table in {house.config} first, then reload")
     return cursor

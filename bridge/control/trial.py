@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.routing import Route
 
-from bridge.control.answers import Missing, Refusal, Wrong, answering
+from bridge.control.answers import Refusal, Wrong, answering
 from bridge.control.house import House
+from bridge.control.outputs import cursor_of
 from bridge.errors import OutputUnreachable
 from bridge.event import encode_document, utc_now
 from bridge.normalizer import InMemory, Malformed, Parsed, Push
 from bridge.output import Delivery, Original
-
-_PATH: Final = "/dataPush/DataReportCB"
+from bridge.protocols.skill import PATH
 
 
 class Unreachable(Refusal):
@@ -45,9 +44,7 @@ def routes(house: House) -> list[Route]:
 
 async def try_out(house: House, name: str, body: bytes) -> Tried:
     """Deliver the event of a push to one output, marked as a test; raises Missing, Wrong and Unreachable."""
-    if name not in house.journal.cursors:
-        raise Missing(f'there is no output "{name}": there are {", ".join(house.journal.cursors) or "none"}')
-    lane = house.dispatcher.lanes.get(name)
+    lane = house.dispatcher.lanes.get(cursor_of(house, name).name)
     if lane is None:
         raise Unreachable(f"output {name} does not run now, so nothing was sent: boxbridge outputs says why")
     delivery = trial_of(body, house.intake.understand, house.settings.site)
@@ -64,7 +61,7 @@ def trial_of(body: bytes, understand: Callable[[Push], Parsed], site: str) -> De
     """The event of a push as a delivery that is marked as a test; raises Wrong."""
     push = Push(
         method="POST",
-        path=_PATH,
+        path=PATH,
         query="",
         headers={"content-type": "application/json"},
         body=body,

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.control.answers import Refusal
 from bridge.control.console.site import Asked, Site, language
 from bridge.control.outputs import NewName, OutputReport, act_on, oldest_waiting, reports
 from bridge.control.trial import try_out
@@ -19,8 +18,6 @@ from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
 from bridge.words import say, span
 from bridge.words.telling import output_state
-
-_ACTIONS = ("pause", "resume", "forget")
 
 
 def routes(site: Site) -> list[Route]:
@@ -33,10 +30,7 @@ def routes(site: Site) -> list[Route]:
         return site.page(request, "outputs", said=said, outputs=shown)
 
     async def act(request: Request, _: Asked) -> str:
-        name, action = request.path_params["name"], request.path_params["action"]
-        if action not in _ACTIONS:
-            raise Refusal(f"an output can't be asked to {action}: pause, resume, rename or forget it")
-        return await act_on(house, name, action, NewName())
+        return await act_on(house, request.path_params["name"], request.path_params["action"], NewName())
 
     async def test(request: Request, _: Asked) -> str:
         sample = await asyncio.to_thread(_sample)
