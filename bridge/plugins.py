@@ -1,29 +1,26 @@
-"""Finding plugins: built-ins, installed packages and drop-in files, all through one door."""
+"""The plugins of a process: built-ins, installed packages and drop-in files, found and asked through one door."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pluggy
 import structlog
 from msgspec import Struct
 
-from bridge import API_VERSION, __version__, hookspecs
-from bridge.config.convert import did_you_mean
-from bridge.config.schema import options_schema
+from bridge import __version__, hookspecs
 from bridge.event import Event, decode_document, encode_document
-from bridge.loading import Unfit, dotted, import_entry, import_file, sentence, undisturbed
+from bridge.fitness import check_api, check_hooks, fit_normalizers, fit_outputs, listed
+from bridge.loading import Unfit, import_entry, import_file, sentence, undisturbed
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
 from bridge.repeats import Repeats
 
-_Brought = TypeVar("_Brought")
 log = structlog.get_logger("boxbridge.plugins")
 
 HELD_SECONDS: Final = 0.1
@@ -33,10 +30,6 @@ _TELL_SECONDS: Final = 60.0
 GROUP = "boxbridge"
 BUILT_IN = ("skill",)
 """Normalizers that come with the core, asked before all others."""
-
-
-_HOOKS = {hook.__name__: tuple(inspect.signature(hook).parameters) for hook in hookspecs.SPECIFICATIONS}
-"""The arguments of each hook."""
 
 
 class LoadedPlugin(Struct, frozen=True, kw_only=True):
@@ -111,8 +104,8 @@ class Plugins:
 
     def register(self, plugin: object, name: str, origin: str = "", version: str = "") -> None:
         """Add one plugin object; raises ValueError with what is wrong with it, or what it raises itself."""
-        _check_api(plugin, name)
-        self._check_hooks(plugin)
+        check_api(plugin, name)
+        check_hooks(plugin, self._manager)
         self._manager.register(plugin, name)
         self._in_order.clear()
         try:
@@ -132,15 +125,14 @@ class Plugins:
         hooks = tuple(sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()))
 
         def own(hook: str) -> list[Any]:
-            return _listed(hook, self._manager.subset_hook_caller(hook, others)(), marked=hook in hooks)
+            return listed(hook, self._manager.subset_hook_caller(hook, others)(), marked=hook in hooks)
 
-        outputs = _by_name("output type", [(_checked(output).type, output) for output in own("register_outputs")])
+        outputs = fit_outputs(own("register_outputs"))
         taken = sorted(outputs.keys() & self.outputs.keys())
         if taken:
             there = self.outputs[taken[0]].__module__
             raise Unfit(f'output type "{taken[0]}" is already there, from {there}: give this one another `type`')
-        brought = [(_named(normalizer).name, normalizer) for normalizer in own("register_normalizers")]
-        normalizers = _by_name("normalizer", brought)
+        normalizers = fit_normalizers(own("register_normalizers"))
         taken = sorted(normalizers.keys() & self.normalizers.keys())
         if taken:
             there = type(self.normalizers[taken[0]]).__module__
@@ -157,28 +149,6 @@ class Plugins:
                 normalizers=tuple(normalizers),
             )
         )
-
-    def _check_hooks(self, plugin: object) -> None:
-        """Raises Unfit for what is marked as a hook and is none, or is written otherwise than the hook."""
-        marked = False
-        for name in dir(plugin):
-            options = self._manager.parse_hookimpl_opts(plugin, name)
-            if options is None:
-                _check_unmarked(plugin, name)
-                continue
-            marked = True
-            hook = options.get("specname") or name
-            if hook not in _HOOKS:
-                raise Unfit(f'there is no hook "{hook}"{did_you_mean(hook, _HOOKS)} (there are: {", ".join(_HOOKS)})')
-            function = getattr(plugin, name)
-            for argument, parameter in inspect.signature(function).parameters.items():
-                if argument not in _HOOKS[hook] and parameter.default is parameter.empty:
-                    known = ", ".join(_HOOKS[hook]) or "none"
-                    raise Unfit(f'hook {hook} is given no argument "{argument}" (there are: {known})')
-            if inspect.iscoroutinefunction(function) and hook != "deliver":  # nobody would await it
-                raise Unfit(f"hook {hook} must be a plain def, not async def")
-        if not marked:
-            raise Unfit(f"it has no hook: mark functions of these names with @hookimpl: {', '.join(_HOOKS)}")
 
     def _add(self, name: str, origin: str, version: str, load: Any) -> None:
         try:
@@ -216,9 +186,8 @@ class Plugins:
                 decode_document(encode_document(changed or event))
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
                 self._failed("prepare_event", implementation.plugin_name, error, event_id=event.id)
-                event = decode_document(before).reading_as(
-                    event
-                )  # what it had of the event may have been changed in its hands
+                # What it had of the event may have been changed in its hands.
+                event = decode_document(before).reading_as(event)
             else:
                 event = changed or event
         return event
@@ -234,40 +203,6 @@ class Plugins:
     def _failed(self, hook: str, plugin: str, error: BaseException, **about: str) -> None:
         """Once a minute: one that fails with every event would fill the log, and hold up all others by it."""
         self._failures.warn("plugin failed", hook, plugin, hook=hook, plugin=plugin, **about, exc_info=error)
-
-
-def _check_api(plugin: object, name: str) -> None:
-    """Raises Unfit for a plugin that was written for an API that this boxbridge has not."""
-    match getattr(plugin, "API_VERSION", API_VERSION):
-        case (int(first), int(second)) as stated if (first, second) > API_VERSION:
-            remedy = f"install a newer boxbridge, or an older {name}"
-        case (int(first), int()) as stated if first < API_VERSION[0]:
-            remedy = f"install a newer {name}"
-        case (int(), int()):
-            return
-        case stated:
-            raise Unfit(f"its API_VERSION is {stated!r}: two numbers would be right, as in {API_VERSION!r}")
-    there = f"this boxbridge has version {dotted(API_VERSION)} of the plugin API"
-    raise Unfit(f"it was written for version {dotted(stated)}, and {there}: {remedy}")
-
-
-def _check_unmarked(plugin: object, name: str) -> None:
-    """Raises Unfit for a function of a module that is written as a hook, and would never be called."""
-    function = getattr(plugin, name, None)
-    if name not in _HOOKS or not inspect.isfunction(function) or not inspect.ismodule(plugin):
-        return
-    if function.__module__ == plugin.__name__ and set(inspect.signature(function).parameters) <= {*_HOOKS[name]}:
-        raise Unfit(f"its function {name} is not marked as a hook: write @hookimpl above it")
-
-
-def _listed(hook: str, answers: list[Any], *, marked: bool) -> list[Any]:
-    """What a plugin's hook returned; raises Unfit where that is no list. pluggy leaves out a None."""
-    if marked and not answers:
-        raise Unfit(f"{hook} returned None, which is no list: return a list")
-    for answer in answers:
-        if not isinstance(answer, Iterable):
-            raise Unfit(f"{hook} returned {answer!r}, which is no list: return a list")
-    return [found for answer in answers for found in answer]
 
 
 def _watched(implementation: Any, hook: str) -> Callable[..., Any]:
@@ -290,56 +225,3 @@ def _watched(implementation: Any, hook: str) -> Callable[..., Any]:
                             plugin=implementation.plugin_name, hook=hook, seconds=round(now - began, 3))  # fmt: skip
 
     return watched
-
-
-def _checked(output: type[Output]) -> type[Output]:
-    if not (isinstance(output, type) and issubclass(output, Output)):
-        raise Unfit(f"register_outputs returned {output!r}, which is no subclass of Output: return classes")
-    kind = getattr(output, "type", None)
-    if not isinstance(kind, str) or not kind.strip() or not kind.isprintable():
-        raise Unfit(f'output {output.__name__} has no type: give it `type = "…"`')
-    _check_deliver(output)
-    if not (isinstance(output.Options, type) and issubclass(output.Options, Struct)):
-        raise Unfit(f"Options of output {output.__name__} are no struct: write `class Options(msgspec.Struct)`")
-    try:
-        options_schema(output.Options)
-    except Exception as error:  # of its annotations, types or defaults
-        *_, said = str(error).split("\n")
-        fault = f"{type(error).__name__}: {said}"
-        raise Unfit(f"Options of output {output.__name__} can't be understood: {fault}") from error
-    return output
-
-
-def _check_deliver(output: type[Output]) -> None:
-    """Raises Unfit for one that nobody could call, or that would do nothing when called."""
-    name = output.__name__
-    if output.deliver is Output.deliver:
-        raise Unfit(f"output {name} has no deliver(): write one")
-    function = inspect.getattr_static(output, "deliver")
-    if not inspect.isfunction(function):
-        return
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise Unfit(f"deliver() of output {name} holds a yield, so that a call runs nothing of it: take the yield out")
-    try:
-        inspect.signature(function).bind(output, None)
-    except TypeError:
-        raise Unfit(f"deliver() of output {name} can't take a delivery: write deliver(self, delivery)") from None
-
-
-def _named(normalizer: Normalizer) -> Normalizer:
-    if not isinstance(normalizer, Normalizer):
-        raise Unfit(
-            f"register_normalizers returned {normalizer!r}, which is no instance of Normalizer: return instances"
-        )
-    if not isinstance(getattr(normalizer, "name", None), str):
-        raise Unfit(f'normalizer {type(normalizer).__name__} has no name: give it `name = "…"`')
-    return normalizer
-
-
-def _by_name(what: str, brought: list[tuple[str, _Brought]]) -> dict[str, _Brought]:
-    named = dict(brought)
-    if len(named) < len(brought):
-        names = [name for name, _ in brought]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Unfit(f'{what} "{twice}" is there twice: give one of them another name')
-    return named
