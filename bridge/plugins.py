@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -185,7 +185,7 @@ class Plugins:
                     raise TypeError(f"prepare_event returned {type(changed).__name__}, which is no event")
                 decode_document(encode_document(changed or event))
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-                self._failed("prepare_event", implementation.plugin_name, error, event_id=event.id)
+                self._failed("prepare_event", implementation.plugin_name, error, {"event": event})
                 # What it had of the event may have been changed in its hands.
                 event = decode_document(before).reading_as(event)
             else:
@@ -198,11 +198,19 @@ class Plugins:
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-                self._failed(hook, implementation.plugin_name, error)
+                self._failed(hook, implementation.plugin_name, error, arguments)
 
-    def _failed(self, hook: str, plugin: str, error: BaseException, **about: str) -> None:
+    def _failed(self, hook: str, plugin: str, error: BaseException, told: Mapping[str, Any]) -> None:
         """Once a minute: one that fails with every event would fill the log, and hold up all others by it."""
-        self._failures.warn("plugin failed", hook, plugin, hook=hook, plugin=plugin, **about, exc_info=error)
+        named = {"hook": hook, "plugin": plugin, **_about(told)}
+        self._failures.warn("plugin failed", hook, plugin, **named, exc_info=error)
+
+
+def _about(told: Mapping[str, Any]) -> dict[str, str]:
+    """Which output and event a hook was told of."""
+    named = {"output": told["output"]} if "output" in told else {}
+    event = told["delivery"].event if "delivery" in told else told.get("event")
+    return named | ({"event_id": event.id} if event else {})
 
 
 def _watched(implementation: Any, hook: str) -> Callable[..., Any]:

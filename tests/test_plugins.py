@@ -30,6 +30,7 @@ from bridge.event import decode_document, encode_document
 from bridge.listener import Listener, tcp_socket
 from bridge.plugins import Plugins
 from bridge.testing import draw_scene, sample_event, sample_push
+from bridge.testing.deliveries import sample_delivery
 from bridge.testing.ports import HOST, free_port
 from bridge.words import translated
 from tests.daemon import bridge_with
@@ -462,6 +463,33 @@ def test_one_that_fails_with_every_event_does_not_fill_the_log() -> None:
         ("plugin failed", "prepare_event", "failing")
     ]
     assert isinstance(log[0]["exc_info"], KeyError)
+
+
+def test_one_that_fails_says_of_which_event_and_output() -> None:
+    class Failing:
+        @hookimpl
+        def event_accepted(self, event: Event) -> None:
+            raise KeyError("a bug")
+
+        @hookimpl
+        def event_dead(self, output: str, delivery: Delivery, reason: str) -> None:
+            raise KeyError("a bug")
+
+        @hookimpl
+        def output_state_changed(self) -> None:
+            raise KeyError("a bug")
+
+    loaded, dead = Plugins(), sample_delivery(small=True)
+    loaded.register(Failing(), "failing")
+    with structlog.testing.capture_logs() as log:
+        loaded.tell("event_accepted", event=dead.event)
+        loaded.tell("event_dead", output="sink", delivery=dead, reason="no such gate")
+        loaded.tell("output_state_changed", output="sink", state="open", reason="")
+    assert [(line["hook"], line.get("output"), line.get("event_id")) for line in log] == [
+        ("event_accepted", None, dead.event.id),
+        ("event_dead", "sink", dead.event.id),
+        ("output_state_changed", "sink", None),
+    ]
 
 
 def test_each_plugin_gets_what_the_one_before_it_returned() -> None:
