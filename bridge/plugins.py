@@ -25,7 +25,6 @@ log = structlog.get_logger("boxbridge.plugins")
 
 HELD_SECONDS: Final = 0.1
 """Whoever holds the event loop longer than this in one go is named."""
-_TELL_SECONDS: Final = 60.0
 
 GROUP = "boxbridge"
 BUILT_IN = ("skill",)
@@ -82,7 +81,7 @@ class Plugins:
         self.normalizers: dict[str, Normalizer] = {}
         self.loaded: list[LoadedPlugin] = []
         self.broken: list[BrokenPlugin] = []
-        self._failures = Repeats(log)
+        self._repeats = Repeats(log)
 
     def load(self, plugins_dir: Path | None = None) -> Plugins:
         """Load what is installed and what lies in the folder; what fails is in `broken`."""
@@ -166,9 +165,28 @@ class Plugins:
         if hook not in self._in_order:
             found = sorted(getattr(self.hook, hook).get_hookimpls(), key=lambda one: one.trylast - one.tryfirst)
             self._in_order[hook] = [
-                _Implementation(one.plugin_name, one.argnames, _watched(one, hook)) for one in found
+                _Implementation(one.plugin_name, one.argnames, self._watched(one, hook)) for one in found
             ]
         return self._in_order[hook]
+
+    def _watched(self, implementation: Any, hook: str) -> Callable[..., Any]:
+        """Its function; one that is not our own is named in the log, once a minute, when it holds the event loop."""
+        function: Callable[..., Any] = implementation.function
+        if str(getattr(function, "__module__", "")).partition(".")[0] == "bridge":
+            return function
+        plugin = implementation.plugin_name
+
+        def watched(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*arguments)
+            finally:
+                seconds = time.perf_counter() - began
+                if seconds > HELD_SECONDS:
+                    self._repeats.warn("the plugin held the event loop; nobody was served meanwhile", hook, plugin,
+                                       plugin=plugin, hook=hook, seconds=round(seconds, 3))  # fmt: skip
+
+        return watched
 
     def prepare_event(self, event: Any) -> Any:
         """Let each plugin change the event in turn; returns the event or DROP.
@@ -203,7 +221,7 @@ class Plugins:
     def _failed(self, hook: str, plugin: str, error: BaseException, told: Mapping[str, Any]) -> None:
         """Once a minute: one that fails with every event would fill the log, and hold up all others by it."""
         named = {"hook": hook, "plugin": plugin, **_about(told)}
-        self._failures.warn("plugin failed", hook, plugin, **named, exc_info=error)
+        self._repeats.warn("plugin failed", hook, plugin, **named, exc_info=error)
 
 
 def _about(told: Mapping[str, Any]) -> dict[str, str]:
@@ -211,25 +229,3 @@ def _about(told: Mapping[str, Any]) -> dict[str, str]:
     named = {"output": told["output"]} if "output" in told else {}
     event = told["delivery"].event if "delivery" in told else told.get("event")
     return named | ({"event_id": event.id} if event else {})
-
-
-def _watched(implementation: Any, hook: str) -> Callable[..., Any]:
-    """Its function; where it is not our own, it is named in the log, once a minute, when it holds the event loop."""
-    function: Callable[..., Any] = implementation.function
-    if str(getattr(function, "__module__", "")).partition(".")[0] == "bridge":
-        return function
-    told = -_TELL_SECONDS
-
-    def watched(*arguments: Any) -> Any:
-        nonlocal told
-        began = time.perf_counter()
-        try:
-            return function(*arguments)
-        finally:
-            now = time.perf_counter()
-            if now - began > HELD_SECONDS and now - told >= _TELL_SECONDS:
-                told = now
-                log.warning("the plugin held the event loop; nobody was served meanwhile",
-                            plugin=implementation.plugin_name, hook=hook, seconds=round(now - began, 3))  # fmt: skip
-
-    return watched
