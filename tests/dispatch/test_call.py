@@ -281,7 +281,7 @@ async def test_a_coroutine_that_holds_the_loop_is_named_with_its_seconds(caller:
     assert held.seconds == []
     await call(caller, holds, held)
     assert len(held.seconds) == 1
-    assert held.seconds[0] >= HELD_SECONDS * 1.5
+    assert held.seconds[0] >= HELD_SECONDS * 1.4  # without what it waited for a CPU
 
 
 async def test_an_awaitable_from_a_plain_function_is_awaited_no_longer_than_any(caller: Caller, held: Held) -> None:
