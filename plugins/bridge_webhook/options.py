@@ -158,7 +158,7 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
             try:
                 signing_key(secret)
             except ValueError as error:
-                yield str(error)
+                yield f"secret: {error}"
 
     def _faults_of_headers(self) -> Iterator[str]:
         for name, value in self.headers.items():

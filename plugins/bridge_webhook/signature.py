@@ -24,9 +24,9 @@ def signing_key(secret: Secret) -> bytes:
         try:
             key = pybase64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError("secret: what follows whsec_ is not base64") from None
+            raise ValueError("what follows whsec_ is not base64") from None
     if not key:
-        raise ValueError("secret: is empty")
+        raise ValueError("is empty")
     return key
 
 
