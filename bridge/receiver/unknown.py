@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.normalizer import Push
-from bridge.repeats import Repeats
+from bridge.repeats import Repeats, kind_of
 from bridge.threads import Threads
 
 log = structlog.get_logger("boxbridge.receiver")
@@ -200,4 +200,4 @@ def _masked(parameter: re.Match[str]) -> str:
 
 def _alike(one: NotUnderstood, other: NotUnderstood) -> bool:
     """Whether one sender sent both, and they were refused for one reason."""
-    return one.peer == other.peer and one.reason.partition(":")[0] == other.reason.partition(":")[0]
+    return one.peer == other.peer and kind_of(one.reason) == kind_of(other.reason)
