@@ -162,7 +162,7 @@ def _sentence(line: Line, dim: str = "", reset: str = "") -> str:
     known = ((name, value) for name, value in line.fields.items() if value is not None)
     fields = " ".join(f"{escaped(name)}={_value(value)}" for name, value in known)
     # Indented, so that no text inside a traceback can look like a line of its own.
-    trace = "".join(f"    {_CONTROL.sub(_visible, row)}\n" for row in line.trace.split("\n") if row)
+    trace = "".join(f"    {escaped(row)}\n" for row in line.trace.split("\n") if row)
     return escaped(line.event) + (f"  {dim}{fields}{reset}" if fields else "") + "\n" + trace
 
 

@@ -19,6 +19,8 @@ from bridge.errors import FileTrouble, UsageError
 from bridge.log import escaped_json
 from bridge.words import local, say
 
+_PAGE = 500
+
 
 @click.command("events")
 @filter_options
@@ -55,9 +57,6 @@ def _line(event: dict[str, Any], zone: ZoneInfo, lang: str) -> str:
         for name, state in event["outputs"].items()
     )
     return f"{received}  {event['id']}  {event['kind']}  {event['device']}/{event['channel']}   {outputs}".rstrip()
-
-
-_PAGE = 500
 
 
 @click.command("get")

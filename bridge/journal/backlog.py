@@ -42,9 +42,8 @@ def bound(journal_log: Log, cursors: list[Cursor], *, now: int, clock_is_sure: b
             continue
         before = cursor.skipped[-1:]
         skipped = cursor.skip_to(first, f"more than its backlog of {backlog} waited")
-        if skipped and before[:1] != [] and before[0].sequence == cursor.skipped[-1].sequence:
-            continue  # the same outage goes on
-        if skipped:
+        same_outage = before and before[0].sequence == cursor.skipped[-1].sequence
+        if skipped and not same_outage:
             log.warning("an output's backlog is more than it may hold back; its oldest events are skipped",
                         output=cursor.name, backlog=str(backlog), count=skipped, until=first)  # fmt: skip
 

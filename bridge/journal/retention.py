@@ -27,7 +27,7 @@ _CLOCK_MS: Final = 3_600_000
 
 
 class Keep(Struct, frozen=True, kw_only=True):
-    """For how long, in seconds."""
+    """What is kept, and for how long; times in seconds."""
 
     settled: float
     """Events that every output has, with their pictures."""
@@ -36,7 +36,7 @@ class Keep(Struct, frozen=True, kw_only=True):
     dead: float
     """Dead letters."""
     quota: Share | Size = ALL
-    """What the journal's folder may take, not in seconds."""
+    """What the journal's folder may take."""
     when_full: Literal["refuse", "shed_pictures"] = "refuse"
     """Whether pictures go that some output has not taken, before a push is refused."""
     backlog: Mapping[str, str] = {}
