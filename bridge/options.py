@@ -8,28 +8,26 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from msgspec import Meta
 
-_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z%/]*)\s*")
+_NUMBER: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z%/]*)\s*")
 
 
-def _parse(text: str, units: dict[str, float], example: str) -> float:
-    match = _NUMBER.fullmatch(text)
-    unit = match[2] if match else ""
-    if match is None or unit not in units:
-        raise ValueError(f'"{text}" is not a number with a unit ({", ".join(units)}), such as "{example}"')
-    return float(match[1]) * units[unit]
-
-
-class Duration(float):
-    """Seconds, written with a unit: "500ms", "30s", "5m", "24h", "7d"."""
+class WithUnit:
+    """A number that is written with its unit, and shown as it was written."""
 
     text: str
     """As it was written."""
-    UNITS: ClassVar[dict[str, float]] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-    """Seconds by unit."""
+    UNITS: ClassVar[dict[str, float]]
+    """What each unit is worth."""
+    EXAMPLE: ClassVar[str]
+    """One of them, for errors and for configurations to begin with."""
 
     def __new__(cls, text: str) -> Self:
         """Read it; raises ValueError with a sentence."""
-        value = super().__new__(cls, _parse(text, cls.UNITS, "30s"))
+        match = _NUMBER.fullmatch(text)
+        if match is None or match[2] not in cls.UNITS:
+            units = ", ".join(cls.UNITS)
+            raise ValueError(f'"{text}" is not a number with a unit ({units}), such as "{cls.EXAMPLE}"')
+        value = super().__new__(cls, float(match[1]) * cls.UNITS[match[2]])  # type: ignore[call-arg]
         value.text = text
         return value
 
@@ -39,11 +37,17 @@ class Duration(float):
     __str__ = __repr__
 
 
-class Size(int):
+class Duration(WithUnit, float):
+    """Seconds, written with a unit: "500ms", "30s", "5m", "24h", "7d"."""
+
+    UNITS: ClassVar[dict[str, float]] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+    """Seconds by unit."""
+    EXAMPLE = "30s"
+
+
+class Size(WithUnit, int):
     """Bytes, written with a unit: "500kB", "16MB", "20GB", "1GiB"."""
 
-    text: str
-    """As it was written."""
     UNITS: ClassVar[dict[str, float]] = {
         "B": 1,
         "kB": 1e3,
@@ -57,57 +61,28 @@ class Size(int):
         "TiB": 2**40,
     }
     """Bytes by unit."""
-
-    def __new__(cls, text: str) -> Self:
-        """Read it; raises ValueError with a sentence."""
-        value = super().__new__(cls, int(_parse(text, cls.UNITS, "16MB")))
-        value.text = text
-        return value
-
-    def __repr__(self) -> str:
-        return self.text
-
-    __str__ = __repr__
+    EXAMPLE = "16MB"
 
 
-class Share(float):
+class Share(WithUnit, float):
     """A part of a whole, between 0 and 1, written in percent: "20%"."""
 
-    text: str
-    """As it was written."""
     UNITS: ClassVar[dict[str, float]] = {"%": 0.01}
     """The one there is."""
-
-    def __new__(cls, text: str) -> Self:
-        """Read it; raises ValueError with a sentence."""
-        value = super().__new__(cls, _parse(text, cls.UNITS, "20%"))
-        value.text = text
-        return value
-
-    def __repr__(self) -> str:
-        return self.text
-
-    __str__ = __repr__
+    EXAMPLE = "20%"
 
 
-class Rate(float):
+class Rate(WithUnit, float):
     """So many a second, written for a second, a minute or an hour: "10/s", "100/m"; that many may come at once."""
 
-    text: str
-    count: float
     UNITS: ClassVar[dict[str, float]] = {"/s": 1, "/m": 1 / 60, "/h": 1 / 3600}
+    """A second's part of each."""
+    EXAMPLE = "10/s"
 
-    def __new__(cls, text: str) -> Self:
-        """Read it; raises ValueError with a sentence."""
-        value = super().__new__(cls, _parse(text, cls.UNITS, "10/s"))
-        value.text = text
-        value.count = float(text.partition("/")[0])
-        return value
-
-    def __repr__(self) -> str:
-        return self.text
-
-    __str__ = __repr__
+    @property
+    def count(self) -> float:
+        """How many may come at once."""
+        return float(self.text.partition("/")[0])
 
 
 IS_FILE: Final = {"boxbridge": "file"}

@@ -118,8 +118,8 @@ def _described(name: str, it: Any) -> str:
 def _class(name: str, cls: type) -> Iterator[str]:
     yield f"## {name}"
     yield doc(cls)
-    if rows := [row for one in _lineage(cls) for row in fields(one)]:
-        table = "\n".join(f"| `{field}` | {_cell(kind)} | {_cell(meaning)} |" for field, kind, meaning in rows)
+    if rows := {row[0]: row for one in _lineage(cls) for row in fields(one)}:  # what a subclass says again counts
+        table = "\n".join(f"| `{field}` | {_cell(kind)} | {_cell(meaning)} |" for field, kind, meaning in rows.values())
         yield f"| | | |\n|---|---|---|\n{table}"
     for one in _lineage(cls):
         for method, function in methods(one).items():

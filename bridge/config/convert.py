@@ -300,10 +300,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 _READERS: Final[dict[Any, str]] = {
-    Duration: "30s",
-    Rate: "10/s",
-    Size: "16MB",
-    Share: "20%",
+    **{kind: kind.EXAMPLE for kind in (Duration, Rate, Size, Share)},
     Secret: "",
     FilePath: "",
     ZoneInfo: "Asia/Shanghai",

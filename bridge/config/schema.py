@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, structs
 from bridge.config import toml
 from bridge.config.convert import peel
 from bridge.config.settings import OutputSettings, Settings
-from bridge.options import Duration, Rate, Secret, Share, Size
+from bridge.options import Duration, Rate, Secret, Share, Size, WithUnit
 
 FILE_NAME = "boxbridge.schema.json"
 
@@ -95,7 +95,7 @@ def _of_kind(kind: Any, metas: list[Meta]) -> dict[str, Any]:  # noqa: PLR0911 -
     return msgspec.json.schema(Annotated[(kind, *metas)] if metas else kind)
 
 
-def _with_unit(kind: type[Duration] | type[Rate] | type[Size] | type[Share]) -> dict[str, Any]:
+def _with_unit(kind: type[WithUnit]) -> dict[str, Any]:
     units = "|".join(kind.UNITS)
     return {"type": "string", "pattern": rf"^\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$|{_VARIABLE}"}
 
@@ -107,10 +107,7 @@ _SECRET_FILE = {
 } | _CLOSED
 
 _TEXTS: dict[Any, dict[str, Any]] = {
-    Duration: _with_unit(Duration),
-    Rate: _with_unit(Rate),
-    Size: _with_unit(Size),
-    Share: _with_unit(Share),
+    **{kind: _with_unit(kind) for kind in (Duration, Rate, Size, Share)},
     Secret: {"anyOf": [{"type": "string", "description": 'Best as "${NAME}", from the environment.'}, _SECRET_FILE]},
     Path: {"type": "string"},
     ZoneInfo: {"type": "string"},

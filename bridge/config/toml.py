@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
-from bridge.options import Duration, Rate, Secret, Share, Size
+from bridge.options import Secret, WithUnit
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -50,7 +50,7 @@ def value(content: Any) -> str:  # noqa: PLR0911 - one for each type
     match content:
         case bool():
             return str(content).lower()
-        case Duration() | Rate() | Size() | Share():
+        case WithUnit():
             return text(content.text)
         case int() | float():
             return repr(content)
