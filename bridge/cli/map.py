@@ -44,15 +44,11 @@ def map_command(file: Any, protocol: str | None, path: str, lang: str, config: P
             return
         zone = source_of(config).timezone
         table = propose(body, path, utc_now(), zone)
-        show(*_table(table), "", f"# {say(lang, 'mapped to')}")
+        show(*toml.table(("protocol", "vendor"), table), "", f"# {say(lang, 'mapped to')}")
         documents = _documents("vendor", convert(table, ProtocolSettings), body, zone)
         show(*(f"# {line}" for line in documents))
     except Malformed as error:
         raise BadData(f"{file.name}: {error}") from error
-
-
-def _table(table: dict[str, Any]) -> list[str]:
-    return ["[protocol.vendor]", *(f"{toml.key(name)} = {toml.value(value)}" for name, value in table.items())]
 
 
 def _documents(name: str, mapping: ProtocolSettings, body: bytes, zone: tzinfo) -> list[str]:

@@ -70,6 +70,11 @@ def value(content: Any) -> str:  # noqa: PLR0911 - one for each type
     raise TypeError(f"{type(content).__name__} can't be written as TOML")
 
 
+def table(path: Iterable[str | int], content: Mapping[str, Any]) -> list[str]:
+    """A table, line by line: its header and its keys."""
+    return [f"[{dotted(path)}]", *(f"{key(name)} = {value(item)}" for name, item in content.items())]
+
+
 def keys(struct: Struct) -> dict[str, Any]:
     """A struct as a table: each key that has a value, under the name it has in the file."""
     pairs = ((field.encode_name, getattr(struct, field.name)) for field in structs.fields(struct))

@@ -12,9 +12,9 @@ from typing import Any, Final, NoReturn, Self
 import msgspec
 import pytest
 
+from bridge.config import toml
 from bridge.config.load import read
 from bridge.config.settings import Settings
-from bridge.config.toml import key, value
 from bridge.dispatch.call import CLEANUP_SECONDS
 from bridge.dispatch.policy import Verdict
 from bridge.output import Delivery
@@ -159,8 +159,8 @@ class Trial:
 
     def settings(self, table: Mapping[str, Any]) -> Settings:
         """What the configuration with this table comes to; raises ConfigError."""
-        file = self.folder / "contract.toml"
-        file.write_text(f'site = "plant-a"\ndata = {value(self.folder / "data")}\n{_toml(table)}', encoding="utf-8")
+        file, data = self.folder / "contract.toml", toml.value(self.folder / "data")
+        file.write_text(f'site = "plant-a"\ndata = {data}\n{_toml(table)}', encoding="utf-8")
         return read(file).settings({self.side.output.type: self.side.output})
 
     def configured(self, log_level: str = "info") -> Bridge:
@@ -199,4 +199,4 @@ def did(verdict: Verdict) -> str:
 
 
 def _toml(table: Mapping[str, Any]) -> str:
-    return "\n".join([f"[output.{NAME}]", *(f"{key(name)} = {value(content)}" for name, content in table.items()), ""])
+    return "\n".join([*toml.table(("output", NAME), table), ""])

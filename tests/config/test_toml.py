@@ -56,3 +56,8 @@ def test_what_toml_can_not_hold_is_refused() -> None:
 def test_paths_read_as_people_write_them() -> None:
     assert toml.dotted(("output", "a b", "hosts", 0, "name")) == 'output."a b".hosts[0].name'
     assert toml.dotted(()) == ""
+
+
+def test_a_table_reads_back() -> None:
+    content = {"url": "mqtt://broker", "only": {"kind": ["fire*"]}, "n": 1}
+    assert tomli.loads("\n".join(toml.table(("output", "gate 3"), content))) == {"output": {"gate 3": content}}

@@ -72,5 +72,4 @@ def _mapping(push: NotUnderstood, body: bytes, zone: tzinfo) -> tuple[str, str]:
         table = propose(body, push.path, push.received, zone)
     except Malformed as error:
         return "", str(error)
-    keys = [f"{toml.key(name)} = {toml.value(value)}" for name, value in table.items()]
-    return "\n".join(["[protocol.vendor]", *keys]), ""
+    return "\n".join(toml.table(("protocol", "vendor"), table)), ""
