@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bridge.testing.brokers import Broker
 
 _TRIED: Final = "boxbridge promise"
-_VERDICTS: Final = {"passed": "kept", "failed": "BROKEN", "error": "BROKEN", "skipped": "not tried"}
+_VERDICTS: Final = {"passed": "kept", "failed": "broken", "error": "broken", "skipped": "not tried"}
+_COLOURS: Final = {"kept": "green", "broken": "red", "not tried": "yellow"}
 
 
 # --- Fixtures
@@ -140,7 +141,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print for each contract which promises are kept."""
+    """Print for each contract which promises are kept, in the language of the locale."""
     tried = [
         (report, *told, verdict)
         for outcome, verdict in _VERDICTS.items()
@@ -156,17 +157,20 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _write_table(terminal: Any, whose: str, rows: list[tuple[str, str, str, str]]) -> None:
+    from bridge.words import cells, language, padded, say, translated
+
+    lang = language(None)
     verdicts = [verdict for _, _, verdict, _ in rows]
-    counted = {verdict: verdicts.count(verdict) for verdict in ("kept", "BROKEN", "not tried")}
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counted.items() if count)
-    terminal.write_sep("=", f"contract of {whose}: {said}")
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for what, how, verdict, reason in rows:
-        colour = {"kept": "green", "BROKEN": "red"}.get(verdict, "yellow")
-        terminal.write(f"{what:<{widths[0]}}  {how:<{widths[1]}}  ")
-        terminal.line(verdict, **{colour: True})
+    counted = {verdict: verdicts.count(verdict) for verdict in _COLOURS}
+    said = [f"{count} {say(lang, f'promise {verdict}')}" for verdict, count in counted.items() if count]
+    terminal.write_sep("=", say(lang, "contract", name=whose, verdicts=say(lang, "and").join(said)))
+    told = [[translated(lang, text) for text in row[:2]] for row in rows]
+    widths = [max(map(cells, column)) for column in zip(*told, strict=True)]
+    for texts, (_, _, verdict, reason) in zip(told, rows, strict=True):
+        terminal.write("  ".join([*map(padded, texts, widths), ""]))
+        terminal.line(say(lang, f"promise {verdict}"), **{_COLOURS[verdict]: True})
         if reason:
-            terminal.line(f"    {reason}")
+            terminal.line(f"    {translated(lang, reason)}")
 
 
 def _reason(report: Any) -> str:

@@ -27,6 +27,11 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "title peer": ("from", "来自"),
     "title request": ("request", "请求"),
     "title size": ("size", "大小"),
+    # --- The contract of a plugin, as its test finds it
+    "contract": ("contract of {name}: {verdicts}", "{name} 的契约：{verdicts}"),
+    "promise kept": ("kept", "遵守"),
+    "promise broken": ("BROKEN", "违反"),
+    "promise not tried": ("not tried", "未验证"),
     # --- plugins
     "plugin written": (
         "{folder} is written. Put what is yours into {module}; it works as it is. Then:",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import time
@@ -84,16 +86,21 @@ class TestGate:
 """
 
 
-def test_the_verdict_is_a_table_in_the_order_of_the_contract(tmp_path: Path) -> None:
-    (tmp_path / "test_gate.py").write_text(VERDICT)
+def verdict(folder: Path, tests: str, locale: str = "C.UTF-8") -> list[str]:
+    """What pytest prints on these tests, from the contract's title on."""
+    (folder / "test_gate.py").write_text(tests)
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder],
+        cwd=folder, env=os.environ | {"LC_ALL": locale, "PYTHONUTF8": "1"},
+        capture_output=True, encoding="utf-8", timeout=60, check=False,
     )  # fmt: skip
-    lines = ended.stdout.splitlines()
-    title = next(number for number, line in enumerate(lines) if "contract of" in line)
-    assert lines[title].strip("= ") == "contract of Gate: 1 kept, 2 BROKEN, 1 not tried"
-    assert [line.rstrip() for line in lines[title + 1 : title + 8]] == [
+    lines = [line.strip("= ") if "Gate" in line else line.rstrip() for line in ended.stdout.splitlines()]
+    return lines[next(number for number, line in enumerate(lines) if re.match("contract of|Gate 的", line)) :]
+
+
+def test_the_verdict_is_a_table_in_the_order_of_the_contract(tmp_path: Path) -> None:
+    assert verdict(tmp_path, VERDICT)[:8] == [
+        "contract of Gate: 1 kept, 2 BROKEN, 1 not tried",
         "first   with 7 things  kept",
         "second  somehow        BROKEN",
         "    it came twice",
@@ -101,4 +108,38 @@ def test_the_verdict_is_a_table_in_the_order_of_the_contract(tmp_path: Path) -> 
         "    nobody said how",
         "fourth  somehow        BROKEN",
         "    KeyError: 'gate'",
+    ]
+
+
+PROMISES = """
+import pytest
+
+class TestGate:
+    deliveries = 10_000
+
+    @pytest.mark.promise("no picture", "an event whose push has none")
+    def test_kept(self):
+        pass
+
+    @pytest.mark.promise(
+        "it does not grow", "{deliveries:,} deliveries in a process of its own: memory, files, threads, tasks"
+    )
+    def test_broken(self):
+        pytest.fail("over 10,000 deliveries 7 files of each 2,000 are left behind", pytrace=False)
+
+    @pytest.mark.promise("of its own", "an event whose push has none")
+    def test_of_its_own(self):
+        pytest.skip("a plain deliver runs in a thread, which nobody can cancel")
+"""
+
+
+def test_the_verdict_is_told_in_chinese_where_that_is_the_locale(tmp_path: Path) -> None:
+    """What nobody has put into Chinese, a promise of a test's own, stands in English, and all in its column."""
+    assert verdict(tmp_path, PROMISES, "zh_CN.UTF-8")[:6] == [
+        "Gate 的契约：1 遵守，1 违反，1 未验证",
+        "没有图片        推送不带图片的事件                                  遵守",
+        "资源占用不增长  在独立进程中投递 10,000 次：内存、文件、线程、任务  违反",
+        "    投递 10,000 次期间，每 2,000 次遗留 7 个 files",
+        "of its own      推送不带图片的事件                                  未验证",
+        "    普通的 deliver 在线程中运行，无法取消",
     ]

@@ -17,9 +17,12 @@ from bridge.words.patterns.configuration import CONFIGURATION
 from bridge.words.patterns.files import FILES
 from bridge.words.patterns.outputs import OUTPUTS
 from bridge.words.patterns.plugins import PLUGINS
+from bridge.words.patterns.promises import PROMISES
 from bridge.words.patterns.refusals import REFUSALS
 
-PATTERNS: Final[Mapping[str, str]] = {**PLUGINS, **CONFIGURATION, **ANSWERS, **FILES, **REFUSALS, **OUTPUTS}
+PATTERNS: Final[Mapping[str, str]] = {
+    **PLUGINS, **CONFIGURATION, **ANSWERS, **FILES, **REFUSALS, **OUTPUTS, **PROMISES
+}  # fmt: skip
 """Chinese by English; where several fit, the first one holds: those of plugins, which end in what anybody may raise."""
 
 _SLOT = re.compile(r"{(\w+)}")
