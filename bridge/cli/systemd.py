@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bridge import systemd
+from bridge.cli import units
 from bridge.cli.options import config_option, load, service_environment
 from bridge.config.address import host_and_port
 from bridge.config.load import find
@@ -29,23 +29,23 @@ def systemd_command(config: Path | None, as_socket: bool) -> None:
     that changes. With a socket unit beside it systemd holds the port, and a restart refuses no push.
     """
     # Read as the daemon will read it there: with the unit's own state directory and the service's secrets.
-    environment = {**service_environment(), "STATE_DIRECTORY": str(systemd.STATE_DIRECTORY)}
+    environment = {**service_environment(), "STATE_DIRECTORY": str(units.STATE_DIRECTORY)}
     settings, _ = load(config, environment)
     if as_socket:
-        click.echo(systemd.socket_unit(_address(settings.server.listen)), nl=False)
+        click.echo(units.socket_unit(_address(settings.server.listen)), nl=False)
         return
     file = find(config, environment).absolute()
     executable = _executable()
     writes = _written(settings)
     for path in (executable, Path(sys.executable), file, *writes):
-        if why := systemd.hidden(path):
+        if why := units.hidden(path):
             click.echo(f"warning: {path} {why}; use /opt, /srv or /etc", err=True)
     for path in writes:
         if not path.is_dir():
             click.echo(
                 f"warning: {path} must be there before the start: install -d -o boxbridge -g boxbridge {path}", err=True
             )
-    click.echo(systemd.unit(executable, file, writes), nl=False)
+    click.echo(units.unit(executable, file, writes), nl=False)
 
 
 def _address(listen: str) -> str:
@@ -62,7 +62,7 @@ def _written(settings: Settings) -> list[Path]:
     """The folders outside of the state directory that the daemon writes to."""
     paths = [settings.data, *(path for output in settings.output.values() for path in _paths(output.options))]
     # An option that names a file, such as a certificate, is there to be read.
-    return sorted({path for path in paths if not path.is_relative_to(systemd.STATE_DIRECTORY) and not path.is_file()})
+    return sorted({path for path in paths if not path.is_relative_to(units.STATE_DIRECTORY) and not path.is_file()})
 
 
 def _paths(options: msgspec.Struct) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import systemd
+from bridge.cli import units
 
 BOXBRIDGE = Path(sys.executable).with_name("boxbridge")
 
@@ -24,7 +24,7 @@ def unit_for(tmp_path: Path, configuration: str, *options: str) -> subprocess.Co
 
 def test_the_unit_starts_this_boxbridge_with_this_configuration(tmp_path: Path) -> None:
     done = unit_for(tmp_path, 'site = "plant-a"\n')
-    assert done.stdout == systemd.unit(BOXBRIDGE, tmp_path / "boxbridge.toml")
+    assert done.stdout == units.unit(BOXBRIDGE, tmp_path / "boxbridge.toml")
     assert done.returncode == 0
 
 
@@ -61,7 +61,7 @@ def test_what_protect_home_hides_is_warned_of(tmp_path: Path) -> None:
 )
 def test_the_socket_is_where_devices_push_to(tmp_path: Path, listen: str, address: str) -> None:
     done = unit_for(tmp_path, f'server.listen = "{listen}"\n', "--socket")
-    assert (done.returncode, done.stdout) == (0, systemd.socket_unit(address))
+    assert (done.returncode, done.stdout) == (0, units.socket_unit(address))
     assert f"ListenStream={address}\n" in done.stdout
 
 
