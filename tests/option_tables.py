@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from bridge.config import toml
-from bridge.config.convert import peel
 from bridge.config.settings import AtMost, OutputSettings
+from bridge.config.wording import peel
 from bridge.options import Duration, Rate, Secret, Share, Size
 from bridge.plugins import Plugins
 

@@ -21,7 +21,6 @@ from msgspec import Struct, structs
 import bridge
 from bridge import hookspecs
 from bridge.cli.main import COMMANDS, cli
-from bridge.config.convert import peel
 from bridge.config.protocol import BoxSettings, ProtocolSettings
 from bridge.config.settings import (
     AtMost,
@@ -33,6 +32,7 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
+from bridge.config.wording import peel
 from bridge.control.metrics import families
 from bridge.testing import pytest_plugin
 from bridge.testing.contract import HttpOutputContract

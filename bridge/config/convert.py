@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import stat
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,8 +15,9 @@ from msgspec import Meta, Struct, structs
 
 from bridge.config import toml
 from bridge.config.locator import Path, Places
+from bridge.config.wording import EXAMPLES, did_you_mean, expected, peel, shown, such_as
 from bridge.errors import Problem
-from bridge.options import IS_FILE, Duration, Rate, Secret, Share, Size
+from bridge.options import IS_FILE, Secret
 from bridge.threads import contained
 
 
@@ -97,7 +96,7 @@ class Conversion:
             if name in table:
                 values[field.name] = self.convert(field.type, table[name], (*path, name))
             elif field.required:
-                values[field.name] = self.fault(path, f'key "{name}" is missing{_such_as(field)}')
+                values[field.name] = self.fault(path, f'key "{name}" is missing{such_as(field)}')
         return values
 
     def build(self, cls: type[Struct], values: dict[str, Any], path: Path) -> Any:
@@ -155,7 +154,7 @@ class Conversion:
         origin, arguments = get_origin(kind), get_args(kind)
         if origin in (Union, types.UnionType):
             return self._union([member for member in arguments if member is not types.NoneType], metas, value, path)
-        if kind in _READERS:
+        if kind in EXAMPLES:
             return self._read(kind, metas, value, path)
         if isinstance(kind, type) and issubclass(kind, Struct):
             return self.struct(kind, value, path)
@@ -280,98 +279,6 @@ def _fitted(kind: Any, metas: list[Meta], value: Any, sentence: str = "") -> Any
         raise ValueError(sentence or f"{shown(value)} is not {expected(kind, metas)}{near}") from None
 
 
-def peel(wanted: Any) -> tuple[Any, list[Meta]]:
-    """The type itself and what is said about it."""
-    if get_origin(wanted) is not Annotated:
-        return wanted, []
-    kind, *said = get_args(wanted)
-    return kind, [meta for meta in said if isinstance(meta, Meta)]
-
-
-def shown(value: Any) -> str:
-    """A value in an error: text and numbers as they stand in the file, anything larger only by its kind."""
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else toml.value(value)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`, did you mean "protocol"?` where one of the known names is near."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f', did you mean "{near[0]}"?' if near else ""
-
-
-_READERS: Final[dict[Any, str]] = {
-    **{kind: kind.EXAMPLE for kind in (Duration, Rate, Size, Share)},
-    Secret: "",
-    FilePath: "",
-    ZoneInfo: "Asia/Shanghai",
-}
-"""The types that are read from text, each with an example."""
-
-_NOUNS: Final[dict[Any, str]] = {
-    Duration: "a duration",
-    Rate: "a rate",
-    Size: "a size",
-    Share: "a share",
-    FilePath: "a path",
-    ZoneInfo: "a time zone",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    tuple: "a list",
-    set: "a list",
-    frozenset: "a list",
-    dict: "a table",
-}
-
-
-def expected(kind: Any, metas: list[Meta]) -> str:
-    """What a value should be, in words."""
-    if get_origin(kind) is Literal:
-        choices = [shown(choice) for choice in get_args(kind)]
-        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
-    plain = get_origin(kind) or kind
-    if plain is Secret:
-        return 'a secret: "${NAME}" or { file = "secrets/name" }'
-    if isinstance(plain, type) and issubclass(plain, Struct):
-        return "a table"
-    noun = _NOUNS.get(plain) or f"a {getattr(plain, '__name__', plain)}"
-    units = getattr(plain, "UNITS", {})
-    limits = [limit for meta in metas for limit in _limits(meta, units)]
-    least = max((meta.ge for meta in metas if meta.ge is not None), default=0)
-    example = _READERS.get(plain, "")
-    if example and least > 0 and float(plain(example)) < least:
-        example = _written(least, units)
-    such_as = f' such as "{example}"' if example else ""
-    return " ".join([noun, *limits]) + ("," if limits and such_as else "") + such_as
-
-
-def _limits(meta: Meta, units: Mapping[str, float]) -> list[str]:
-    if meta.ge is not None and meta.le is not None:
-        return [f"between {_written(meta.ge, units)} and {_written(meta.le, units)}"]
-    words = {
-        "ge": "of at least {}",
-        "gt": "above {}",
-        "le": "of at most {}",
-        "lt": "below {}",
-        "multiple_of": "that is a multiple of {}",
-        "min_length": "of length {} or more",
-        "max_length": "of length {} or less",
-        "pattern": "that matches {}",
-    }
-    bounds = ("ge", "gt", "le", "lt")
-    given = [(name, limit) for name in words if (limit := getattr(meta, name)) is not None]
-    return [words[name].format(_written(limit, units) if name in bounds else limit) for name, limit in given]
-
-
-def _written(limit: Any, units: Mapping[str, float]) -> str:
-    """A limit as people write it: in the largest unit that it is a whole number of."""
-    fitting = [(size, unit) for unit, size in units.items() if limit and limit / size == round(limit / size)]
-    size, unit = max(fitting, key=itemgetter(0), default=(1, next(iter(units), "")))
-    return f"{round(limit / size)}{unit}" if units else str(limit)
-
-
 def _check_file(path: FilePath) -> None:
     try:
         mode = path.stat().st_mode
@@ -388,9 +295,3 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: a folder of zones, such as "Europe"
         raise ValueError(f'"{name}" is no time zone{did_you_mean(name, sorted(available_timezones()))}') from None
-
-
-def _such_as(field: structs.FieldInfo) -> str:
-    _, metas = peel(field.type)
-    examples = [example for meta in metas for example in meta.examples or []]
-    return f", such as {field.encode_name} = {toml.value(examples[0])}" if examples else ""

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct, structs
 
 from bridge.config import toml
-from bridge.config.convert import peel
 from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME
 from bridge.config.settings import (
@@ -25,6 +24,7 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
+from bridge.config.wording import peel
 from bridge.options import Duration, Rate, Secret, Share, Size
 from bridge.output import Output
 

@@ -17,7 +17,7 @@ from bridge import annotation
 from bridge.config import defaults
 from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.certificate import tls_context
-from bridge.config.convert import INVALID, Conversion, did_you_mean, shown
+from bridge.config.convert import INVALID, Conversion
 from bridge.config.locator import Path, Place, Places
 from bridge.config.password import is_hash
 from bridge.config.settings import (
@@ -31,6 +31,7 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
+from bridge.config.wording import did_you_mean, shown
 from bridge.errors import ConfigError, NoConfiguration, Problem
 from bridge.networks import is_network
 from bridge.output import Output

@@ -13,8 +13,8 @@ import tomli
 from msgspec import Meta, Struct, structs
 
 from bridge.config import toml
-from bridge.config.convert import peel
 from bridge.config.settings import OutputSettings, Settings
+from bridge.config.wording import peel
 from bridge.options import Duration, Rate, Secret, Share, Size, WithUnit
 
 FILE_NAME = "boxbridge.schema.json"
