@@ -51,14 +51,19 @@ def is_possible() -> bool:
     return importlib.util.find_spec("PIL") is not None
 
 
+def check_size(width: int, height: int) -> None:
+    """Raises Undrawable for a scene that would take too much memory."""
+    if width * height > MOST_PIXELS:
+        raise Undrawable(f"it has {width}x{height} pixels, more than {MOST_PIXELS:,}")
+
+
 def annotate(scene: bytes, event: Event, font: Font | None, timezone: tzinfo) -> bytes:
     """A JPEG of the scene with the event drawn onto it; raises Undrawable. Blocks, for a tenth of a second or so."""
     from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra, and megabytes that only this needs
 
     try:
         with Image.open(io.BytesIO(scene), formats=_FORMATS) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise Undrawable(f"it has {opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
+            check_size(opened.width, opened.height)
             image = opened.convert("RGB")
     except Undrawable:
         raise

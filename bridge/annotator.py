@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from bridge.annotation import MOST_PIXELS, Undrawable, annotate
+from bridge.annotation import Undrawable, annotate, check_size
 from bridge.event import Event
 from bridge.fonts import chinese_font
 from bridge.threads import Threads
@@ -53,8 +53,7 @@ class Annotator:
             self._said.add(data)
             log.warning("no font with Chinese characters on this machine: names are drawn as ids", folder=str(data))
         try:
-            if (scene.width or 0) * (scene.height or 0) > MOST_PIXELS:  # known without reading it
-                raise Undrawable(f"it has {scene.width}x{scene.height} pixels, more than {MOST_PIXELS:,}")
+            check_size(scene.width or 0, scene.height or 0)  # known without reading it
             return annotate(scene.read_blocking(), event, font, timezone)
         except Undrawable as error:
             log.warning("a scene can't be drawn on", event_id=event.id, reason=str(error))
