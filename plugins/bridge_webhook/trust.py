@@ -30,7 +30,7 @@ def _made(ca: Path | None, cert: Path | None, key: Path | None, *, insecure: boo
     if cert:
         try:
             context.load_cert_chain(cert, key, password=_nobody_is_asked)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise _unusable("cert", cert, error) from error
     if insecure:
         context.check_hostname = False
@@ -45,10 +45,10 @@ def _version(option: str, file: Path | None) -> tuple[Path | None, float]:
         raise _unusable(option, file, error) from error
 
 
-def _unusable(option: str, file: Path | None, error: OSError) -> Stopped:
-    return Stopped(f"{option} file {file} can't be used: {error.strerror or error}")
+def _unusable(option: str, file: Path | None, error: OSError | ValueError) -> Stopped:
+    return Stopped(f"{option} file {file} can't be used: {getattr(error, 'strerror', None) or error}")
 
 
 def _nobody_is_asked() -> str:
-    """A key with a pass phrase is refused, where OpenSSL would ask for it on the terminal."""
-    return ""
+    """In place of asking for a pass phrase on the terminal, which OpenSSL would do."""
+    raise ValueError("its key is encrypted; it must be without pass phrase")

@@ -130,7 +130,9 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "{size} GB are free on its disk, `min_free` is {least}": "磁盘剩余 {size} GB，`min_free` 为 {least}",
     '{option}: "{file}" can\'t be used: {reason}': '{option}："{file}" 无法使用：{reason}',
     '{option}: "{file}" with its key can\'t be used: {reason}': '{option}："{file}" 及其密钥无法使用：{reason}',
+    "{option} file {file} can't be used: {WHY}": "{option} 文件 {file} 无法使用：{WHY}",
     "{option} file {file} can't be used: {reason}": "{option} 文件 {file} 无法使用：{reason}",
+    "its key is encrypted; it must be without pass phrase": "其私钥已加密；私钥不能带密码",
     # --- What an output could not bring as it is
     "{role}: left out, {WHY}": "{role}：已省略，{WHY}",
     "{role}: reduced to {size}, {amount}": "{role}：已缩小为 {size}，{amount}",
