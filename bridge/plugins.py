@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pluggy
 import structlog
@@ -20,11 +19,9 @@ from bridge.loading import Unfit, import_entry, import_file, sentence, undisturb
 from bridge.normalizer import Normalizer
 from bridge.output import Delivery, Output
 from bridge.repeats import Repeats
+from bridge.stopwatch import Stopwatch
 
 log = structlog.get_logger("boxbridge.plugins")
-
-HELD_SECONDS: Final = 0.1
-"""Whoever holds the event loop longer than this in one go is named."""
 
 GROUP = "boxbridge"
 BUILT_IN = ("skill",)
@@ -174,15 +171,14 @@ class Plugins:
         function: Callable[..., Any] = implementation.function
         if str(getattr(function, "__module__", "")).partition(".")[0] == "bridge":
             return function
-        plugin = implementation.plugin_name
+        plugin, stopwatch = implementation.plugin_name, Stopwatch()
 
         def watched(*arguments: Any) -> Any:
-            began = time.perf_counter()
+            began = stopwatch.start()
             try:
                 return function(*arguments)
             finally:
-                seconds = time.perf_counter() - began
-                if seconds > HELD_SECONDS:
+                if seconds := stopwatch.held(began):
                     self._repeats.warn("the plugin held the event loop; nobody was served meanwhile", hook, plugin,
                                        plugin=plugin, hook=hook, seconds=round(seconds, 3))  # fmt: skip
 

@@ -8,8 +8,8 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
-from bridge.dispatch.conduct import Stopwatch
 from bridge.dispatch.deadline import Deadlines
+from bridge.stopwatch import Stopwatch
 from bridge.threads import Threads, contained, tamed
 
 CLEANUP_SECONDS: Final = 2.0

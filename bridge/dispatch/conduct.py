@@ -6,7 +6,6 @@ so: a paused output is given nothing more to do it with.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -16,8 +15,6 @@ from typing import Any, Final
 
 import structlog
 
-from bridge.plugins import HELD_SECONDS
-
 log = structlog.get_logger("boxbridge.dispatch")
 
 HELD_WITHIN: Final = 60.0
@@ -26,11 +23,6 @@ HELD_IN_ALL: Final = 5.0
 """Who holds the loop so often, and for so many seconds together, within a minute, is paused. Both have to be: once for
 long may be a machine that stood still, and often for a moment one that is too busy."""
 
-_MOMENT: Final = 0.01
-"""So old may be what was last known of the waits when a step begins: asking takes longer than many a step."""
-_SCHEDULING: Final = "/proc/thread-self/schedstat"
-"""Nanoseconds for which this thread ran, and for which it was kept waiting for a CPU."""
-
 MOST_THREADS: Final = 100
 """So many threads of an output's own may run at a time, besides those that it is called in."""
 
@@ -38,44 +30,6 @@ caller_of: Final[ContextVar[str]] = ContextVar("boxbridge_output", default="")
 """The output whose code runs now; a task has it of the one that made it."""
 
 _MADE_BY: Final = "_boxbridge_output"
-
-
-class Stopwatch:
-    """How long an output's code held the loop, for the loop's own thread.
-
-    What that thread is kept waiting for a CPU meanwhile is not counted: on a machine that has too much to do, an output
-    that does nothing wrong would be blamed for it.
-    """
-
-    def __init__(self) -> None:
-        self._looked = self._waited = 0.0
-
-    def start(self) -> float:
-        """A step begins, at the time that is returned."""
-        now = time.perf_counter()
-        if now - self._looked > _MOMENT:
-            self._looked, self._waited = now, _waited_for_cpu()
-        return now
-
-    def held(self, began: float) -> float:
-        """Seconds for which a step that ends now held the loop; 0 where that is not worth a word."""
-        seconds = time.perf_counter() - began
-        if seconds > HELD_SECONDS:
-            seconds -= max(0.0, _waited_for_cpu() - self._waited)
-        return seconds if seconds > HELD_SECONDS else 0.0
-
-
-def _waited_for_cpu() -> float:
-    """Seconds for which this thread was ready to run and had no CPU; 0 where the kernel does not keep that."""
-    try:
-        descriptor = os.open(_SCHEDULING, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return 0.0
-    try:
-        _, waited, _ = os.read(descriptor, 100).split()
-    finally:
-        os.close(descriptor)
-    return int(waited) / 1e9
 
 
 class Holds:

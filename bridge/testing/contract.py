@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from bridge.options import Secret
 from bridge.output import Delivery
-from bridge.plugins import HELD_SECONDS
+from bridge.stopwatch import HELD_SECONDS
 from bridge.testing import wrong_options
 from bridge.testing.deliveries import in_disorder, picture_of, sample_delivery
 from bridge.testing.far_side import Arrived, FarSide

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import structlog
 
-from bridge import Delivery
+from bridge import Delivery, stopwatch
 from bridge.dispatch import call as call_module
-from bridge.dispatch import conduct, policy
 from bridge.dispatch import lane as lane_module
+from bridge.dispatch import policy
 from bridge.dispatch.call import Caller, NoAnswer, is_plain
 from bridge.options import Duration
-from bridge.plugins import HELD_SECONDS
+from bridge.stopwatch import HELD_SECONDS
 from tests.dispatch.outputs import BOTH, Gate, Make
 from tests.rooms import Far, async_output, opened, plain_output, until
 
@@ -508,7 +508,7 @@ async def test_code_that_sleeps_holds_the_loop_however_busy_the_machine_is(
     caller: Caller, held: Held, crowd: None, kept: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if not kept:
-        monkeypatch.setattr(conduct, "_SCHEDULING", tmp_path / "missing")
+        monkeypatch.setattr(stopwatch, "_SCHEDULING", tmp_path / "missing")
     await caller.call(lambda: time.sleep(HELD_SECONDS * 1.5), 5, held.note_overdue, plain=False)
     assert len(held.seconds) == 1
 

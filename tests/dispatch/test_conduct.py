@@ -17,8 +17,7 @@ from msgspec.structs import replace
 
 from bridge import Delivery, Event, Output, OutputContext, Retry, Unavailable, hookimpl
 from bridge.dispatch import conduct
-from bridge.dispatch.conduct import HELD_IN_ALL, HELD_TIMES, HELD_WITHIN, MOST_THREADS, Holds, Stopwatch
-from bridge.plugins import HELD_SECONDS
+from bridge.dispatch.conduct import HELD_IN_ALL, HELD_TIMES, HELD_WITHIN, MOST_THREADS, Holds
 from bridge.words import translated
 from tests.rooms import Far, async_output, opened, plain_output, until
 
@@ -74,19 +73,6 @@ def test_who_holds_the_loop_is_named_once_a_minute(now: list[float]) -> None:
         told.append(holds.note(0.2))
         now[0] += 2.0
     assert told.count(True) == 4
-
-
-def test_a_hold_is_as_long_as_it_was_where_the_kernel_stops_telling_of_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = tmp_path / "schedstat"
-    told.write_text("1000000000 60000000000 1000\n")
-    monkeypatch.setattr(conduct, "_SCHEDULING", told)
-    stopwatch = Stopwatch()
-    began = stopwatch.start()
-    told.unlink()
-    time.sleep(HELD_SECONDS * 1.2)
-    assert HELD_SECONDS * 1.2 <= stopwatch.held(began) < 60
 
 
 async def test_who_holds_the_loop_again_and_again_is_paused_and_says_why(
