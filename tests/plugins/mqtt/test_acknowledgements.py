@@ -62,7 +62,8 @@ def test_what_is_no_acknowledgement_of_a_known_reason_breaks_the_connection(told
 
 
 def _pieces(length: int, cuts: list[int]) -> list[tuple[int, int]]:
-    pieces, place = [], 0
+    pieces: list[tuple[int, int]] = []
+    place = 0
     while place < length:
         size = cuts[len(pieces) % len(cuts)]
         pieces.append((place, size))
