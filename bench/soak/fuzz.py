@@ -26,7 +26,7 @@ with atheris.instrument_imports(include=["bridge"]):
     from bridge.config.protocol import BoxSettings, ProtocolSettings
     from bridge.event import decode_document, encode_document
     from bridge.journal.blob import blob_of
-    from bridge.journal.log import FreshPictures, Record
+    from bridge.journal.push import FreshPictures, Record
     from bridge.normalizer import Malformed, Normalizer, Outcome, Push
     from bridge.protocols.decode import read_base64, read_json
     from bridge.protocols.document import read_document

@@ -25,7 +25,8 @@ from bridge.dispatch.dispatcher import made
 from bridge.dispatch.policy import Verdict, delivered, judge
 from bridge.errors import BadData, OutputUnreachable, UsageError
 from bridge.journal.folder import survey
-from bridge.journal.log import Log, Record
+from bridge.journal.log import Log
+from bridge.journal.push import Record
 from bridge.journal.segment import Segment
 from bridge.output import Delivery, Output
 from bridge.plugins import Plugins

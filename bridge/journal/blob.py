@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.event import Event, encode_document
-from bridge.journal.log import FreshPictures, Record
+from bridge.journal.push import FreshPictures, Record
 from bridge.journal.record import EventEntry, PictureEntry, PushBlob, to_milliseconds
 from bridge.journal.waiting import Entry
 from bridge.normalizer import Cutout, Parsed, Push

@@ -17,7 +17,8 @@ from msgspec import DecodeError, Struct
 from bridge.errors import FileTrouble
 from bridge.event import PictureLost
 from bridge.journal.folder import INDEX, survey
-from bridge.journal.log import Log, Lost, Record
+from bridge.journal.log import Log, Lost
+from bridge.journal.push import Record
 from bridge.journal.record import EventEntry, PushBlob, from_milliseconds
 from bridge.journal.segment import Segment
 from bridge.journal.view import IndexView

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Struct
 
 from bridge.event import PictureLost
 from bridge.journal.folder import INDEX, Stray, survey
-from bridge.journal.log import Record
+from bridge.journal.push import Record
 from bridge.journal.record import Key, Kind, decode_changes, decode_state
 from bridge.journal.segment import FIRST_RECORD, Damage, Found, Header, NotASegment, Segment, encode_header, read_header
 from bridge.journal.view import IndexView

@@ -23,8 +23,9 @@ from bridge.journal.folder import INDEX
 from bridge.journal.index import Index
 from bridge.journal.known import Known
 from bridge.journal.lock import lock_folder
-from bridge.journal.log import Log, Lost, Record
+from bridge.journal.log import Log, Lost
 from bridge.journal.places import Places
+from bridge.journal.push import Record
 from bridge.journal.questions import EventRow, ask, find_events
 from bridge.journal.quota import Outlook, Room
 from bridge.journal.record import OutputEntry, pack

@@ -17,7 +17,8 @@ from bridge.errors import why
 from bridge.event import PictureLost
 from bridge.journal.failpoint import failpoint
 from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
-from bridge.journal.log import Log, Lost, Record
+from bridge.journal.log import Log, Lost
+from bridge.journal.push import Record
 from bridge.journal.record import ChangesBlob, Key, PushBlob
 
 log = structlog.get_logger("boxbridge.journal")

@@ -20,7 +20,7 @@ from bridge.journal.failpoint import failpoint
 from bridge.journal.folder import survey
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, Prefix, fixed_part
-from bridge.journal.segment import FIRST_RECORD, Form, Found, Header, Places, Segment, encode_header, file_name
+from bridge.journal.segment import FIRST_RECORD, Form, Found, Header, Offsets, Segment, encode_header, file_name
 from bridge.journal.tail import sync_folder
 
 log = structlog.get_logger("boxbridge.journal")
@@ -49,8 +49,8 @@ def rewrite(
         new.unlink(missing_ok=True)
         if left_over := _left_over(journal_log, first):
             _remove(journal_log.folder, left_over)
-        places = _write(new, header, _chosen(segments, keep, pictures), first.seed)
-        rewritten = Segment(new, header, places)
+        offsets = _write(new, header, _chosen(segments, keep, pictures), first.seed)
+        rewritten = Segment(new, header, offsets)
         for segment in segments:
             segment.retire()
         failpoint("segment to be replaced")
@@ -88,21 +88,21 @@ def _chosen(segments: Sequence[Segment], keep: Choice, pictures: Choice) -> Iter
             raise OSError(errno.EIO, f"a part of {segment.path.name} can't be read")
 
 
-def _write(path: Path, header: Header, records: Iterator[tuple[Prefix, bytes, bytes]], seed: int) -> Places:
+def _write(path: Path, header: Header, records: Iterator[tuple[Prefix, bytes, bytes]], seed: int) -> Offsets:
     """Write a whole segment and sync it; returns where its pushes are. Raises OSError."""
-    places, offset = Places(), FIRST_RECORD
+    offsets, offset = Offsets(), FIRST_RECORD
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
         _put(fd, [encode_header(header)])
         for prefix, blob, pictures in records:
             fixed = fixed_part(prefix.kind, prefix.sequence, prefix.count, blob, len(pictures), seed)
             if prefix.kind == Kind.PUSH:
-                places.add(prefix.sequence, offset)
+                offsets.add(prefix.sequence, offset)
             offset += _put(fd, [fixed, pictures])
         os.fdatasync(fd)
     finally:
         os.close(fd)
-    return places
+    return offsets
 
 
 def _put(fd: int, buffers: list[bytes]) -> int:

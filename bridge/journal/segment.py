@@ -141,7 +141,7 @@ def read_header(path: Path) -> Header:
     raise NotASegment("it has no sound header")
 
 
-class Places:
+class Offsets:
     """Where the push records of a segment begin, by sequence."""
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ class Places:
 class Segment:
     """One segment file, for reading in any thread."""
 
-    def __init__(self, path: Path, header: Header, places: Places | None = None) -> None:
+    def __init__(self, path: Path, header: Header, offsets: Offsets | None = None) -> None:
         self.path = path
         self.header = header
         self.number = header.number
@@ -182,7 +182,7 @@ class Segment:
         """The first sequence that is not this segment's: the next one's base. None for the newest."""
         self.blank = False
         """Whether it is known to hold nothing but header and state, so that the next one makes it superfluous."""
-        self.places = places
+        self.offsets = offsets
         """Where its push records are; None until `map`."""
         self.failed_reads = 0
         """How often the disk did not give what should be there; it may have lost it, or be away for a while."""
@@ -200,17 +200,17 @@ class Segment:
         """The one rule of what counts: below the next segment's base."""
         return self.base <= sequence and (self.end is None or sequence < self.end)
 
-    def map(self) -> Places:
+    def map(self) -> Offsets:
         """Where its push records are; the first time it goes through the whole file, without pictures."""
-        places = self.places
-        if places is None:
-            places, failed = Places(), self.failed_reads
+        offsets = self.offsets
+        if offsets is None:
+            offsets, failed = Offsets(), self.failed_reads
             for found in self.records():
                 if isinstance(found, Found) and found.prefix.kind == Kind.PUSH and self.is_live(found.prefix.sequence):
-                    places.add(found.prefix.sequence, found.offset)
-            places.partial = self.failed_reads != failed
-            self.places = places
-        return places
+                    offsets.add(found.prefix.sequence, found.offset)
+            offsets.partial = self.failed_reads != failed
+            self.offsets = offsets
+        return offsets
 
     def read(self, offset: int, size: int, *, wait: bool) -> bytes:
         """Bytes of the file; fewer at its end, and where the disk has lost them.
@@ -313,7 +313,7 @@ class Segment:
 
     def rest(self) -> None:
         """Give memory and descriptor back until it is read again."""
-        self.places = None
+        self.offsets = None
         self.close()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from bridge.journal.cursor import now_ms
 from bridge.journal.failpoint import failpoint
 from bridge.journal.log import Log
 from bridge.journal.record import Kind, StateBlob, fixed_part, pack, seed
-from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Places, Segment, encode_header, file_name
+from bridge.journal.segment import GROUP_ALIGNMENT, Found, Header, Offsets, Segment, encode_header, file_name
 from bridge.journal.spare import Spare, give_back
 
 _CACHED: Final = 12_000_000
@@ -91,7 +91,7 @@ class Tail:
             head = fixed_part(Kind.STATE, base, 0, pack(state), 0, seed(self._uuid, number))
             self._put([encode_header(header), head])
             failpoint("segment head written")
-            places = self._copy_unsynced(seed(self._uuid, number))
+            offsets = self._copy_unsynced(seed(self._uuid, number))
             self._put([], pad=True)
             failpoint("segment written")
             self._sync()
@@ -102,7 +102,7 @@ class Tail:
             failpoint("segment named")
             sync_folder(self._log.folder)
             failpoint("segment name synced")
-            segment = Segment(path, header, places)
+            segment = Segment(path, header, offsets)
         except (FailedWrite, OSError) as error:
             self.close()
             with contextlib.suppress(OSError):  # nothing was answered from it: left over, it would be dead
@@ -177,18 +177,18 @@ class Tail:
                 os.posix_fadvise(self._fd, self._uncached, _CACHE_STEP, os.POSIX_FADV_DONTNEED)
             self._uncached += _CACHE_STEP
 
-    def _copy_unsynced(self, seed: int) -> Places:
+    def _copy_unsynced(self, seed: int) -> Offsets:
         """Write what is sound in a segment that could not be synced again, under its own sequences."""
-        places = Places()
+        offsets = Offsets()
         if self._unsynced is None:
-            return places
+            return offsets
         for found in self._unsynced.sound:
             prefix = found.prefix
             pictures = self._unsynced.segment.read(found.offset + prefix.fixed_size, prefix.tail_size, wait=True)
             failpoint("unsynced record to be copied")
-            places.add(prefix.sequence, self._offset)
+            offsets.add(prefix.sequence, self._offset)
             self._put([fixed_part(Kind.PUSH, prefix.sequence, prefix.count, found.blob, len(pictures), seed), pictures])
-        return places
+        return offsets
 
     def _drop_blank(self) -> None:
         """Remove the segment before, if it held nothing but its state: starts and faults must not pile up files."""

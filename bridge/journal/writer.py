@@ -165,17 +165,17 @@ class Writer:
             raise JournalUnavailable("the index can't be written")
         failpoint("group taken")
         first = sequence = self.log.next
-        places = self.known.find([entry.blob.key for entry in group])
+        known = self.known.find([entry.blob.key for entry in group])
         fresh: list[Entry] = []
         outcomes: list[Outcome] = []
         for entry in group:
             key = entry.blob.key
-            duplicate = key in places
+            duplicate = key in known
             if not duplicate:
-                places[key] = sequence
+                known[key] = sequence
                 sequence += entry.blob.count
                 fresh.append(entry)
-            outcomes.append(Stored(places[key], duplicate))
+            outcomes.append(Stored(known[key], duplicate))
         if fresh:
             self._write(fresh)
             self.known.note(first, (entry.blob for entry in fresh))
@@ -238,18 +238,18 @@ class Writer:
         if changes is not None:
             buffers.append(fixed_part(Kind.CHANGES, sequence, 0, pack(changes), 0, segment.seed))
             offset += len(buffers[0])
-        places: list[tuple[int, int]] = []
+        offsets: list[tuple[int, int]] = []
         for entry in entries:
             count, tail_size = entry.blob.count, sum(map(len, entry.pictures))
             fixed = fixed_part(Kind.PUSH, sequence, count, entry.packed, tail_size, segment.seed)
             buffers += fixed, *entry.pictures
-            places.append((sequence, offset))
+            offsets.append((sequence, offset))
             sequence += count
             offset += len(fixed) + tail_size
         failpoint("group packed")
         self.tail.append(buffers)
-        for place in places:
-            segment.note(*place)
+        for written in offsets:
+            segment.note(*written)
         self.log.next = sequence
         failpoint("group in the log")
         self.room.take(self.tail.offset - began)

@@ -16,7 +16,7 @@ from bridge.event import PictureLost
 from bridge.journal.journal import Lost, Record
 from bridge.journal.log import Log
 from bridge.journal.record import Kind
-from bridge.journal.segment import Places
+from bridge.journal.segment import Offsets
 from tests.journal.faults import Fault, noted
 from tests.journal.journals import TINY, contents, damage, garble, records, running, segment_files, store, store_all
 
@@ -48,7 +48,7 @@ async def test_a_lane_that_walks_needs_no_map(tmp_path: Path) -> None:
     async with running(tmp_path, limits=TINY) as journal:
         for sequence in range(1, 81):
             assert isinstance(await journal.read(sequence), Record)
-        assert [segment.places for segment in journal.log.segments[:-1]] == [None] * (len(journal.log.segments) - 1)
+        assert [segment.offsets for segment in journal.log.segments[:-1]] == [None] * (len(journal.log.segments) - 1)
 
 
 async def test_many_old_segments_cost_neither_memory_nor_descriptors(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ async def test_many_old_segments_cost_neither_memory_nor_descriptors(tmp_path: P
         await contents(journal)
         old = journal.log.segments[:-1]
         assert len(old) > 20
-        assert sum(segment.places is not None for segment in old) <= 8
+        assert sum(segment.offsets is not None for segment in old) <= 8
         assert sum(segment._descriptor is not None for segment in old) <= 8
 
 
@@ -190,10 +190,10 @@ async def test_what_is_stored_while_a_damaged_record_is_looked_for_is_not_lost(
 ) -> None:
     """Given a damaged last record and a push that is answered in the middle of its look-up, only the record is lost."""
     looked, go_on = threading.Event(), threading.Event()
-    after = Places.after
+    after = Offsets.after
 
-    def slow_after(places: Places, sequence: int) -> int | None:
-        found = after(places, sequence)
+    def slow_after(offsets: Offsets, sequence: int) -> int | None:
+        found = after(offsets, sequence)
         looked.set()
         assert go_on.wait(10)
         return found
@@ -201,9 +201,9 @@ async def test_what_is_stored_while_a_damaged_record_is_looked_for_is_not_lost(
     async with running(tmp_path) as journal:
         await store(journal, "a")
         segment = journal.log.segments[-1]
-        assert segment.places is not None
-        damage(segment.path, (segment.places.at(1) or 0) + 80)
-        monkeypatch.setattr(Places, "after", slow_after)
+        assert segment.offsets is not None
+        damage(segment.path, (segment.offsets.at(1) or 0) + 80)
+        monkeypatch.setattr(Offsets, "after", slow_after)
         reading = asyncio.create_task(asyncio.to_thread(journal.log.read_blocking, 1))
         assert await asyncio.to_thread(looked.wait, 10)
         await store(journal, "b")
@@ -276,13 +276,13 @@ async def test_a_record_that_the_disk_does_not_give_for_a_while_is_not_lost(
     async with running(tmp_path) as journal:
         await store_all(journal, ["a", "b"])
         (segment,) = journal.log.segments
-        places = segment.map()
+        offsets = segment.map()
         disk = Fault(monkeypatch, "pread", errno.EIO, times=10**6)
         with pytest.raises(OSError, match="Input/output error"):
             journal.log.read_blocking(2)
         disk.end()
         assert msg_id(journal.log.read_blocking(2)) == "b"
-        assert segment.places is places
+        assert segment.offsets is offsets
 
 
 async def test_one_that_walks_finds_the_next_push_however_much_the_outputs_did_meanwhile(tmp_path: Path) -> None:

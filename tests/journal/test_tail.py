@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.log import Log, Record
+from bridge.journal.log import Log
+from bridge.journal.push import Record
 from bridge.journal.record import Kind, StateBlob
 from bridge.journal.tail import FailedWrite, Limits, Tail
 from tests.journal.faults import Fault, noted
