@@ -22,7 +22,7 @@ from bridge.dispatch.policy import Verdict, delivered, judge
 from bridge.dispatch.selection import Selection, selection_of
 from bridge.errors import why
 from bridge.event import Event, utc_now
-from bridge.journal.journal import Cursor, Journal, Record
+from bridge.journal.journal import Cursor, Journal, Lost, Record
 from bridge.output import Delivery, Output
 from bridge.plugins import Plugins
 from bridge.threads import Threads
@@ -178,39 +178,56 @@ class Lane:
 
     async def _begin(self, sequence: int) -> None:
         """Read the event and hand it to the output."""
+        found = await self._find(sequence)
+        if found is None:
+            return
+        record, event = found
+        if self._selection is not None and self._skipped(self._selection, sequence, event):
+            await asyncio.sleep(0)  # a long stretch that is not for this output must not hold the loop
+            return
+        under_way = self._under_way[sequence] = UnderWay(sequence, self._delivery(sequence, record, event))
+        self._bytes += under_way.delivery.size
+        under_way.task = asyncio.create_task(self._attempt(under_way))
+
+    async def _find(self, sequence: int) -> tuple[Record, Event] | None:
+        """The event with its record; None, which is booked, where there is none or it can't be read."""
         try:
-            read = await self._journal.read(sequence)
-            event = read.event(sequence) if isinstance(read, Record) else None
+            record = await self._journal.read(sequence)
+            event = record.event(sequence) if isinstance(record, Record) else None
         except DecodeError as error:
             self.ledger.bury(sequence, None, f"its record can't be read: {error}")
-            return
+            return None
         except OSError as error:  # the disk, or too many open files: both may pass
             unread = Verdict("retry", f"its record can't be read: {why(error)}")
             self._note_trouble(self.ledger.retry(sequence, None, unread))
-            return
-        if not isinstance(read, Record) and read.let_go:
-            self.ledger.settle(sequence, "none")
-            self.cursor.pass_by(read.until, "no longer kept")
-            return
-        if not isinstance(read, Record):
-            self.ledger.bury(sequence, None, "its record in the journal is damaged or missing")
-            self.cursor.pass_by(read.until, "a gap in the journal")
-            return
+            return None
+        if not isinstance(record, Record):
+            self._pass_gap(sequence, record)
+            return None
         if event is None:
             self.ledger.settle(sequence, "none")
-            await asyncio.sleep(0)  # a long stretch without events must not hold the loop
-            return
-        if self._selection is not None and self._skipped(self._selection, sequence, event):
-            await asyncio.sleep(0)  # nor one that is not for this output
-            return
-        document = read.document(sequence)
-        pictures = sum(picture.size for picture in event.pictures)
+            await asyncio.sleep(0)  # nor a long stretch without events
+            return None
+        return record, event
+
+    def _pass_gap(self, sequence: int, gap: Lost) -> None:
+        if gap.let_go:
+            self.ledger.settle(sequence, "none")
+            self.cursor.pass_by(gap.until, "no longer kept")
+        else:
+            self.ledger.bury(sequence, None, "its record in the journal is damaged or missing")
+            self.cursor.pass_by(gap.until, "a gap in the journal")
+
+    def _delivery(self, sequence: int, record: Record, event: Event) -> Delivery:
+        """The next attempt to bring it out."""
+        document = record.document(sequence)
+        pictures = sum([picture.size for picture in event.pictures])
         if self._annotates and event.scene is not None:
             pictures += event.scene.size  # what is drawn has about as much
-        delivery = Delivery(
+        return Delivery(
             event=event,
             document=document,
-            original=read.original(),
+            original=record.original(),
             link=self._link(event.id) if self._link else "",
             attempt=self.ledger.begin(sequence),
             late=self._is_late(event, utc_now()),
@@ -218,9 +235,6 @@ class Lane:
             skipped=0 if self._selection is None else self._selection.beside(sequence),
             size=len(document) + pictures,
         )
-        under_way = self._under_way[sequence] = UnderWay(sequence, delivery)
-        self._bytes += delivery.size
-        under_way.task = asyncio.create_task(self._attempt(under_way))
 
     def _skipped(self, selection: Selection, sequence: int, event: Event) -> bool:
         first, asked_for = self.ledger.attempts(sequence) == 0, self.cursor.is_asked_for(sequence)
