@@ -163,7 +163,7 @@ class Known:
         try:
             self._index.set_aside()
         except OSError as trouble:
-            self._warn_once("the old index can't be removed, trying again", error=str(trouble))
+            self._warn_once("the old index can't be removed, trying again", error=why(trouble))
             return False
         self._unreadable_since = float("inf")
         return True

@@ -166,9 +166,8 @@ class Log:
         segment = self.segment_of(sequence)
         if segment is None:
             return Lost(sequence, self.first)
-        if (
-            segment.end is not None and sequence >= segment.end
-        ):  # as where the file after one that was rewritten is gone
+        # As where the file after one that was rewritten is gone.
+        if segment.end is not None and sequence >= segment.end:
             return Lost(sequence, next((s.base for s in self.segments if s.base > sequence), self.next))
         self._note_busy(segment)
         # Before any look-up: what is stored while it goes on must not count as lost.

@@ -127,7 +127,7 @@ def neighbours(connection: sqlite3.Connection, row: EventRow) -> tuple[EventRow 
 def these_events(
     connection: sqlite3.Connection, sequences: Iterable[int], asked: Filter, after: Place, limit: int
 ) -> list[EventRow]:
-    """The same, of these sequences only."""
+    """Events of these sequences that pass the filter, the newest first; `after` as above."""
     only = "e.sequence IN (SELECT value FROM json_each(?)) AND"
     named = (msgspec.json.encode(list(sequences)).decode(),)
     return _events(connection, "event e", only, named, asked, after, limit)
