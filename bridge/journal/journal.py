@@ -124,10 +124,16 @@ class Journal:
         known.write_index()
         tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
         self.room = Room(self.log, tail.spare, self.limits.segment_bytes)
-        self._writer = Writer(self.log, known, tail, self.room)
-        self._writer.places = self.places
-        self._writer.answer = self._answer_soon
-        self._writer.housekeeping = self._retain
+        self._writer = Writer(
+            self.log,
+            known,
+            tail,
+            self.room,
+            self.places,
+            answer=self._answer_soon,
+            housekeeping=self._retain,
+            held=self._held,
+        )
         self._place_cursors(proven, outputs)
         self._measure()
         self._writer.open_intake()
@@ -141,7 +147,6 @@ class Journal:
         for name, from_ in outputs.items():
             if name not in self.cursors:
                 self._new_cursor(name, from_ if proven.all_outputs else "oldest")
-        self._writer.held = self._held
         self.places.outputs = list(self.cursors.values())
         self.configure(outputs)
 

@@ -45,20 +45,34 @@ Outcome = Stored | JournalUnavailable
 class Writer:
     """Appends groups to the log. All methods but the first few belong to its thread."""
 
-    def __init__(self, journal_log: Log, known: Known, tail: Tail, room: Room) -> None:
+    def __init__(
+        self,
+        journal_log: Log,
+        known: Known,
+        tail: Tail,
+        room: Room,
+        places: Places,
+        *,
+        answer: Callable[[list[tuple[Entry, Outcome]]], None],
+        housekeeping: Callable[[], None],
+        held: Callable[[], str],
+    ) -> None:
+        """Make it ready to start.
+
+        answer: called from the thread once the outcome of a group is certain. housekeeping: retention; called from the
+        thread now and then, and before each try to take pushes again. held: who holds what is in the log, for a
+        sentence that says that it is full.
+        """
         self.log = journal_log
         self.known = known
         self.tail = tail
         self.room = room
-        self.places = Places()
+        self.places = places
         self.closed_because: str | None = None
         """Why nothing is taken now; None while all is well."""
-        self.answer: Callable[[list[tuple[Entry, Outcome]]], None] = lambda _: None
-        """Called from the thread once the outcome of a group is certain."""
-        self.housekeeping: Callable[[], None] = lambda: None
-        """Retention; called from the thread now and then, and before each try to take pushes again."""
-        self.held: Callable[[], str] = lambda: ""
-        """Who holds what is in the log, for a sentence that says that it is full."""
+        self.answer = answer
+        self.housekeeping = housekeeping
+        self.held = held
         self._waiting = Waiting()
         self._cursors_due = self._reopen_due = _NEVER
         self._retention_due = time.monotonic() + _RETENTION_SECONDS
