@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from msgspec import Struct
+
+_REMEMBERED: Final = 1024
+"""Texts that may be packed already: nearly all but the ids of events come again and again."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -37,6 +43,7 @@ class Message(Struct, frozen=True, kw_only=True):
         return _length(len(packed)) + packed
 
 
+@lru_cache(_REMEMBERED)
 def _text(text: str) -> bytes:
     encoded = text.encode()
     if len(encoded) > 65535:

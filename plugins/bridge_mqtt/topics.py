@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections import Counter
 from collections.abc import Iterator
 from string import Formatter
 from typing import Annotated, Final
@@ -110,14 +109,14 @@ class Topics:
 
     def pictures(self, event: Event, *, late: bool) -> Iterator[tuple[str, Picture]]:
         """Each picture with its topic: `picture` for the scene, `picture/<role>/<n>` for further ones, n from 1."""
-        counted: Counter[str] = Counter()
+        counted: dict[str, int] = {}
         scene = event.scene
         whose = event.device.id, event.channel.id, event.kind, late
         for picture in event.pictures:
             if picture is scene:
                 yield self._filled(self._templates.picture, *whose), picture
             else:
-                counted[picture.role] += 1
+                counted[picture.role] = counted.get(picture.role, 0) + 1
                 yield self._filled(self._templates.further, *whose, picture.role, counted[picture.role]), picture
 
     def annotated(self, event: Event, *, late: bool) -> str:
