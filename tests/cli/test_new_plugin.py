@@ -21,6 +21,12 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
     return ended.stdout + ended.stderr
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mypy keeps what it thinks of boxbridge: the same for every plugin."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.parametrize(
     ("arguments", "verdict"),
     [
@@ -31,14 +37,16 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
     ],
     ids=["output", "normalizer", "output with a long name", "normalizer with a long name"],
 )
-def test_what_is_written_passes_all_checks_at_once(tmp_path: Path, arguments: tuple[str, ...], verdict: str) -> None:
+def test_what_is_written_passes_all_checks_at_once(
+    tmp_path: Path, judged: Path, arguments: tuple[str, ...], verdict: str
+) -> None:
     """`verdict`: of its own tests; the same but for a name is not tried again."""
     said = run(tmp_path, "boxbridge", "plugins", "new", *arguments)
     folder = tmp_path / f"boxbridge-{arguments[0]}"
     assert f"boxbridge-{arguments[0]} is written" in said
     run(folder, "ruff", "check")
     run(folder, "ruff", "format", "--check")
-    run(folder, "mypy", "--strict", ".")
+    run(folder, "mypy", "--strict", "--cache-dir", str(judged), ".")
     if verdict:
         assert verdict in run(folder, "pytest", "-q", "-p", "no:cacheprovider")
 
