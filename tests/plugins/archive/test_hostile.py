@@ -159,8 +159,8 @@ PLUGIN = """
 from pathlib import Path
 from bridge_archive import writer
 from tests.faults.disk import FAIL, Fault, Shim
-if {call!r} == "syncfs":
-    writer._SLOW = 0
+# One disk is quicker than the other: what is to fail must be called on each of them.
+writer._SLOW = 0 if {call!r} == "syncfs" else 60
 shim = Shim(Path({root!r}), -1, recording=False)
 assert shim.loaded
 shim.arm(Fault(FAIL, {at}, {lasting}, 5, {call!r}))
