@@ -7,6 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import httpx2
+
+from bridge.config.settings import SOCKET
 from bridge.testing.bridge import COMMAND, Bridge
 from bridge.testing.ports import HOST
 
@@ -43,6 +46,12 @@ class Installation(Bridge):
             handed = (self.passed.fileno(),)
             launcher = [sys.executable, "-c", _HAND_OVER, *map(str, handed)]
         super().start(launcher, handed)
+
+    def ask(self, path: str) -> bytes:
+        """What it answers where its commands ask: to wait for something by commands takes the start of each."""
+        socket = httpx2.HTTPTransport(uds=str(self.data / SOCKET), verify=False)
+        with httpx2.Client(base_url="http://boxbridge", transport=socket, verify=False) as client:
+            return client.get(path).raise_for_status().content
 
     def configure(self, tables: str) -> None:
         """Write the configuration."""

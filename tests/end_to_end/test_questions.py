@@ -63,9 +63,8 @@ def wait_until(bridge: Installation, msg_id: str, output: str, state: str) -> di
     story: dict[str, Any] = {}
 
     def stands() -> bool:
-        (told,) = lines(bridge, "why", msg_id)
-        story.update(told)
-        return any((one["name"], one["state"]) == (output, state) for one in told["outputs"])
+        story.update(msgspec.json.decode(bridge.ask(f"/api/v1/why/{msg_id}")))
+        return any((one["name"], one["state"]) == (output, state) for one in story["outputs"])
 
     bridge.until(stands)
     return story

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx2
 import pytest
 
 from bench.disk import slow_card
-from bridge.config.settings import SOCKET
 from bridge.testing import sample_push
 from tests.end_to_end.installation import Installation
 from tests.faults import disk
@@ -53,9 +51,7 @@ class Disk:
         return output
 
     def ask(self, what: str) -> Any:
-        socket = httpx2.HTTPTransport(uds=str(self.bridge.data / SOCKET), verify=False)
-        with httpx2.Client(base_url="http://boxbridge", transport=socket) as client:
-            return client.get(f"/api/v1/{what}").json()
+        return json.loads(self.bridge.ask(f"/api/v1/{what}"))
 
     def waits(self) -> str:
         """Wait until the output does, and say why it does."""
