@@ -59,13 +59,24 @@ def test_which_archive(folder: Path) -> None:
     assert "no output of type archive" in archive(folder, "verify", code=2)
 
 
+def archiving(folder: Path) -> Iterator[Installation]:
+    """A daemon with an archive that has one event."""
+    with Installation(folder, '[output.local]\ntype = "archive"\n') as running:
+        assert running.push(sample_push(small=True))[1]["code"] == 0
+        running.until(lambda: running.output("local")["delivered"] == 1)
+        yield running
+
+
 @pytest.fixture
 def bridge(tmp_path: Path) -> Iterator[Installation]:
-    """A daemon with an archive that has one event."""
-    with Installation(tmp_path, '[output.local]\ntype = "archive"\n') as running:
-        assert running.push(sample_push(small=True))[1]["code"] == 0
-        running.until(lambda: b"local delivered" in running.command("events"))
-        yield running
+    """One of the test's own."""
+    yield from archiving(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for all tests that leave it as it was."""
+    yield from archiving(tmp_path_factory.mktemp("shared"))
 
 
 def event_of(bridge: Installation) -> str:
@@ -91,8 +102,8 @@ def test_a_case_stands_for_itself(bridge: Installation, tmp_path: Path) -> None:
     assert manifest.digest_of(tmp_path / "case" / "scene.jpg") in sealed.read_text()
 
 
-def test_a_case_of_a_day_that_is_not_over_says_so(bridge: Installation, tmp_path: Path) -> None:
-    bridge.command("archive", "export", event_of(bridge), "-o", tmp_path / "case.zip")
+def test_a_case_of_a_day_that_is_not_over_says_so(shared: Installation, tmp_path: Path) -> None:
+    shared.command("archive", "export", event_of(shared), "-o", tmp_path / "case.zip")
     text = zipfile.ZipFile(tmp_path / "case.zip").read("VERIFY.txt").decode()
     assert "was not over when it was exported" in text
     assert "尚未结束" in text
@@ -100,11 +111,11 @@ def test_a_case_of_a_day_that_is_not_over_says_so(bridge: Installation, tmp_path
 
 
 def test_a_case_takes_the_place_of_no_pipe_or_folder_and_leaves_nothing_half(
-    bridge: Installation, tmp_path: Path
+    shared: Installation, tmp_path: Path
 ) -> None:
-    event, taken = event_of(bridge), tmp_path / "taken"
+    event, taken = event_of(shared), tmp_path / "taken"
     os.mkfifo(taken)
-    said = bridge.command("archive", "export", event, "-o", taken, code=1)
+    said = shared.command("archive", "export", event, "-o", taken, code=1)
     assert f"{taken}: is there already, and no file".encode() in said
     assert taken.is_fifo()
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
@@ -117,20 +128,20 @@ def test_a_case_is_made_without_the_daemon_too(bridge: Installation, tmp_path: P
     assert json.loads(zipfile.ZipFile(tmp_path / "case.zip").read("story.json")) is None
 
 
-def test_what_is_not_there_is_said(bridge: Installation, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said(shared: Installation, tmp_path: Path) -> None:
     for unknown in ("01JDCE00000000000000000000", "../../etc/passwd", "nonsense"):
-        said = bridge.command("archive", "export", unknown, "-o", tmp_path / "case.zip", code=1)
+        said = shared.command("archive", "export", unknown, "-o", tmp_path / "case.zip", code=1)
         assert f"{unknown} is not in".encode() in said
     assert not (tmp_path / "case.zip").exists()
 
 
-def test_an_event_is_held_and_let_go(bridge: Installation) -> None:
-    event = event_of(bridge)
-    assert b"is held, and its day" in bridge.command("archive", "hold", event)
-    assert event.encode() in bridge.command("archive", "hold")
-    assert b"held no more" in bridge.command("archive", "hold", event, "--release")
-    assert bridge.command("archive", "hold") == b""
-    assert b"is not held" in bridge.command("archive", "hold", event, "--release", code=1)
+def test_an_event_is_held_and_let_go(shared: Installation) -> None:
+    event = event_of(shared)
+    assert b"is held, and its day" in shared.command("archive", "hold", event)
+    assert event.encode() in shared.command("archive", "hold")
+    assert b"held no more" in shared.command("archive", "hold", event, "--release")
+    assert shared.command("archive", "hold") == b""
+    assert b"is not held" in shared.command("archive", "hold", event, "--release", code=1)
 
 
 def test_the_command_comes_through_the_hook_that_is_everyone_s() -> None:
@@ -143,7 +154,7 @@ def test_an_event_is_found_in_whatever_layout_it_came(tmp_path: Path) -> None:
     table = '[output.local]\ntype = "archive"\n'
     with Installation(tmp_path, table) as bridge:
         assert bridge.push(sample_push(small=True))[1]["code"] == 0
-        bridge.until(lambda: bridge.command("events").count(b"local delivered") == 1)
+        bridge.until(lambda: bridge.output("local")["delivered"] == 1)
         bridge.configure(table + 'layout = "{date}/{kind}/{hour}/{id}"\n')
         bridge.command("reload")
         assert bridge.push(sample_push(small=True))[1]["code"] == 0
