@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,9 @@ import pytest
 from tests.faults import disk, image
 from tests.faults.forks import Forks
 from tests.faults.past import Past
+
+ROOM = 50_000_000
+"""Bytes, many times what a round takes."""
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +45,20 @@ def forks(shim: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork
 def past(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Past:
     """A journal that was killed: several segments, a dead letter, and pushes that its index does not have."""
     return Past.made(forks, tmp_path_factory.mktemp("past"))
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder for rounds whose disk is the shim: what a real one does meanwhile is time. Where it can be, in memory.
+
+    A process that is killed leaves the same in either; what a power cut leaves is tried on file systems of their own.
+    """
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shutil.disk_usage(shared).free < ROOM:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="boxbridge-faults-", dir=shared) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -63,8 +63,8 @@ def prepare(point: str, walk: Round) -> Round:
 
 
 @pytest.fixture
-def walk(forks: Forks, past: Past, tmp_path: Path) -> Round:
-    return Round(forks, past, tmp_path / "round")
+def walk(forks: Forks, past: Past, memory: Path) -> Round:
+    return Round(forks, past, memory / "round")
 
 
 @pytest.mark.parametrize("point", points.names())

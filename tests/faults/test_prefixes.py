@@ -40,20 +40,20 @@ def check(forks: Forks, past: Past, folder: Path, seed: int, step: int = STEP) -
 
 
 def test_whatever_part_of_a_walk_reached_the_disk_nothing_answered_is_lost(
-    forks: Forks, past: Past, tmp_path: Path, seed: int
+    forks: Forks, past: Past, memory: Path, seed: int
 ) -> None:
-    assert check(forks, past, tmp_path, seed) > 100
+    assert check(forks, past, memory, seed) > 100
 
 
-def test_a_walk_from_nothing(forks: Forks, tmp_path: Path, seed: int) -> None:
+def test_a_walk_from_nothing(forks: Forks, memory: Path, seed: int) -> None:
     """The very first start, too: nothing is there yet, not even a name."""
-    (tmp_path / "empty").mkdir()
-    assert check(forks, Past(tmp_path / "empty", []), tmp_path, seed) > 100
+    (memory / "empty").mkdir()
+    assert check(forks, Past(memory / "empty", []), memory, seed) > 100
 
 
-def test_the_walk_is_what_it_says(forks: Forks, past: Past, tmp_path: Path) -> None:
+def test_the_walk_is_what_it_says(forks: Forks, past: Past, memory: Path) -> None:
     """The last state of the replay is what really lies on disk."""
-    walk = Round(forks, past, tmp_path / "round")
+    walk = Round(forks, past, memory / "round")
     lines = walk.live(recording=True)
     *_, last = (state for state in Disk(past.folder).states(lines) if state.what == "all arrived")
     there = {path.name: path.read_bytes() for path in walk.journal.glob("*.seg")}
