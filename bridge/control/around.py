@@ -49,7 +49,7 @@ class Around(Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     events: list[EventLine]
-    """Received between `since` and `until`, the newest first; 100 at most."""
+    """Received between `since` and `until`, which lie closer together where more came; the newest first."""
     turned_away: list[Away]
     """Of the device, or of an address that it pushes from."""
     others: list[Away]
@@ -85,8 +85,9 @@ def routes(house: House) -> list[Route]:
 
 
 async def tell(house: House, device: str, at: int) -> Around:
-    """What came of a device within ten minutes of a time (ms); raises Missing and sqlite3.Error."""
-    window = Filter(since=at - _WITHIN_MS, before=at + _WITHIN_MS, device=device)
+    """What came of a device around a time (ms); raises Missing and sqlite3.Error."""
+    device = await events.device_meant(house, device)
+    window = await house.journal.ask(lambda index: _window(index, device, at, house.journal.next))
     listing = Listing(events.standings(house), house.journal.next, window)
     found = await house.journal.ask(lambda index: _look(index, listing, window, at))
     peers = await _peers(house, [row for row in (found.before, found.after) if row is not None])
@@ -108,6 +109,16 @@ async def tell(house: House, device: str, at: int) -> Around:
         after=from_milliseconds(found.after.received) if found.after else None,
         peers=peers,
     )
+
+
+def _window(index: sqlite3.Connection, device: str, at: int, below: int) -> Filter:
+    """Ten minutes before and after, or less where more came then than are shown."""
+    within = _WITHIN_MS
+    while True:
+        window = Filter(since=at - within, before=at + within, device=device)
+        if within <= 1 or questions.count_events(index, window, below).events <= _MOST:
+            return window
+        within //= 2
 
 
 def _look(index: sqlite3.Connection, listing: Listing, window: Filter, at: int) -> _Found:

@@ -19,7 +19,7 @@ from bridge.control.times import milliseconds
 from bridge.errors import why
 from bridge.event import Event, utc_now
 from bridge.journal.journal import Record
-from bridge.journal.questions import BEGINNING, FOR_EVER, EventRow, Filter, Place
+from bridge.journal.questions import BEGINNING, FOR_EVER, EventRow, Filter, Place, newest_events
 from bridge.journal.record import from_milliseconds
 from bridge.journal.standing import Listed, Listing, Page, Standing, State
 
@@ -72,7 +72,7 @@ async def page_of(house: House, asked: Mapping[str, str]) -> Page:
     state, output = asked.get("state", ""), asked.get("output", "")
     if state and state not in get_args(State):
         raise Wrong(f'there is no state "{state}": give one of {", ".join(get_args(State))}')
-    listing = Listing(standings(house, output), house.journal.next, filter_of(house, asked), state)
+    listing = Listing(standings(house, output), house.journal.next, await filter_of(house, asked), state)
     after, limit = _after(asked.get("after", "")), _count(asked.get("limit", "50"))
     return await house.journal.ask(lambda index: listing.page(index, after, limit))
 
@@ -90,16 +90,25 @@ def standings(house: House, output: str = "") -> list[Standing]:
     return [Standing(cursors[name].entry()) for name in house.settings.output if name in cursors]
 
 
-def filter_of(house: House, asked: Mapping[str, str]) -> Filter:
-    """Which events are asked for; raises Wrong."""
+async def filter_of(house: House, asked: Mapping[str, str]) -> Filter:
+    """Which events are asked for; raises Wrong and sqlite3.Error."""
     zone, now = house.settings.timezone, utc_now()
     since, until = asked.get("since"), asked.get("until")
     return Filter(
         since=milliseconds(since, zone, now) if since else 0,
         before=milliseconds(until, zone, now) if until else FOR_EVER,
-        device=asked.get("device", ""),
+        device=await device_meant(house, asked.get("device", "")),
         kind=asked.get("kind", ""),
     )
+
+
+async def device_meant(house: House, name: str) -> str:
+    """The device of this name, or the one that has it as its serial number or uuid; raises sqlite3.Error."""
+    called = house.settings.device.get(name)
+    if called is None or called.id is None:
+        return name
+    before = Filter(device=name)  # it may have pushed before it was called otherwise
+    return name if await house.journal.ask(lambda index: newest_events(index, before, BEGINNING, 1)) else called.id
 
 
 async def find(house: House, what: str) -> EventRow:

@@ -98,7 +98,8 @@ async def begin(house: House, wish: Wish) -> Found:
         raise Wrong("say since when")
     if not 0 < wish.rate <= 1000:
         raise Wrong("the rate must be a number of events a second, above 0 and up to 1000")
-    asked = filter_of(house, {"since": wish.since, "until": wish.until, "device": wish.device, "kind": wish.kind})
+    wanted = {"since": wish.since, "until": wish.until, "device": wish.device, "kind": wish.kind}
+    asked = await filter_of(house, wanted)
     next_ = house.journal.next
     count = await house.journal.ask(lambda index: count_events(index, asked, next_))
     number = None
@@ -113,8 +114,8 @@ async def begin(house: House, wish: Wish) -> Found:
             until=count.last + 1,
             since=asked.since,
             before=0 if asked.before == FOR_EVER else asked.before,
-            device=wish.device,
-            kind=wish.kind,
+            device=asked.device,
+            kind=asked.kind,
             rate=wish.rate,
         )
         await house.replays.add(entry)
