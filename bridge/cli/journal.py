@@ -146,9 +146,11 @@ def export_command(
 
     It only reads, so a daemon may be at work. What is damaged is named and passed over; the exit code is 65 then.
     """
-    folder, zone = journal_folder(folder, config), source_of(config).timezone
+    folder, source = journal_folder(folder, config), source_of(config)
+    zone, device = source.timezone, asked["device"]
     times = {name: _when(asked[name], zone) for name in ("since", "until")}
-    wanted = Wanted(**times, device=asked["device"], kind=asked["kind"], originals=original)
+    devices = frozenset((device, source.called(device)) if device is not None else ())
+    wanted = Wanted(**times, devices=devices, kind=asked["kind"], originals=original)
     with trouble_in(folder):
         taken = Export(folder, wanted, zone)
         try:

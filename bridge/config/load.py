@@ -92,6 +92,13 @@ class Source(Struct, frozen=True, kw_only=True):
         """The time zone, for commands that need nothing else to be right."""
         return self._one(ZoneInfo, "timezone", defaults.timezone(self.environment))
 
+    def called(self, serial: str) -> str:
+        """The id that a device has here, for commands that need nothing else to be right; its own where it has none."""
+        devices = self.tables.get("device")
+        device = devices.get(serial) if isinstance(devices, dict) else None
+        id_ = device.get("id") if isinstance(device, dict) else None
+        return id_ if isinstance(id_, str) else serial
+
     @property
     def server(self) -> ServerSettings:
         """Where devices push to and what they must show, for a sender that needs nothing else; raises ConfigError."""

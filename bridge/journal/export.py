@@ -19,9 +19,9 @@ from bridge.event import PictureLost
 from bridge.journal.folder import INDEX, survey
 from bridge.journal.log import Log, Lost
 from bridge.journal.push import Record
-from bridge.journal.record import EventEntry, PushBlob, from_milliseconds
+from bridge.journal.record import EventEntry, from_milliseconds
 from bridge.journal.segment import Segment
-from bridge.journal.view import IndexView
+from bridge.journal.view import Facts, IndexView
 
 Put = Callable[[str, bytes, int], None]
 """Writes one file: its name, its bytes, and when it was received (ms)."""
@@ -35,18 +35,16 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """Received at or after that (ms),"""
     until: int = 0
     """and before this; 0: no end."""
-    device: str | None = None
+    devices: frozenset[str] = frozenset()
+    """Names that the device has; none: any device."""
     kind: str | None = None
     originals: bool = False
     """Also the requests that they came in."""
 
-    def has_time(self, blob: PushBlob) -> bool:
-        """Whether a push came at a time that is wanted."""
-        return self.since <= blob.received and (not self.until or blob.received < self.until)
-
-    def has(self, event: EventEntry) -> bool:
-        """Whether an event is wanted, whenever it came."""
-        return self.device in (None, event.device) and self.kind in (None, event.kind)
+    def has(self, event: Facts) -> bool:
+        """Whether an event is wanted."""
+        in_time = self.since <= event.received and (not self.until or event.received < self.until)
+        return in_time and (not self.devices or event.device in self.devices) and self.kind in (None, event.kind)
 
 
 class Export:
@@ -83,14 +81,18 @@ class Export:
     def _lost(self, lost: Lost) -> Iterator[str]:
         segment = next(one for one in reversed(self._log.segments) if one.base <= lost.sequence)
         if segment.path.exists():  # else every output was done with it meanwhile
-            named = self._view.named(range(lost.sequence, lost.until))
-            yield f"{segment.path.name}: {named} damaged or missing: passed over"
+            sequences = range(lost.sequence, lost.until)
+            if self._may_be_wanted(sequences):
+                yield f"{segment.path.name}: {self._view.named(sequences)} damaged or missing: passed over"
+
+    def _may_be_wanted(self, lost: range) -> bool:
+        """Whether some of these are wanted, or are unknown to the index."""
+        known = self._view.facts(lost)
+        return len(known) < len(lost) or any(map(self._wanted.has, known))
 
     def _push(self, record: Record, put: Put) -> Iterator[str]:
-        if not self._wanted.has_time(record.blob):
-            return
         for place, entry in enumerate(record.blob.events):
-            if self._wanted.has(entry):
+            if self._wanted.has(Facts(entry.device, entry.kind, record.blob.received)):
                 yield from self._event(record, record.sequence + place, entry, put)
 
     def _event(self, record: Record, sequence: int, entry: EventEntry, put: Put) -> Iterator[str]:

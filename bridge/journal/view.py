@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.errors import why
 from bridge.journal.index import is_of
@@ -14,6 +14,14 @@ from bridge.journal.record import Key
 
 _NAMED: Final = 5
 """Events that one finding names by their id, at most."""
+
+
+class Facts(NamedTuple):
+    """What events are chosen by."""
+
+    device: str
+    kind: str
+    received: int
 
 
 class IndexView:
@@ -62,6 +70,16 @@ class IndexView:
         except sqlite3.Error:
             return ()
         return tuple(row[0] for row in rows)
+
+    def facts(self, sequences: range) -> list[Facts]:
+        """What it knows of the events in a range; nothing where it can't be asked."""
+        query = "SELECT device, kind, received FROM event WHERE sequence >= ? AND sequence < ?"
+        try:
+            with self._connection() as connection:
+                rows = connection.execute(query, (sequences.start, sequences.stop)).fetchall()
+        except sqlite3.Error:
+            return []
+        return [Facts(*row) for row in rows]
 
     def named(self, sequences: range) -> str:
         """The events of a range as the beginning of a sentence, with their ids as far as it knows them."""

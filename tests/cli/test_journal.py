@@ -203,6 +203,17 @@ async def test_export_takes_what_is_asked_for(tmp_path: Path, filters: list[str]
     assert said == f"{tmp_path / 'out'}: events: {count}, pictures: {count}\n"
 
 
+async def test_export_knows_a_device_by_its_serial_number_too(tmp_path: Path) -> None:
+    """Given a configuration that names a device: what it pushed before and after that is taken."""
+    folder, _ = await pushed(tmp_path)
+    config = tmp_path / "boxbridge.toml"
+    config.write_text('[device.SERIAL]\nid = "gate-1"\n[device.gate-0]\nid = "gate-1"\n')
+    for name, count in (("SERIAL", 2), ("gate-1", 2), ("gate-0", 4)):
+        out = tmp_path / name
+        said = journal("export", out, "--device", name, "--folder", folder, "--config", config).stdout
+        assert said == f"{out}: events: {count}, pictures: {count}\n"
+
+
 async def test_export_names_what_is_damaged_and_passes_it_over(tmp_path: Path) -> None:
     folder, _ = await pushed(tmp_path)
     path = newest_segment(folder)

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,8 +85,9 @@ async def test_only_what_is_wanted_is_taken(journal: Path) -> None:
         return files.count(".json")
 
     event = sample_event(small=True)
-    assert count(Wanted(device=event.device.id, kind=event.kind)) == PUSHES
-    assert count(Wanted(device=event.device.id, kind="fire")) == count(Wanted(device="another")) == 0
+    device, another = frozenset((event.device.id, "gate-3")), frozenset(("another",))
+    assert count(Wanted(devices=device, kind=event.kind)) == PUSHES
+    assert count(Wanted(devices=device, kind="fire")) == count(Wanted(devices=another)) == 0
     assert count(Wanted(since=first, until=last + 1)) == PUSHES
     assert count(Wanted(since=last + 1)) == count(Wanted(until=first)) == 0
 
@@ -107,6 +109,23 @@ async def test_a_damaged_event_is_named_and_so_are_several_in_a_row(journal: Pat
     ]
     assert view.event_ids(range(1, 2))[0] in said[0]
     assert files.count(".json") == PUSHES - 1 - len(together)
+
+
+async def test_damage_is_named_only_where_it_may_be_what_is_wanted(journal: Path) -> None:
+    """Given a damaged event: while the index knows that it is another, nothing is said; without an index it is."""
+    first, *_ = segment_files(journal)
+    one, *_ = records(first, Kind.PUSH)
+    damage(first, one.offset + 60)
+    (known,) = IndexView(journal / "index.sqlite").facts(range(1, 2))
+
+    def said(**wanted: Any) -> int:
+        return len(list(Export(journal, Wanted(**wanted), UTC).run(Taken().put)))
+
+    others = ({"kind": "fire"}, {"devices": frozenset(("another",))}, {"until": known.received})
+    assert [said(**other) for other in others] == [0, 0, 0]
+    assert said(kind=known.kind, since=known.received) == 1
+    (journal / "index.sqlite").unlink()
+    assert [said(**other) for other in others] == [1, 1, 1]
 
 
 async def test_what_a_daemon_lets_go_of_meanwhile_is_no_damage(journal: Path) -> None:
