@@ -110,7 +110,7 @@ async def list_dead(house: House, output: str, limit: int, only: set[int] | None
     named = {entry.sequence for entry, _ in shown}
     rows = await house.journal.ask(lambda index: these_events(index, named, Filter(), BEGINNING, len(named)))
     known = {row.sequence: row for row in rows}
-    lost = {row.sequence for row in rows if only is not None and await _is_lost(house, row)}
+    lost = {row.sequence for row in rows if await _is_lost(house, row)}
     return DeadList(
         timezone=str(house.settings.timezone),
         total=len(letters),

@@ -9,8 +9,10 @@ import httpx2
 import pytest
 
 from bridge import Rejected
+from bridge.journal.record import PREFIX_SIZE, Kind
 from bridge.testing import sample_push
 from tests.daemon import Running, bridge_with
+from tests.journal.journals import damage, newest_segment, records
 from tests.rooms import Bringing, Far, async_output, until
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +46,19 @@ async def test_a_list_goes_on_where_it_ended(tmp_path: Path) -> None:
         assert [letter["reason"] for letter in first["letters"] + rest["letters"]] == ["c", "b", "a"]
         assert (first["total"], rest["total"], rest["after"]) == (3, 3, None)
         assert (await running.socket.get("/api/v1/dead", params={"after": "x"})).status_code == 400
+
+
+async def test_a_list_says_of_which_nothing_is_left_to_deliver(tmp_path: Path) -> None:
+    """Given two dead letters, of which the record of the older one is damaged: the list tells them apart."""
+    far = Far()
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        await given_up(running, far, "a", "b")
+    segment = newest_segment(tmp_path / "data" / "journal")
+    older, _ = records(segment, Kind.PUSH)
+    damage(segment, older.offset + PREFIX_SIZE + 9)
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", Far()))) as running:
+        letters = (await part(running.socket))["letters"]
+        assert [(letter["reason"], letter["lost"]) for letter in letters] == [("b", False), ("a", True)]
 
 
 async def test_all_of_one_reason_are_dropped_and_the_others_stay(tmp_path: Path) -> None:
