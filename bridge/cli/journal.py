@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import sys
 import time
@@ -111,11 +112,12 @@ def check_command(fast: bool, lang: str, as_json: bool, folder: Path | None, con
 def rebuild_command(lang: str, folder: Path | None, config: Path | None) -> None:
     """Make the index again from the segments, with the daemon stopped.
 
-    Nothing is lost with an index but the ids of damaged events, which `journal check` names before. A start makes it
-    again too where it is damaged.
+    What a sound index knows of events whose records are damaged stays in it. With one that is damaged itself that is
+    lost, and nothing else; a start makes such a one again by itself.
     """
     folder = journal_folder(folder, config)
-    log.configure("text", "info")
+    log.configure("text", "info", zone=source_of(config).timezone)
+    logging.getLogger("boxbridge.journal").addFilter(lambda record: _told(record, lang))
     began = time.monotonic()
     with locked(folder), left_to_owner(folder), trouble_in(folder):
         try:
@@ -125,6 +127,12 @@ def rebuild_command(lang: str, folder: Path | None, config: Path | None) -> None
                 f"the index in {folder} can't be made: {why(error)}; the next start tries again"
             ) from error
     show(say(lang, "rebuilt", index=folder / INDEX, events=events, seconds=time.monotonic() - began))
+
+
+def _told(record: logging.LogRecord, lang: str) -> bool:
+    """Have the log of a command speak as the command does."""
+    record.msg = translated(lang, record.msg)
+    return True
 
 
 @journal_command.command("export")

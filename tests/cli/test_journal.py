@@ -7,9 +7,11 @@ import pty
 import re
 import subprocess
 import tarfile
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -130,6 +132,18 @@ async def test_rebuild_makes_a_damaged_index_again(tmp_path: Path) -> None:
     assert "; events in it: 4\n" in journal("rebuild", "--folder", folder).stdout
     (finding,) = msgspec.json.decode(journal("check", "--json", "--folder", folder, code=65).stdout)["findings"]
     assert finding["what"] == "event"
+
+
+async def test_rebuild_names_damage_in_the_language_and_time_zone_of_its_reader(tmp_path: Path) -> None:
+    folder = await stopped(tmp_path / "journal")
+    damage(newest_segment(folder), records(newest_segment(folder), Kind.PUSH)[2].offset + 60)
+    config = tmp_path / "boxbridge.toml"
+    config.write_text('timezone = "Pacific/Kiritimati"\n')
+    said = journal("rebuild", "--lang", "zh", "--folder", folder, "--config", config).stderr
+    assert "error    事件已损坏或缺失  sequence=3 count=1\n" in said
+    assert "damage" not in re.sub(r"file=\S+", "", said)
+    logged = datetime.strptime(said[:16], "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo("Pacific/Kiritimati"))
+    assert abs(datetime.now(UTC) - logged).total_seconds() < 600
 
 
 def test_rebuild_beside_a_daemon_names_it_and_touches_nothing(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from bridge.journal.inspect import Inspection
 from bridge.journal.rebuild import rebuild
+from bridge.journal.record import Kind
 from tests.journal.faults import Fault
-from tests.journal.journals import contents_of, running, store
+from tests.journal.journals import contents_of, damage, newest_segment, records, running, store
 
 pytestmark = pytest.mark.anyio
 
@@ -26,12 +27,34 @@ async def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def index_files(folder: Path) -> list[str]:
+    """What lies there of an index, by name."""
+    return sorted(path.name for path in folder.glob("index*"))
+
+
 async def test_it_knows_all_events_again(folder: Path) -> None:
     assert rebuild(folder) == 7
     assert list(Inspection(folder).findings()) == []
     async with running(folder) as journal:
         assert len(await journal.find("pair")) == 2
         assert (await store(journal, "m3")).duplicate
+
+
+async def test_what_a_sound_index_knows_of_a_damaged_event_stays_in_it(tmp_path: Path) -> None:
+    """Given damaged records: as often as the index is made again, their events are found by id and msg_id."""
+    async with running(tmp_path) as journal:
+        for n in range(3):
+            await store(journal, f"m{n}")
+        ids = [(await journal.find(f"m{n}"))[0].id for n in range(3)]
+    first, second, _ = records(newest_segment(tmp_path), Kind.PUSH)
+    for record in (first, second):
+        damage(newest_segment(tmp_path), record.offset + 60)
+    assert [rebuild(tmp_path), rebuild(tmp_path)] == [3, 3]
+    assert index_files(tmp_path) == ["index.sqlite"]
+    assert {finding.events for finding in Inspection(tmp_path).findings()} == {(ids[0],), (ids[1],)}
+    async with running(tmp_path) as journal:
+        assert [(await journal.find(what))[0].sequence for what in ("m0", ids[0], ids[1])] == [1, 1, 2]
+        assert not (await store(journal, "m0")).duplicate
 
 
 async def test_where_it_can_not_be_made_no_event_is_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,17 @@ FILES: Final[Mapping[str, str]] = {
     "it is a copy of {file}": "是 {file} 的副本",
     "it belongs to another journal": "属于另一个事件日志",
     "was set aside at an earlier start; delete it when you know what it was": "此前启动时已另存；确认用途后可删除",
+    # --- What is logged while the index is made again
+    "events are damaged or missing": "事件已损坏或缺失",
+    "reading events into the index": "正在将事件读入索引",
+    "damage in the newest segment": "最新一段中有损坏",
+    "a write was cut short; nothing of it was answered": "一次写入未完成；其中的推送均未回复",
+    "a file of the journal is set aside": "事件日志的一个文件已另存",
+    "it could not be renamed, and is left alone": "无法重命名，保持原样",
+    "a segment's state is damaged; reading the one before": "一段的输出进度已损坏；改读前一段",
+    "ALARM: where the outputs stood is lost: each begins anew with the oldest event": (
+        "警报：输出进度已丢失：每个输出都从最早的事件重新开始"
+    ),
     # --- The disk
     "{folder} is no folder that is there: make it, or name another with --folder": (
         "没有目录 {folder}：请先创建，或用 --folder 另行指定"
