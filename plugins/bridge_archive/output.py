@@ -14,7 +14,7 @@ from bridge import Delivery, Duration, Event, Output, OutputContext, PictureLost
 from bridge_archive import layout
 from bridge_archive.finding import files_of, stem_of_id
 from bridge_archive.keeper import Keeper
-from bridge_archive.writer import Entry, NoRoom, Writer
+from bridge_archive.writer import Entry, NoRoom, Writer, amount
 
 _YEARS = 3650 * 86_400
 
@@ -178,7 +178,7 @@ class Archive(Output):
         return {"scene": stem + ending, "latest": layout.latest_of(event, ending)}
 
     def _found(self, free: int) -> str:
-        return f"{self.path}, {free / 1e9:,.1f} GB free"
+        return f"{self.path}, {amount(free)} free"
 
     def _unavailable(self, error: OSError | NoRoom) -> Unavailable:
         """A disk may be mended, mounted or made room on: nothing is counted against the event."""

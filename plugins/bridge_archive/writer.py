@@ -85,7 +85,7 @@ class Writer:
         disk = shutil.disk_usage(self.root)
         least = self._min_free if isinstance(self._min_free, Size) else int(self._min_free * disk.total)
         if disk.free < least:
-            raise NoRoom(f"{disk.free / 1e9:,.2f} GB are free on its disk, `min_free` is {self._min_free}")
+            raise NoRoom(f"{amount(disk.free)} are free on its disk, `min_free` is {self._min_free}")
 
     async def write(self, entry: Entry) -> None:
         """Return when the entry is on disk for good; raises NoRoom, or OSError when it or its batch is not."""
@@ -218,6 +218,12 @@ class Writer:
         wait(futures)
         for future in futures:
             future.result()
+
+
+def amount(size: int) -> str:
+    """Bytes for people."""
+    unit, factor = next((one for one in (("GB", 1e9), ("MB", 1e6)) if size >= one[1]), ("kB", 1e3))
+    return f"{size / factor:,.1f} {unit}"
 
 
 def _beside(final: Path) -> Path:

@@ -249,7 +249,8 @@ def test_what_was_said_in_english_is_said_in_chinese(english: str, told: str) ->
             "tried for 24h: the far side fell each time it was given this event: connection lost: closed by the broker",
             "重试已满 24h：每次投递此事件，对方都随即断开：连接已断开：被 broker 关闭",
         ),
-        ("archive /a: 1.00 GB are free on its disk, `min_free` is 2%", "归档 /a：磁盘剩余 1.00 GB，`min_free` 为 2%"),
+        ("archive /a: 900.0 MB are free on its disk, `min_free` is 2%", "归档 /a：磁盘剩余 900.0 MB，`min_free` 为 2%"),
+        ("/a, 40.0 MB free", "/a，可用 40.0 MB"),
         ("archive /a can't be written: Read-only file system (/a/x)", "归档 /a 无法写入：Read-only file system (/a/x)"),
         (
             "the event document: 2 MB is larger than the broker's packets of 1 MB",

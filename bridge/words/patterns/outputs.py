@@ -75,7 +75,7 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "what follows whsec_ is not base64": "whsec_ 之后的内容不是 base64",
     "is empty": "不能为空",
     # --- What an output found when it was opened
-    "{folder}, {size} GB free": "{folder}，可用 {size} GB",
+    "{folder}, {amount} free": "{folder}，可用 {amount}",
     "{url}, signed": "{url}，已签名",
     "{url}, not signed": "{url}，未签名",
     "{url} reachable in {n} ms": "{url} 可以连接，用时 {n} 毫秒",
@@ -127,7 +127,7 @@ OUTPUTS: Final[Mapping[str, str]] = {
         "归档 {folder} 已满：剩余 {free} 字节，需要 {needed} 字节"
     ),
     "archive {folder}: {NO_ROOM}": "归档 {folder}：{NO_ROOM}",
-    "{size} GB are free on its disk, `min_free` is {least}": "磁盘剩余 {size} GB，`min_free` 为 {least}",
+    "{amount} are free on its disk, `min_free` is {least}": "磁盘剩余 {amount}，`min_free` 为 {least}",
     '{option}: "{file}" can\'t be used: {reason}': '{option}："{file}" 无法使用：{reason}',
     '{option}: "{file}" with its key can\'t be used: {reason}': '{option}："{file}" 及其密钥无法使用：{reason}',
     "{option} file {file} can't be used: {WHY}": "{option} 文件 {file} 无法使用：{WHY}",

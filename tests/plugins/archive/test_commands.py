@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_verify_says_what_it_found(folder: Path) -> None:
-    assert "6 files in 2 lists are as they were" in archive(folder, "verify")
+    assert "all is as it was; files: 6, lists: 2\n" in archive(folder, "verify")
     known = archive(folder, "verify", "--head").strip()
     assert known == manifest.head(folder / "data" / "archive")
     archive(folder, "verify", "--known", known)
@@ -164,7 +164,7 @@ def test_an_event_is_found_in_whatever_layout_it_came(tmp_path: Path) -> None:
         (day,) = manifest.days(root)
         assert len(list((root / day / "pre_offvehicle").glob(f"??/{new}.*"))) == 3
         manifest.seal(root, day)
-        assert b"6 files in 1 lists are as they were" in bridge.command("archive", "verify")
+        assert b"all is as it was; files: 6, lists: 1\n" in bridge.command("archive", "verify")
         for event in (new, old):
             assert f"{event}.jpg" in bridge.command("why", event).decode()
             assert b"is held" in bridge.command("archive", "hold", event)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import Unavailable
+from bridge import Share, Size, Unavailable
 from bridge_archive import durable
 from bridge_archive.output import Archive
 from tests.plugins.archive.archives import archive_in, files_in
@@ -192,6 +192,22 @@ async def test_open_says_where_the_archive_is_and_how_much_room_there_is(tmp_pat
     assert found.startswith(f"{tmp_path}/deep/down/archive, ")
     assert found.endswith(" GB free")
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(74_250_000_000, "74.2 GB"), (999_900_000, "999.9 MB"), (40_000_000, "40.0 MB"), (512, "0.5 kB")]
+)
+async def test_room_is_said_in_a_unit_that_fits(
+    free: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a small card too, and so where too little is left."""
+    disk = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
+    archive = archive_in(tmp_path, min_free=Share("0%"))
+    assert (await archive.open()).endswith(f"archive, {said} free")
+    await archive.close()
+    with pytest.raises(Unavailable, match=rf"{said} are free on its disk, `min_free` is 900TB"):
+        await archive_in(tmp_path, min_free=Size("900TB")).open()
 
 
 async def test_a_path_that_is_a_file_makes_the_output_unavailable_and_is_named(tmp_path: Path) -> None:
