@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from datetime import tzinfo
 from pathlib import Path
@@ -20,10 +21,12 @@ from bridge.config.in_force import in_force
 from bridge.config.load import NAME, find, no_output_type
 from bridge.config.protocol import ProtocolSettings
 from bridge.config.schema import FILE_NAME, configuration_schema
-from bridge.config.settings import Settings
+from bridge.config.settings import JOURNAL, LEAST_QUOTA, Settings
 from bridge.errors import BadData, FileTrouble, OutputUnreachable, UsageError, why
 from bridge.event import document_schema
+from bridge.figures import as_bytes
 from bridge.fonts import OWN_FOLDER, chinese_font
+from bridge.journal.quota import bytes_in, limit
 from bridge.normalizer import Malformed
 from bridge.plugins import Plugins
 from bridge.words import cells, padded, say, translated
@@ -82,11 +85,27 @@ def check_command(config: Path | None, lang: str, connect: bool) -> None:
     click.echo(say(lang, "right", file=find(config, environment)))
     for title, content in _summary(settings, lang):
         click.echo(f"  {padded(say(lang, f'title {title}'), 12)}{content}")
+    if (room := _room(settings)) < LEAST_QUOTA:
+        warning = (
+            f"the journal may have {as_bytes(max(0, room))} of the disk below {settings.data}, and should have "
+            f"{as_bytes(LEAST_QUOTA)}: when it is full, pushes are refused. Free some, or give it more by `quota`."
+        )
+        click.echo(say(lang, "warning", warning=translated(lang, warning)))
     for name, mapping in settings.protocol.items():
         if mapping.examples is not None:
             click.echo(say(lang, "examples read", name=name, count=_read_examples(name, mapping, settings.timezone)))
     if connect:
         _connect(settings, plugins, lang)
+
+
+def _room(settings: Settings) -> int:
+    """Bytes that the journal may have; the least that is well where that can't be known."""
+    folder = settings.data / JOURNAL
+    try:
+        place = next(place for place in (folder, *folder.parents) if place.exists())
+        return limit(os.statvfs(place), settings.journal.quota, bytes_in(folder) if place == folder else 0)
+    except OSError:
+        return LEAST_QUOTA
 
 
 def _read_examples(name: str, mapping: ProtocolSettings, zone: tzinfo) -> int:

@@ -19,6 +19,7 @@ SOCKET = "boxbridge.sock"
 LINKS = "links.key"
 """What signs links to events, below `data`."""
 JOURNAL, UNKNOWN = "journal", "unknown"
+LEAST_QUOTA = 100_000_000
 """The folders of events, and of pushes that nothing understood, below `data`. No output may write there."""
 PLUGINS_DIR = Path("/etc/boxbridge/plugins")
 """Where drop-in plugins are looked for if the configuration says nothing."""
@@ -66,7 +67,7 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
     """[journal]: what is kept on disk."""
 
     quota: Annotated[
-        Annotated[Share, Meta(ge=0.01, le=1)] | Annotated[Size, Meta(ge=100_000_000)],
+        Annotated[Share, Meta(ge=0.01, le=1)] | Annotated[Size, Meta(ge=LEAST_QUOTA)],
         Meta(description='What it may take: of the disk, or a size as "20GB".'),
     ] = Share("20%")
     when_full: Annotated[

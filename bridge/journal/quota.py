@@ -104,9 +104,7 @@ class Room:
         except OSError as error:
             log.error("the room on the disk can't be measured", folder=str(self._log.folder), error=why(error))
             return
-        total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
-        quota = int(total * self.quota) if isinstance(self.quota, Share) else int(self.quota)
-        self.limit = max(1, min(quota, self.taken + free - int(min(_RESERVE_BYTES, total * _RESERVE_SHARE))))
+        self.limit = max(1, limit(disk, self.quota, self.taken))
         self.segment_bytes = min(self._largest_segment, max(self._spare.size, int(self.limit * _SEGMENT_SHARE)))
         self._spare.make()
         if self.full_because and self._spare.is_there and self.left >= max(self._margin, self._wanted):
@@ -128,6 +126,13 @@ class Room:
         self.full_because = f"the journal is full, {as_bytes(self.taken)} of {as_bytes(self.limit)}{held}"
         log.error("the journal is full; devices are told to try again", taken=self.taken, limit=self.limit,
                   held=held.strip(", ") or None)  # fmt: skip
+
+
+def limit(disk: os.statvfs_result, quota: Share | Size, taken: int) -> int:
+    """Bytes that a folder may have, of which it has so many: the quota, or less where others have filled the disk."""
+    total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+    wanted = int(total * quota) if isinstance(quota, Share) else int(quota)
+    return min(wanted, taken + free - int(min(_RESERVE_BYTES, total * _RESERVE_SHARE)))
 
 
 def bytes_in(folder: Path) -> int:

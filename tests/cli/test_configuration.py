@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import tomli
@@ -189,6 +191,26 @@ boxbridge.toml is right.
   devices     X is gate-3
 """
     )
+
+
+def test_check_warns_of_a_disk_with_hardly_room_for_a_journal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a share of a small disk, or a disk that others have filled; and none that can't be asked."""
+    Path("boxbridge.toml").write_text(HEAD)
+    small = (4096, 4096, 7680, 7680, 7680, 0, 0, 0, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(small))
+    code, said, _ = boxbridge("check")
+    assert code == 0
+    expected = f"warning: the journal may have 6.3 MB of the disk below {folder}/data, and should have 100.0 MB: when "
+    assert expected in said
+    assert "警告：" in boxbridge("check", "--lang", "zh")[1]
+    assert "事件日志只能使用 6.3 MB" in boxbridge("check", "--lang", "zh")[1]
+    filled = (4096, 4096, 76_800_000, 100, 100, 0, 0, 0, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(filled))
+    assert "the journal may have 0 B of" in boxbridge("check")[1]
+    monkeypatch.setattr(os, "statvfs", Mock(side_effect=PermissionError))
+    assert "warning" not in boxbridge("check")[1]
 
 
 def test_check_says_all_that_is_wrong() -> None:

@@ -91,6 +91,10 @@ FILES: Final[Mapping[str, str]] = {
         "警报：输出进度已丢失：每个输出都从最早的事件重新开始"
     ),
     # --- The disk
+    "the journal may have {amount} of the disk below {folder}, and should have {most}: when it is full, pushes are "
+    "refused. Free some, or give it more by `quota`.": (
+        "{folder} 所在磁盘上事件日志只能使用 {amount}，至少应有 {most}：写满后会拒绝推送。请清理磁盘，或调大 `quota`。"
+    ),
     "{folder} is no folder that is there: make it, or name another with --folder": (
         "没有目录 {folder}：请先创建，或用 --folder 另行指定"
     ),
