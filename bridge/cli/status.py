@@ -64,9 +64,7 @@ def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
         yield "refused", say(lang, "refused so often", **refused | {"reason": translated(lang, refused["reason"])})
     for odd in status["odd_fields"]:
         yield "odd field", say(lang, "odd field", **odd)
-    yield from (("output", _output(lane, lang)) for lane in status["outputs"])
-    for state, names in (("off", status["disabled"]), ("held", status["held"])):
-        yield from (("output", say(lang, f"status {state}", name=name)) for name in names)
+    yield from (("output", _output(output, lang)) for output in [*status["outputs"], *status["resting"]])
     yield from (("replay", replay_line(replay, lang)) for replay in status["replays"])
     journal = status["journal"]
     yield from _room(journal, lang)
@@ -103,6 +101,7 @@ def _day(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(milliseconds / 1000).astimezone():%Y-%m-%d}"
 
 
-def _output(lane: dict[str, Any], lang: str) -> str:
-    state = output_state(lane, lang, span(lang, time.time() - lane["since"]))
-    return f"{lane['name']} ({lane['type']})   {state}   {output_counts(lane, lang, 'delivered', 'waiting')}"
+def _output(output: dict[str, Any], lang: str) -> str:
+    since = "" if output["since"] is None else span(lang, time.time() - output["since"])
+    counts = output_counts(output, lang, "delivered", "waiting")
+    return f"{output['name']} ({output['type']})   {output_state(output, lang, since)}   {counts}"

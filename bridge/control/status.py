@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bridge.control import outputs, replays
 from bridge.control.house import House
+from bridge.control.outputs import OutputReport
 from bridge.dispatch.lane import LaneReport
 from bridge.journal.backlog import Holder
 from bridge.journal.cursor import now_ms
@@ -75,6 +76,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     replays: list[replays.ReplayReport]
     held: list[str]
     """Outputs that a person paused."""
+    resting: list[OutputReport]
+    """The outputs of both kinds, with what waits for them."""
     devices: dict[str, datetime]
     """When each last pushed."""
     pushes: dict[str, int]
@@ -89,6 +92,7 @@ def status_of(house: House) -> StatusReport:
     pushes: dict[str, int] = {}
     for (_, outcome), count in intake.pushes.items():
         pushes[outcome] = pushes.get(outcome, 0) + count
+    resting = [report for report in outputs.reports(house) if report.state in ("held", "off")]
     return StatusReport(
         version=house.version,
         site=settings.site,
@@ -108,7 +112,8 @@ def status_of(house: House) -> StatusReport:
         outputs=house.dispatcher.reports(),
         disabled=[name for name, output in settings.output.items() if not output.enabled],
         replays=replays.reports(house),
-        held=[report.name for report in outputs.reports(house) if report.state == "held"],
+        held=[report.name for report in resting if report.state == "held"],
+        resting=resting,
         devices=intake.devices.last_seen,
         pushes=pushes,
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],

@@ -113,8 +113,6 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "no pushes": ("none yet", "尚无"),
     "refused so often": ("{peer}   {count} times: {reason}", "{peer}   {count} 次：{reason}"),
     "odd field": ("{device}   {field}, {count} times", "{device}   {field}，{count} 次"),
-    "status off": ("{name}   off (enabled = false): its events wait", "{name}   已关闭（enabled = false）：事件等待中"),
-    "status held": ("{name}   PAUSED by a person: its events wait", "{name}   已人工暂停：事件等待中"),
     "journal full": ("{share:.0f} % full", "已占用 {share:.0f} %"),
     "held by": ("{full}, held by {holder}", "{full}，占用者：{holder}"),
     "holder": ("{name}, {events:,} events", "{name}，{events:,} 个事件"),

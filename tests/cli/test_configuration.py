@@ -193,9 +193,7 @@ boxbridge.toml is right.
     )
 
 
-def test_check_warns_of_a_disk_with_hardly_room_for_a_journal(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_warns_of_a_disk_with_hardly_room_for_a_journal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a share of a small disk, or a disk that others have filled; and none that can't be asked."""
     Path("boxbridge.toml").write_text(HEAD)
     small = (4096, 4096, 7680, 7680, 7680, 0, 0, 0, 0, 255)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.status import _missed, _room
+from bridge.cli.status import _missed, _output, _room
 
 JOURNAL: dict[str, Any] = {
     "segments": 52,
@@ -49,3 +49,15 @@ def test_without_pushes_there_is_no_rate() -> None:
 )
 def test_what_was_missed_is_told_with_its_reason(lang: str, told: str) -> None:
     assert _missed("erp", MISSED, lang) == told
+
+
+@pytest.mark.parametrize(
+    ("lang", "told"),
+    [
+        ("en", "erp (webhook)   off (enabled = false)   0 delivered, 7 waiting, 2 DEAD"),
+        ("zh", "erp (webhook)   已关闭（enabled = false）   已投递 0，等待 7，死信 2"),
+    ],
+)
+def test_of_an_output_that_is_off_it_is_told_what_waits(lang: str, told: str) -> None:
+    stands = {"name": "erp", "type": "webhook", "state": "off", "reason": "", "since": None, "retry_in": None}
+    assert _output(stands | {"delivered": 0, "waiting": 7, "dead": 2}, lang) == told
