@@ -270,6 +270,8 @@ def _settings() -> list[str]:
     for title, struct in SETTINGS.items():
         elsewhere = _SECTIONS if struct is Settings else ("options",)
         rows = [row for field in structs.fields(struct) if field.name not in elsewhere for row in row_of(field)]
+        if struct is Settings:  # what a file leaves out there, the machine says
+            rows = [row.replace("| required |", "|  |") for row in rows]
         parts.append("\n".join([f"## {title}", "", "| key | value | default | meaning |", "|---|---|---|---|", *rows]))
     return parts
 

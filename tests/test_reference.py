@@ -110,3 +110,10 @@ def test_no_page_shows_a_commands_option_that_is_gone(page: Path) -> None:
         command = meant(words) if options else None
         known = {opt for it in command.params for opt in it.opts} if command else options
         assert options <= known | {"--help"}, words
+
+
+def test_no_key_is_required_that_the_machine_gives_a_value() -> None:
+    """Given a configuration without any key: it is right, so no key at the top of the file is called required."""
+    top = PAGES["settings"].partition("## At the top of the file")[2].partition("## [server]")[0]
+    assert "| `timezone` | time zone |  |" in top
+    assert "required" not in top
