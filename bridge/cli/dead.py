@@ -101,7 +101,8 @@ def _report(lang: str, done: str, outputs: dict[str, int]) -> None:
 
 
 def _line(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> str:
-    return f"{local(letter['died'], zone)}  {_event(letter)}   {letter['output']}: {translated(lang, letter['reason'])}"
+    why = say(lang, "because", state=letter["output"], reason=translated(lang, letter["reason"]))
+    return f"{local(letter['died'], zone)}  {_event(letter)}   {why}"
 
 
 def _event(letter: dict[str, Any]) -> str:
@@ -115,7 +116,7 @@ def _page(letter: dict[str, Any], zone: ZoneInfo, lang: str) -> list[str]:
     what_now = "dead what now, lost" if letter["lost"] else "dead what now"
     facts = times | {"attempts": letter["attempts"], "reason": translated(lang, letter["reason"])}
     return [
-        f"{letter['output']}: {_event(letter)}",
+        say(lang, "because", state=letter["output"], reason=_event(letter)),
         *(f"  {padded(say(lang, f'title {key}'), 13)}{fact}" for key, fact in facts.items()),
         "  " + say(lang, what_now, id=letter["id"], output=letter["output"]),
     ]

@@ -99,7 +99,10 @@ class _Around:
             yield self._at(other["first"], other["outcome"], **self._away(other))
 
     def _came(self, event: dict[str, Any]) -> dict[str, str]:
-        outputs = "  ".join(f"{name}: {self._teller.say('state ' + state)}" for name, state in event["outputs"].items())
+        outputs = "  ".join(
+            self._teller.say("because", state=name, reason=self._teller.say(f"state {state}"))
+            for name, state in event["outputs"].items()
+        )
         return {"kind": event["kind"], "id": event["id"], "outputs": outputs}
 
     def _away(self, away: dict[str, Any]) -> dict[str, Any]:

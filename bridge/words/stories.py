@@ -74,7 +74,7 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
         "输出已停止（程序退出、重新加载或人工暂停）",
     ),
     "opening": ("the output was being opened", "输出正在打开"),
-    "left out": ("… {count} more changes of the output", "……另有 {count} 次输出状态变化"),
+    "left out": ("… {count} more steps", "……另有 {count} 步"),
     # --- How it stands
     "state delivered": ("delivered", "已投递"),
     "state waiting": ("waiting", "等待中"),

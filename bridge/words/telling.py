@@ -48,7 +48,7 @@ class Teller:
     def standing(self, output: dict[str, Any]) -> str:
         """How it stands with an output."""
         type_ = f" ({output['type']})" if output["type"] else ""
-        return f"{output['name']}{type_}: {self.say('state ' + output['state'])}"
+        return self.say("because", state=f"{output['name']}{type_}", reason=self.say("state " + output["state"]))
 
     def steps(self, output: dict[str, Any]) -> Iterator[Told]:
         """What an output did with it, and what comes next."""
