@@ -29,15 +29,14 @@ def devices_command(ctx: click.Context, late: bool, lang: str, as_json: bool, co
     if ctx.invoked_subcommand is not None:
         return
     devices = Client(config).get("/api/v1/devices").json()["devices"]
-    for device in devices:
-        if late and device["state"] != "late":
-            continue
+    shown = [device for device in devices if device["state"] == "late" or not late]
+    for device in shown:
         if as_json:
             show_json(device)
         else:
             show(*_lines(device, lang))
-    if not devices and not as_json:
-        print(say(lang, "no devices"))
+    if not shown and not as_json:
+        print(say(lang, "none late" if devices else "no devices"))
 
 
 @devices_command.command("forget")

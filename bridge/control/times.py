@@ -23,7 +23,8 @@ def moment(text: str, zone: tzinfo, now: datetime) -> datetime:
     except ValueError:
         pass
     try:
-        found = datetime.combine(now.astimezone(zone).date(), time.fromisoformat(text), zone)
+        of_day = time.fromisoformat(f"0{text}" if text[1:2] == ":" else text)
+        found = datetime.combine(now.astimezone(zone).date(), of_day, zone)
     except ValueError:
         raise Wrong(
             f'"{text}" is no time: give one such as "20:15", "2026-11-24", "2026-11-24 20:15:01", or how long ago: '

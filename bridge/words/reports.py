@@ -145,7 +145,7 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "is held": ("PAUSED by a person", "已人工暂停"),
     "is off": ("off (enabled = false)", "已关闭（enabled = false）"),
     "is gone": ("no longer configured", "已不在配置中"),
-    "since": ("{state} since {span}", "{state}，已 {span}"),
+    "since": ("{state} since {span}", "{state}，持续 {span}"),
     "because": ("{state}: {reason}", "{state}：{reason}"),
     "again in": ("{state}, again in {seconds:.0f} s", "{state}，{seconds:.0f} 秒后重试"),
     "count delivered": ("{count} delivered", "已投递 {count}"),
@@ -173,6 +173,7 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "no dead": ("there are no dead letters", "没有死信"),
     # --- devices
     "no devices": ("no device pushed yet", "尚无设备推送"),
+    "none late": ("no device is late", "没有超时未推送的设备"),
     "device online": ("{id}   online, last push {ago}", "{id}   在线，最近推送：{ago}"),
     "device late": ("{id}   LATE, last push {ago}", "{id}   超时未推送，最近推送：{ago}"),
     "device new": ("{id}   new, last push {ago}", "{id}   新设备，最近推送：{ago}"),

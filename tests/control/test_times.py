@@ -24,6 +24,8 @@ NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZONE)
         ("20:15", "2026-11-24 20:15"),
         ("20:15:01", "2026-11-24 20:15:01"),
         ("21:00", "2026-11-23 21:00"),
+        ("9:30", "2026-11-24 09:30"),
+        ("9:30:01", "2026-11-24 09:30:01"),
         ("2026-11-24", "2026-11-24 00:00"),
         ("2026-11-24 20:15", "2026-11-24 20:15"),
         ("2026-11-24T12:15:00Z", "2026-11-24 20:15"),
@@ -33,7 +35,7 @@ def test_a_time_is_understood_in_the_installations_zone(text: str, meant: str) -
     assert moment(text, ZONE, NOW) == datetime.fromisoformat(meant).replace(tzinfo=ZONE)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "2026-13-01", "-2h", "99999999999d"])
+@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "9:3", "2026-13-01", "-2h", "99999999999d"])
 def test_what_is_no_time_is_said_with_examples(text: str) -> None:
     with pytest.raises(Wrong, match=r'is no time: give one such as "20:15"'):
         moment(text, ZONE, NOW)

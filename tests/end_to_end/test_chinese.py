@@ -40,6 +40,10 @@ def test_operators_read_chinese(tmp_path: Path, web: WebServer) -> None:
         assert zh(bridge, *dry_run, "--rate", "0.001") == "local 将收到 1 个事件，至少需 16 分钟\n"
         assert zh(bridge, "outputs", "pause", "erp").startswith("输出 erp 已暂停；")
         assert "erp (webhook)   已人工暂停   等待 0，死信 1\n" in zh(bridge, "outputs")
+        assert re.search(
+            r"erp \(webhook\)   已人工暂停，持续 \d+ 秒   已投递 0，等待 0，死信 1\n", zh(bridge, "status")
+        )
+        assert zh(bridge, "devices", "--late") == "没有超时未推送的设备\n"
         assert "输出 erp 仍在配置中" in zh(bridge, "outputs", "forget", "erp", code=1)
         assert "无效" not in zh(bridge, "reload")
         bridge.config.write_text(bridge.config.read_text() + "keep = 5\n")

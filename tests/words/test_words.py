@@ -11,7 +11,8 @@ import pytest
 
 from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
-from bridge.normalizer import Outcome
+from bridge.normalizer import Malformed, Outcome
+from bridge.protocols.decode import read_json
 from bridge.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
 from bridge.words.files import FILES
 from bridge.words.pages import PAGES
@@ -106,12 +107,21 @@ MADE_OF_TWO_TEXTS = {
     "a list is not {WANTED}",
     "{event} is no dead letter of output {output}: {command}",
 }
+OF_THE_JSON_READER = {
+    "expecting value",
+    "expecting ',' delimiter",
+    "expecting ':' delimiter",
+    "expecting property name enclosed in double quotes",
+    "illegal trailing comma before end of object",
+    "illegal trailing comma before end of array",
+}
+"""Python says it."""
 
 
 def test_what_a_pattern_knows_is_still_said_somewhere() -> None:
     said = "\n".join(literals())
     longest = {pattern: max(re.split(r"{\w+}|[.,;:']", pattern), key=len).strip() for pattern in PATTERNS}
-    assert {pattern for pattern, part in longest.items() if part not in said} == MADE_OF_TWO_TEXTS
+    assert {pattern for pattern, part in longest.items() if part not in said} == MADE_OF_TWO_TEXTS | OF_THE_JSON_READER
 
 
 def refusals_of(file: Path) -> list[str]:
@@ -348,3 +358,10 @@ def test_columns_are_counted_in_cells() -> None:
     assert [cells(text) for text in ("", "abc", "事件", "（a）", "é")] == [0, 3, 4, 5, 1]
     assert padded("输出", 6) + "|" == "输出  |"
     assert padded("too long", 3) == "too long"
+
+
+@pytest.mark.parametrize("body", [b"hello", b'{"a" 1}', b'{"a": 1 "b": 2}', b"{a: 1}", b'{"a": 1,}', b"[1 2]", b"[1,]"])
+def test_what_is_no_json_is_said_in_chinese_to_the_last_word(body: bytes) -> None:
+    with pytest.raises(Malformed) as refused:
+        read_json(body)
+    assert re.findall("[A-Za-z]+", translated("zh", str(refused.value))) == ["JSON"]
