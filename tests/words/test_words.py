@@ -360,6 +360,32 @@ def test_columns_are_counted_in_cells() -> None:
     assert padded("too long", 3) == "too long"
 
 
+@pytest.mark.parametrize(
+    ("english", "told"),
+    [
+        ("say which pushes: numbers, or --all", "请指明推送：编号，或 --all"),
+        (
+            "can't listen on /d/a.sock: Read-only file system; check who owns the folder, and how it is mounted",
+            "无法监听 /d/a.sock：Read-only file system；请检查目录的属主和挂载方式",
+        ),
+        (
+            "/d/1.seg has format 9; this version reads up to 1; start the newer version, or set the folder aside",
+            "/d/1.seg 的格式为 9，本版本最高支持 1；请启动更新的版本，或另存该目录",
+        ),
+        (
+            "/d: Permission denied; make it, or give the user who runs boxbridge the right to write there",
+            "/d：Permission denied；请先创建，或给运行 boxbridge 的用户写权限",
+        ),
+        (
+            "the reload failed: OSError: disk. The old configuration stays in force.",
+            "重新加载失败：OSError: disk。旧配置继续生效。",
+        ),
+    ],
+)
+def test_what_a_command_could_not_do_is_said_in_chinese(english: str, told: str) -> None:
+    assert translated("zh", english) == told
+
+
 @pytest.mark.parametrize("body", [b"hello", b'{"a" 1}', b'{"a": 1 "b": 2}', b"{a: 1}", b'{"a": 1,}', b"[1 2]", b"[1,]"])
 def test_what_is_no_json_is_said_in_chinese_to_the_last_word(body: bytes) -> None:
     with pytest.raises(Malformed) as refused:

@@ -23,7 +23,14 @@ ANSWERS: Final[Mapping[str, str]] = {
         "1024 以下的端口需要专门的权限：请在 `listen` 中改用更高的端口"
     ),
     "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
-    "check who owns the folder": "请检查目录的属主",
+    "check who owns the folder, and how it is mounted": "请检查目录的属主和挂载方式",
+    "the socket's path {socket} is longer than {n} bytes: set a shorter `data`": (
+        "socket 路径 {socket} 超过 {n} 字节：请把 `data` 设得更短"
+    ),
+    "the daemon answered HTTP {n}: {text}": "守护进程应答 HTTP {n}：{text}",
+    "the reload failed: {class}: {error}. The old configuration stays in force.": (
+        "重新加载失败：{class}: {error}。旧配置继续生效。"
+    ),
     "systemd hands over something else than one TCP socket that listens: make the socket unit again with {command}": (
         "systemd 传入的不是单个监听中的 TCP socket：请用 {command} 重新生成 socket 单元"
     ),
@@ -112,6 +119,10 @@ ANSWERS: Final[Mapping[str, str]] = {
     "{event} is no dead letter: {command}": "{event} 不是死信：{command}",
     "say which dead letters: ids, or --all": "请指明死信：事件 id，或 --all",
     "say which output and since when: --output NAME --since TIME": "请指明输出和起始时间：--output NAME --since TIME",
+    "say which pushes: numbers, or --all": "请指明推送：编号，或 --all",
+    "--original and --picture are two different things: choose one": "--original 和 --picture 只能选其一",
+    "a picture is no text: give a file with -o, or redirect the output": "图片不是文本：请用 -o 指定文件，或重定向输出",
+    "there is no [protocol.{name}] in the configuration": "配置中没有 [protocol.{name}]",
     "say which event: its id, its msg_id, or a picture's file name; or --device ID --at TIME": (
         "请指明事件：其 id、msg_id 或图片文件名；或用 --device ID --at TIME"
     ),

@@ -16,6 +16,12 @@ FILES: Final[Mapping[str, str]] = {
     "{file} has format {n}; this version reads up to {max}. Nothing was touched: use the newer version": (
         "{file} 的格式为 {n}，本版本最高支持 {max}。未改动任何文件：请使用更新的版本"
     ),
+    "{file} has format {n}; this version reads up to {max}; start the newer version, or set the folder aside": (
+        "{file} 的格式为 {n}，本版本最高支持 {max}；请启动更新的版本，或另存该目录"
+    ),
+    "{file}: {error}; make it, or give the user who runs boxbridge the right to write there": (
+        "{file}：{error}；请先创建，或给运行 boxbridge 的用户写权限"
+    ),
     "the journal in {folder} can't be read: {error}": "无法读取 {folder} 中的事件日志：{error}",
     "the index in {folder} can't be made: {error}; the next start tries again": (
         "无法在 {folder} 中建立索引：{error}；下次启动时会重试"
