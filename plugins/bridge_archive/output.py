@@ -109,9 +109,9 @@ class Archive(Output):
             raise self._unavailable(error) from error
         return self._found(free)
 
-    async def deliver(self, delivery: Delivery) -> None:
-        """Return when files, folders and the line in the index are on disk for good."""
-        entry = await self._entry(delivery)
+    async def deliver(self, delivery: Delivery) -> str:
+        """Return when files, folders and the line in the index are on disk for good: what is not among them."""
+        entry, less = await self._entry(delivery)
         try:
             await self._writer.write(entry)
         except (NoRoom, OSError) as error:
@@ -119,6 +119,7 @@ class Archive(Output):
                 self._found_no_room = sum(map(len, entry.files.values()))
             raise self._unavailable(error) from error
         self._keeper.changed(entry.folder.parts[0])
+        return "; ".join(less)
 
     async def close(self) -> None:
         """Look after it no more."""
@@ -132,15 +133,15 @@ class Archive(Output):
             files = files_of(self.path, found)  # it came when the layout was another one
         return "\n".join(map(str, files)) or f"{self.path / stem}.*: no longer there"
 
-    async def _entry(self, delivery: Delivery) -> Entry:
+    async def _entry(self, delivery: Delivery) -> tuple[Entry, list[str]]:
         event = delivery.event
         place = self._layout.stem_of(event)
         stem = place.name
-        pictures = await self._pictures(event, stem)
+        pictures, less = await self._pictures(event, stem)
         drawn = await self._annotated(event, stem)
         original = {f"{stem}.original.json": delivery.original.by_reference()} if self.options.original else {}
         document = f"{stem}.json"
-        return Entry(
+        entry = Entry(
             folder=place.parent,
             files={**pictures, **drawn, **original, document: delivery.document},
             document=document,
@@ -148,16 +149,19 @@ class Archive(Output):
             received=event.received.timestamp(),
             **self._latest(event, stem, pictures),
         )
+        return entry, less
 
-    async def _pictures(self, event: Event, stem: str) -> dict[str, bytes]:
-        """The pictures by file name, without those that are lost."""
+    async def _pictures(self, event: Event, stem: str) -> tuple[dict[str, bytes], list[str]]:
+        """The pictures by file name, and which are not among them because they are lost."""
         pictures: dict[str, bytes] = {}
+        less: list[str] = []
         for picture, ending in zip(event.pictures, layout.picture_endings(event), strict=True):
             try:
                 pictures[stem + ending] = await picture.read()
             except PictureLost as error:
                 self.log.warning("archived without a picture", event_id=event.id, role=picture.role, reason=str(error))
-        return pictures
+                less.append(f"{picture.role}: left out, {error}")
+        return pictures, less
 
     async def _annotated(self, event: Event, stem: str) -> dict[str, bytes]:
         """The annotated copy of the scene by file name, where it is wanted and can be had."""

@@ -75,7 +75,8 @@ async def test_original_and_latest_can_be_left_out(tmp_path: Path) -> None:
 
 
 async def test_an_event_whose_picture_is_lost_is_archived_without_it(archive: Archive) -> None:
-    await archive.deliver(delivery_of(("scene", None), ("target", b"snapshot")))
+    less = await archive.deliver(delivery_of(("scene", None), ("target", b"snapshot")))
+    assert less == "scene: left out, its bytes were damaged on disk"
     assert files_in(archive.path) == [
         "2026-11-23/events.jsonl",
         f"{STEM}.json",
