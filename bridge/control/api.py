@@ -136,4 +136,5 @@ async def _event(house: House, what: str, part: str) -> Response:
         raise Trouble(f"the record of event {row.id} can't be read now: {why(error)}") from error
     except PictureLost as error:
         raise Missing(str(error)) from error
-    raise Missing(f"event {row.id} has no {part}; it has {len(found.pictures)} pictures, counted from 0")
+    wanted = part.replace("/", " ")
+    raise Missing(f"event {row.id} has no {wanted}; its pictures, counted from 0: {len(found.pictures)}")

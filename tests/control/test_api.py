@@ -209,9 +209,9 @@ NO_EVENT = (
     ("path", "sentence"),
     [
         ("01NOTHING", NO_EVENT),
-        ("{id}/picture/1", "event {id} has no picture/1; it has 1 pictures, counted from 0"),
-        ("{id}/picture/x", "event {id} has no picture/x; it has 1 pictures, counted from 0"),
-        ("{id}/nonsense", "event {id} has no nonsense; it has 1 pictures, counted from 0"),
+        ("{id}/picture/1", "event {id} has no picture 1; its pictures, counted from 0: 1"),
+        ("{id}/picture/x", "event {id} has no picture x; its pictures, counted from 0: 1"),
+        ("{id}/nonsense", "event {id} has no nonsense; its pictures, counted from 0: 1"),
     ],
 )
 async def test_what_is_not_there_is_said(tmp_path: Path, path: str, sentence: str) -> None:

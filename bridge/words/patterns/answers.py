@@ -134,7 +134,10 @@ ANSWERS: Final[Mapping[str, str]] = {
     ),
     "the body is not what it should be: it holds no event": "请求内容不符合要求：其中没有事件",
     "the body is not what it should be: {error}": "请求内容不符合要求：{error}",
-    "event {id} has no {part}; it has {count} pictures, counted from 0": (
+    "event {id} has no picture {number}; its pictures, counted from 0: {count}": (
+        "事件 {id} 没有图片 {number}；共有 {count} 张图片，从 0 起编号"
+    ),
+    "event {id} has no {part}; its pictures, counted from 0: {count}": (
         "事件 {id} 没有 {part}；共有 {count} 张图片，从 0 起编号"
     ),
     "event {id} has no picture {number}": "事件 {id} 没有第 {number} 张图片",
