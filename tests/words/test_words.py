@@ -86,6 +86,11 @@ def test_a_pattern_knows_its_own_english_and_invents_no_facts(pattern: str) -> N
     assert len(slots) == len(set(slots))
 
 
+@pytest.mark.parametrize("sentence", [pattern for pattern in PATTERNS if "{" not in pattern])
+def test_a_sentence_without_facts_is_told_as_a_whole_whatever_else_fits(sentence: str) -> None:
+    assert translated("zh", sentence) == PATTERNS[sentence]
+
+
 def literals() -> list[str]:
     """All texts of the program but its words themselves; what is put into one stands as `{}`."""
     files = [*(ROOT / "bridge").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
@@ -364,6 +369,7 @@ def test_columns_are_counted_in_cells() -> None:
     ("english", "told"),
     [
         ("say which pushes: numbers, or --all", "请指明推送：编号，或 --all"),
+        ("it has no sound header; the next start sets it aside", "没有可用的文件头；下次启动时会另存"),
         (
             "can't listen on /d/a.sock: Read-only file system; check who owns the folder, and how it is mounted",
             "无法监听 /d/a.sock：Read-only file system；请检查目录的属主和挂载方式",

@@ -51,7 +51,9 @@ _DEEPEST: Final = 12
 @cache
 def chinese(english: str, deep: int = 0) -> str | None:
     """A line in Chinese; None where no pattern fits."""
-    return next((told for pattern in PATTERNS if (told := _fitted(pattern, english, deep)) is not None), None)
+    return PATTERNS.get(english) or next(
+        (told for pattern in PATTERNS if (told := _fitted(pattern, english, deep)) is not None), None
+    )
 
 
 def _fitted(pattern: str, english: str, deep: int) -> str | None:

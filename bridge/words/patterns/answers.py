@@ -24,9 +24,6 @@ ANSWERS: Final[Mapping[str, str]] = {
     ),
     "set `listen` to an address of this host, or 0.0.0.0": "请把 `listen` 设为本机地址或 0.0.0.0",
     "check who owns the folder, and how it is mounted": "请检查目录的属主和挂载方式",
-    "the socket's path {socket} is longer than {n} bytes: set a shorter `data`": (
-        "socket 路径 {socket} 超过 {n} 字节：请把 `data` 设得更短"
-    ),
     "the daemon answered HTTP {n}: {text}": "守护进程应答 HTTP {n}：{text}",
     "the reload failed: {class}: {error}. The old configuration stays in force.": (
         "重新加载失败：{class}: {error}。旧配置继续生效。"

@@ -82,6 +82,7 @@ FILES: Final[Mapping[str, str]] = {
     ),
     "it is {count} events behind, and reads on by itself": "索引落后 {count} 个事件，会自动补上",
     "{STRAY}; the next start sets it aside": "{STRAY}；下次启动时会另存",
+    "it has no sound header": "没有可用的文件头",
     "it is a copy of {file}": "是 {file} 的副本",
     "it belongs to another journal": "属于另一个事件日志",
     "was set aside at an earlier start; delete it when you know what it was": "此前启动时已另存；确认用途后可删除",
