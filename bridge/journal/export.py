@@ -26,6 +26,7 @@ from bridge.journal.view import Facts, IndexView
 Put = Callable[[str, bytes, int], None]
 """Writes one file: its name, its bytes, and when it was received (ms)."""
 _TAR: Final = ".tar"
+_OTHER_ARCHIVES: Final = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -127,14 +128,16 @@ class Export:
 def target(path: Path) -> Iterator[Put]:
     """A folder, or an archive where the name ends in .tar, that has its name only once all is in it.
 
-    Raises FileTrouble where something is there already.
+    Raises FileTrouble where something is there already, or another kind of archive is named.
     """
+    if path.suffix.lower() in _OTHER_ARCHIVES:
+        raise FileTrouble(f"{path}: of archives only .tar is written, since pictures are compressed as they are")
     part = path.with_name(path.name + ".part")
     for place in (path, part):
         if place.exists():
             raise FileTrouble(f"{place} is there already: move it away, or name another")
     try:
-        if path.suffix == _TAR:
+        if path.suffix.lower() == _TAR:
             with tarfile.open(part, "x") as tar:
                 yield partial(_into_tar, tar)
         else:

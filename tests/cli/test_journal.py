@@ -217,6 +217,16 @@ async def test_export_takes_what_is_asked_for(tmp_path: Path, filters: list[str]
     assert said == f"{tmp_path / 'out'}: events: {count}, pictures: {count}\n"
 
 
+async def test_export_makes_no_folder_that_is_named_like_another_kind_of_archive(tmp_path: Path) -> None:
+    folder, _ = await pushed(tmp_path)
+    for name in ("out.tar.gz", "out.ZIP"):
+        said = journal("export", tmp_path / name, "--folder", folder, code=74).stderr
+        assert said.startswith(f"{tmp_path / name}: of archives only .tar is written")
+        assert "只支持 .tar" in journal("export", tmp_path / name, "--lang", "zh", "--folder", folder, code=74).stderr
+    journal("export", tmp_path / "out.TAR", "--folder", folder)
+    assert tarfile.is_tarfile(tmp_path / "out.TAR")
+
+
 async def test_export_knows_a_device_by_its_serial_number_too(tmp_path: Path) -> None:
     """Given a configuration that names a device: what it pushed before and after that is taken."""
     folder, _ = await pushed(tmp_path)

@@ -34,6 +34,9 @@ FILES: Final[Mapping[str, str]] = {
     "{count} faults in {folder}": "{folder} 中有 {count} 处问题",
     "damaged, and not in it: {count}, see above": "已损坏、未导出：{count} 处，见上文",
     "{target} is there already: move it away, or name another": "{target} 已存在：请移走，或换一个名称",
+    "{target}: of archives only .tar is written, since pictures are compressed as they are": (
+        "{target}：归档文件只支持 .tar（图片本身已压缩）"
+    ),
     "{target}: {error}; nothing was kept of it": "{target}：{error}；未保留任何内容",
     "event {first} is": "事件 {first} ",
     "event {first} ({ids}) is": "事件 {first}（{ids}）",
