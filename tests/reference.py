@@ -104,7 +104,7 @@ def _page(title: str, parts: Sequence[str]) -> str:
 
 
 def _names(names: Sequence[str]) -> list[str]:
-    return [_described(name, getattr(bridge, name)) for name in names if hasattr(bridge, name)]
+    return [_described(name, inspect.unwrap(getattr(bridge, name))) for name in names if hasattr(bridge, name)]
 
 
 def _described(name: str, it: Any) -> str:

@@ -40,7 +40,7 @@ def test_all_that_a_plugin_may_import_is_described() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_says_what_it_is(name: str) -> None:
-    it = getattr(bridge, name)
+    it = inspect.unwrap(getattr(bridge, name))
     assert (doc(it) if inspect.isclass(it) or inspect.isfunction(it) else constant(name)).endswith(".")
     if inspect.isclass(it) and it.__module__.startswith("bridge."):
         for one in (one for one in it.__mro__ if one.__module__.startswith("bridge.")):
