@@ -371,6 +371,10 @@ def test_columns_are_counted_in_cells() -> None:
         ("say which pushes: numbers, or --all", "请指明推送：编号，或 --all"),
         ("it has no sound header; the next start sets it aside", "没有可用的文件头；下次启动时会另存"),
         (
+            "it belongs to another journal or version: stop the daemon, and `boxbridge journal rebuild`",
+            "索引属于另一个事件日志或版本：请停止守护进程，然后执行 `boxbridge journal rebuild`",
+        ),
+        (
             "can't listen on /d/a.sock: Read-only file system; check who owns the folder, and how it is mounted",
             "无法监听 /d/a.sock：Read-only file system；请检查目录的属主和挂载方式",
         ),

@@ -21,7 +21,7 @@ from bridge.words.patterns.promises import PROMISES
 from bridge.words.patterns.refusals import REFUSALS
 
 PATTERNS: Final[Mapping[str, str]] = {
-    **PLUGINS, **CONFIGURATION, **ANSWERS, **FILES, **REFUSALS, **OUTPUTS, **PROMISES
+    **PLUGINS, **FILES, **CONFIGURATION, **ANSWERS, **REFUSALS, **OUTPUTS, **PROMISES
 }  # fmt: skip
 """Chinese by English; where several fit, the first one holds: those of plugins, which end in what anybody may raise."""
 
