@@ -38,7 +38,7 @@ async def filled(journal: Journal) -> list[EventRow]:
 async def test_a_picture_leads_to_its_event_by_name_and_by_digest(tmp_path: Path) -> None:
     async with running(tmp_path) as journal:
         rows = await filled(journal)
-        for name in (f"gate_{rows[1].id}_scene.jpg", f"gate_{rows[1].id}.jpg"):
+        for name in (f"gate_{rows[1].id}_scene.jpg", f"gate_{rows[1].id}.jpg", f"gate_{rows[1].id}"):
             assert await journal.find(name) == [rows[1]]
         digest = sha256(PICTURE).hexdigest()
         assert await journal.find(digest) == await journal.find(digest.upper()) == [rows[3]]
