@@ -36,6 +36,7 @@ from bridge.output import (
     retry_after,
 )
 from bridge.threads import Threads
+from bridge.trust import client_tls
 
 __version__ = "0.1.0"
 
@@ -84,6 +85,7 @@ __all__ = [
     "Target",
     "Threads",
     "Unavailable",
+    "client_tls",
     "escape",
     "hookimpl",
     "new_id",

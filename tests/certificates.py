@@ -20,3 +20,11 @@ def self_signed(folder: Path, name: str = "server") -> tuple[Path, Path]:
     command += ["-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
     return cert, key
+
+
+def locked(key: Path) -> Path:
+    """The same key behind a pass phrase."""
+    file = key.with_suffix(".locked")
+    command = ["openssl", "ec", "-in", str(key), "-aes256", "-passout", "pass:hunter2", "-out", str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    return file

@@ -44,7 +44,7 @@ FACE: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "outputs": (
         "Outputs: the class, what it is given, what it may raise",
         ("Output", "Delivery", "Original", "OutputContext", "Surroundings", "NoOptions", "Unavailable", "Retry",
-         "Rejected", "Stopped", "outcome", "retry_after", "Threads", "API_VERSION"),
+         "Rejected", "Stopped", "outcome", "retry_after", "client_tls", "Threads", "API_VERSION"),
     ),
     "events": (
         "Events: what a device saw",

@@ -1,10 +1,10 @@
-"""Whom to trust and what to show when the broker speaks TLS."""
+"""TLS to the broker, with sockets that are closed in any case."""
 
 from __future__ import annotations
 
 import ssl
 
-from bridge import Stopped
+from bridge import client_tls
 from bridge_mqtt.options import Options
 
 
@@ -21,17 +21,6 @@ class _Socket(ssl.SSLSocket):
 
 def tls_context(options: Options) -> ssl.SSLContext:
     """The context to connect with; raises Stopped where a file can't be used. Reads files: not for the event loop."""
-    try:
-        context = ssl.create_default_context(cafile=options.ca)
-    except OSError as error:
-        raise Stopped(f'ca: "{options.ca}" can\'t be used: {error.strerror or error}') from error
-    if options.cert:
-        try:
-            context.load_cert_chain(options.cert, options.key)
-        except OSError as error:
-            raise Stopped(f'cert: "{options.cert}" with its key can\'t be used: {error.strerror or error}') from error
+    context = client_tls(options.ca, insecure=options.insecure, cert=options.cert, key=options.key)
     context.sslsocket_class = _Socket
-    if options.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     return context

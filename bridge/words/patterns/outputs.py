@@ -128,8 +128,6 @@ OUTPUTS: Final[Mapping[str, str]] = {
     ),
     "archive {folder}: {NO_ROOM}": "归档 {folder}：{NO_ROOM}",
     "{amount} are free on its disk, `min_free` is {least}": "磁盘剩余 {amount}，`min_free` 为 {least}",
-    '{option}: "{file}" can\'t be used: {reason}': '{option}："{file}" 无法使用：{reason}',
-    '{option}: "{file}" with its key can\'t be used: {reason}': '{option}："{file}" 及其密钥无法使用：{reason}',
     "{option} file {file} can't be used: {WHY}": "{option} 文件 {file} 无法使用：{WHY}",
     "{option} file {file} can't be used: {reason}": "{option} 文件 {file} 无法使用：{reason}",
     "its key is encrypted; it must be without pass phrase": "其私钥已加密；私钥不能带密码",

@@ -19,6 +19,7 @@ from PIL import Image
 from bridge import Duration, Rejected, Secret, Stopped, Unavailable
 from bridge_mqtt.output import Mqtt
 from tests.brokers import Mosquitto, Subscriber
+from tests.certificates import locked, self_signed
 from tests.plugins.certificates import Certificates
 from tests.plugins.mqtt.hostile import HostileBroker
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
@@ -257,8 +258,14 @@ async def test_a_port_without_tls_is_unavailable(
 
 @pytest.mark.parametrize("option", ["ca", "cert"])
 async def test_a_certificate_file_that_is_not_there_stops_the_output(tmp_path: Path, option: str) -> None:
-    with pytest.raises(Stopped, match=f'{option}: ".*nothing.pem".* can\'t be used: No such file'):
+    with pytest.raises(Stopped, match=f"{option} file .*nothing.pem can't be used: No such file"):
         await output_to("mqtts://127.0.0.1:1", tmp_path, **{option: str(tmp_path / "nothing.pem")}).open()
+
+
+async def test_a_key_with_a_pass_phrase_stops_the_output_and_asks_nobody(tmp_path: Path) -> None:
+    cert, key = self_signed(tmp_path)
+    with pytest.raises(Stopped, match="its key is encrypted"):
+        await output_to("mqtts://127.0.0.1:1", tmp_path, cert=str(cert), key=str(locked(key))).open()
 
 
 async def test_where_names_no_picture_that_the_broker_has_no_room_for(tmp_path: Path) -> None:
