@@ -1,17 +1,16 @@
-"""The configuration in force as TOML: every key with its value, defaults too, secrets and queries as `<secret>`."""
+"""The configuration in force as TOML: every key with its value, defaults too, secrets as `<secret>`.
+
+So is what may be one in the URLs of outputs, which their tables' names tell apart: all but scheme, host and port.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct, structs
 
 from bridge.config import toml
 from bridge.config.settings import Settings
-
-_QUERY: Final = re.compile(r"(://[^\s\"?#]*\?)[^\s\"#]+")
-"""Of a URL: many a service wants its token there."""
 
 
 def in_force(settings: Settings) -> str:
@@ -35,11 +34,13 @@ def _keys(struct: Struct) -> dict[str, Any]:
 
 def _written(path: tuple[str, ...], table: dict[str, Any]) -> str:
     header = [f"[{toml.dotted(path)}]"] if path else []
-    return "".join(f"{line}\n" for line in (*header, *(_line(name, item) for name, item in table.items())))
+    lines = [_line(name, item) for name, item in table.items()]
+    if path[:1] == ("output",):
+        lines = [toml.masked(line) for line in lines]
+    return "".join(f"{line}\n" for line in (*header, *lines))
 
 
 def _line(name: str, item: Any) -> str:
     if item is None:
         return f"# {toml.key(name)} is not set"
-    shown = _QUERY.sub(r"\1<secret>", toml.value(item))
-    return f"{toml.key(name)} = {shown}"
+    return f"{toml.key(name)} = {toml.value(item)}"

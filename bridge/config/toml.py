@@ -15,6 +15,15 @@ from msgspec import Struct, structs
 from bridge.options import Secret, WithUnit
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_URL = re.compile(
+    r"""
+    (?P<scheme>[A-Za-z][\w+.-]*://)
+    (?P<login>[^\s/?#"\\]*@)?
+    (?P<host>[^\s/?#"\\]*)
+    (?P<rest>(?:[^\s"\\]|\\[^"nrt])*)
+    """,
+    re.VERBOSE,
+)
 
 
 class Expanded(str):
@@ -68,6 +77,17 @@ def value(content: Any) -> str:  # noqa: PLR0911 - one for each type
         case list() | tuple() | set() | frozenset():
             return f"[{', '.join(value(item) for item in content)}]"
     raise TypeError(f"{type(content).__name__} can't be written as TOML")
+
+
+def masked(written: str) -> str:
+    """What was written, of each URL scheme, host and port alone: many a service has its token in the path."""
+    return _URL.sub(_origin, written)
+
+
+def _origin(url: re.Match[str]) -> str:
+    login = "<secret>@" if url["login"] else ""
+    rest = url["rest"] if url["rest"] in ("", "/") else "/<secret>"
+    return f"{url['scheme']}{login}{url['host']}{rest}"
 
 
 def table(path: Iterable[str | int], content: Mapping[str, Any]) -> list[str]:

@@ -24,8 +24,10 @@ def peel(wanted: Any) -> tuple[Any, list[Meta]]:
 
 
 def shown(value: Any) -> str:
-    """A value in an error: text and numbers as they stand in the file, anything larger only by its kind."""
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else toml.value(value)
+    """A value in an error: text and numbers as they stand in the file, but of URLs what is no secret; anything larger
+    only by its kind."""
+    kind = "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else ""
+    return kind or toml.masked(toml.value(value))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -80,7 +80,7 @@ class Client:
             raise Unavailable(f"{origin}: no connection within {self._connect_timeout:g} s") from error
         except httpcore2.ProxyError as error:
             self._check_proxy(int(str(error).partition(" ")[0]))
-            raise Unavailable(f"{self._options.proxy}: the proxy said {reason(error)}") from error
+            raise Unavailable(f"{origin_of(self._options.proxy)}: the proxy said {reason(error)}") from error
         except _FAILED as error:
             raise Unavailable(f"{origin}: {reason(error)}") from error
         self._check_proxy(answer.status)
@@ -114,7 +114,9 @@ class Client:
 
     def _check_proxy(self, status: int) -> None:
         if self._options.proxy and status == 407:
-            raise Stopped(f"{self._options.proxy}: the proxy wants credentials, or others: HTTP 407; see proxy_basic")
+            raise Stopped(
+                f"{origin_of(self._options.proxy)}: the proxy wants credentials, or others: HTTP 407; see proxy_basic"
+            )
 
 
 def _parsed(url: str) -> httpcore2.URL:

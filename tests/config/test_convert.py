@@ -102,6 +102,10 @@ def test_a_value_becomes_what_the_field_says(tmp_path: Path, text: str, field: s
         ("count = 1.5", "1:9 count: 1.5 is not a whole number between 1 and 9"),
         ("limit = 2", "1:9 limit: 2 is not a whole number above 2"),
         ('short = "abcd"', '1:9 short: "abcd" is not text of length 3 or less that matches ^[a-z]*$'),
+        (
+            'short = "https://h/t0ken"',
+            '1:9 short: "https://h/<secret>" is not text of length 3 or less that matches ^[a-z]*$',
+        ),
         ('ratio = "1"', '1:9 ratio: "1" is not a number'),
         ("wait = 5", '1:8 wait: 5 is not a duration of at least 1s, such as "30s"'),
         ('wait = "5"', '1:8 wait: "5" is not a number with a unit (ms, s, m, h, d), such as "30s"'),

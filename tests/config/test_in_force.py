@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
+import pytest
 from msgspec import Struct
 
+from bridge.config import toml
 from bridge.config.in_force import in_force
 from bridge.config.load import read
 from bridge.options import Duration, Secret
@@ -26,6 +29,7 @@ class Hook(Struct, kw_only=True):
     wait: Duration = Duration("1s")
     port: int | None = None
     headers: dict[str, Secret] = {}
+    more: dict[str, str] = {}
 
 
 def test_it_shows_every_value_and_no_secret(tmp_path: Path) -> None:
@@ -72,10 +76,11 @@ backlog = "30d"
 timeout = "30s"
 retry_for = "24h"
 key = "<secret>"
-url = "https://erp.example/hook?<secret>"
+url = "https://erp.example/<secret>"
 wait = "1s"
 # port is not set
 headers = { A = "<secret>" }
+more = {}
 
 [device."a b"]
 id = "gate"
@@ -85,6 +90,40 @@ id = "gate"
 channels = {}
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.example/services/T0/B0/hunter2", "https://hooks.example/<secret>"),
+        ("https://hooks.example:8443/robot?access_token=hunter2", "https://hooks.example:8443/<secret>"),
+        ("https://hooks.example?hunter2", "https://hooks.example/<secret>"),
+        ("https://hooks.example#hunter2", "https://hooks.example/<secret>"),
+        ("https://[::1]:80/{device}/hunter2", "https://[::1]:80/<secret>"),
+        ("nats://me:hunter2@bus.example:4222", "nats://<secret>@bus.example:4222"),
+        ("https://bot:hunter2@hooks.example/x@hunter2", "https://<secret>@hooks.example/<secret>"),
+        ("https://hooks.example/", "https://hooks.example/"),
+        ("mqtt://192.168.1.10", "mqtt://192.168.1.10"),
+        ("plant/{site}/{device}/event", "plant/{site}/{device}/event"),
+        (
+            '{"a": "https://h/hunter2", "b": "https://i/hunter2"}',
+            '{"a": "https://h/<secret>", "b": "https://i/<secret>"}',
+        ),
+        ("https://h/hunter2\nnext", "https://h/<secret>\nnext"),
+    ],
+)
+def test_of_an_outputs_url_it_shows_scheme_host_and_port(tmp_path: Path, url: str, shown: str) -> None:
+    output = {"type": "hook", "key": "hunter1", "url": url, "more": {"url": url}}
+    (tmp_path / "x.toml").write_text(f'site = "plant-a"\noutput.erp = {toml.value(output)}\n')
+    told = in_force(read(tmp_path / "x.toml").settings({"hook": output_with(Hook)}))
+    table = tomllib.loads(told)["output"]["erp"]
+    assert (table["url"], table["more"]) == (shown, {"url": shown})
+    assert "hunter" not in told
+
+
+def test_the_address_of_the_pages_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('site = "a"\ncontrol.address = "https://plant.example/boxes"')
+    assert 'address = "https://plant.example/boxes"' in in_force(read(tmp_path / "x.toml").settings({}))
 
 
 def test_what_it_shows_is_the_same_configuration(tmp_path: Path) -> None:
