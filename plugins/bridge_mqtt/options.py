@@ -157,7 +157,7 @@ class Options(Struct, frozen=True, kw_only=True):
         try:
             tls = self.address.tls
         except ValueError as error:
-            yield str(error)
+            yield f"url: {error}"
             return
         for name in ("ca", "cert", "key", "insecure"):
             if getattr(self, name) and not tls:
@@ -165,18 +165,18 @@ class Options(Struct, frozen=True, kw_only=True):
 
     @property
     def address(self) -> Address:
-        """Host, port and whether TLS; raises ValueError where the url is none."""
+        """Host, port and whether TLS; raises ValueError with what is wrong with the url."""
         try:
             parts = urlsplit(self.url)
             host = parts.hostname
-        except ValueError as error:
-            raise ValueError(f"url: is no address ({error}); mqtt://192.168.1.10 would be one") from None
+        except ValueError:  # which may quote a password
+            raise ValueError("is no address; mqtt://192.168.1.10 would be one") from None
         if parts.scheme not in _PORTS or not host or host.split() != [host]:
-            raise ValueError("url: has to be mqtt://host[:port] or mqtts://host[:port]")
+            raise ValueError("has to be mqtt://host[:port] or mqtts://host[:port]")
         if parts.username is not None:
-            raise ValueError("url: user name and password belong in username and password")
+            raise ValueError("user name and password belong in username and password")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError("url: nothing may follow host and port")
+            raise ValueError("nothing may follow host and port")
         return Address(host, _port(parts.netloc, _PORTS[parts.scheme]), tls=parts.scheme == "mqtts")
 
 
@@ -185,5 +185,5 @@ def _port(netloc: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise ValueError(f"url: port {text} is not between 1 and 65535")
+        raise ValueError(f"port {text} is not between 1 and 65535")
     return int(text)

@@ -35,7 +35,7 @@ OUTPUTS: Final[Mapping[str, str]] = {
     "needs one topic a channel, so topics may not hold {name}": "每个通道须只有一个主题，因此 topics 中不能含 {name}",
     '"reduce" needs Pillow: {command}': '"reduce" 需要 Pillow：{command}',
     "is for TLS, so url has to begin with mqtts://": "仅用于 TLS，url 须以 mqtts:// 开头",
-    "is no address ({error}); {example} would be one": "不是地址（{error}）；例如 {example}",
+    "is no address; {example} would be one": "不是地址；例如 {example}",
     "has to be mqtt://host[:port] or mqtts://host[:port]": "须为 mqtt://host[:port] 或 mqtts://host[:port]",
     "user name and password belong in username and password": "用户名和密码须写在 username 和 password 中",
     "nothing may follow host and port": "主机和端口之后不能再有内容",

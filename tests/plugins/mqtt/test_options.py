@@ -40,6 +40,7 @@ def test_a_url_gives_host_port_and_tls(url: str, address: tuple[str, int, bool])
         ("mqtt://broker:0", "url: port 0 is not between"),
         ("mqtt://broker:x", "url: port x is not between"),
         ("mqtt://[::1", "url: is no address"),
+        ("mqtt://me:secret℀@broker", "url: is no address"),
         ("mqtt://me:secret@broker", "url: user name and password belong in username and password"),
         ("mqtt://broker/topic", "url: nothing may follow host and port"),
     ],
@@ -49,6 +50,11 @@ def test_a_wrong_url_is_told_in_a_sentence(url: str, wrong: str) -> None:
     assert told.startswith(wrong)
     assert chinese(told)
     assert "secret" not in told
+
+
+def test_an_address_says_what_is_wrong_without_the_key_that_it_knows_nothing_of() -> None:
+    with pytest.raises(ValueError, match=r"^has to be mqtt://"):
+        _ = Options(url="http://broker").address
 
 
 @pytest.mark.parametrize(
