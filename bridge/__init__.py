@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from bridge.errors import did_you_mean
 from bridge.event import (
     Attribute,
     Box,
@@ -86,6 +87,7 @@ __all__ = [
     "Threads",
     "Unavailable",
     "client_tls",
+    "did_you_mean",
     "escape",
     "hookimpl",
     "new_id",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import ClassVar, Final
 
 _NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
@@ -11,6 +13,12 @@ _NUMBER: Final = re.compile(r"\[Errno -?\d+\] ")
 def why(error: object) -> str:
     """An error in words, without the number that Python puts before those of the system; its name where it has none."""
     return _NUMBER.sub("", str(error)) or type(error).__name__
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """End a sentence on an unknown name with `, did you mean "protocol"?`, where one of the known names is near."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f', did you mean "{near[0]}"?' if near else ""
 
 
 class BridgeError(Exception):

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bridge import API_VERSION, hookspecs
 from bridge.config.schema import options_schema
-from bridge.config.wording import did_you_mean
+from bridge.errors import did_you_mean
 from bridge.loading import Unfit, dotted
 from bridge.normalizer import Normalizer
 from bridge.output import Output

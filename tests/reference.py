@@ -56,7 +56,7 @@ FACE: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
         ("Normalizer", "Push", "Parsed", "Key", "Cutout", "Outcome", "Answer", "Malformed"),
     ),
     "options": ("Options: what a key may be besides text and numbers",
-                ("Duration", "Size", "Share", "File", "Secret")),
+                ("Duration", "Size", "Share", "File", "Secret", "did_you_mean")),
 }  # fmt: skip
 """The page of each name that a plugin may import; those of hooks.md are the rest."""
 KIT: Final[Mapping[str, Sequence[str]]] = {

@@ -15,8 +15,8 @@ from msgspec import Meta, Struct, structs
 
 from bridge.config import toml
 from bridge.config.locator import Path, Places
-from bridge.config.wording import EXAMPLES, did_you_mean, expected, peel, shown, such_as
-from bridge.errors import Problem
+from bridge.config.wording import EXAMPLES, expected, peel, shown, such_as
+from bridge.errors import Problem, did_you_mean
 from bridge.options import IS_FILE, Secret
 from bridge.threads import contained
 

@@ -31,8 +31,8 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
-from bridge.config.wording import did_you_mean, shown
-from bridge.errors import ConfigError, NoConfiguration, Problem
+from bridge.config.wording import shown
+from bridge.errors import ConfigError, NoConfiguration, Problem, did_you_mean
 from bridge.networks import is_network
 from bridge.output import Output
 from bridge.threads import contained

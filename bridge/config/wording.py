@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
@@ -28,12 +27,6 @@ def shown(value: Any) -> str:
     only by its kind."""
     kind = "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else ""
     return kind or toml.masked(toml.value(value))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`, did you mean "protocol"?` where one of the known names is near."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f', did you mean "{near[0]}"?' if near else ""
 
 
 EXAMPLES: Final[dict[Any, str]] = {

@@ -6,7 +6,6 @@ written `%xx`, and what would be too long is cut and ends in `+` and a digest (`
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Final
 
-from bridge import Event, escape
+from bridge import Event, did_you_mean, escape
 
 TEMPLATE: Final = "{date}/{device}/{channel}/{time}_{kind}_{id}"
 """Where an event's files lie, and what their names begin with, unless the owner says otherwise."""
@@ -70,8 +69,7 @@ def faults_of(template: str) -> Iterator[str]:
              for _, name, form, how in parts if name is not None]  # fmt: skip
     unknown = [name for name in named if name not in NAMES]
     for name in unknown:
-        near = difflib.get_close_matches(name, NAMES, 1)
-        hint = f', did you mean "{near[0]}"?' if near else f" (there are: {', '.join(NAMES)})"
+        hint = did_you_mean(name, NAMES) or f" (there are: {', '.join(NAMES)})"
         yield f'"{name}" is no name in a layout{hint}'
     folders = template.split("/")
     if folders[0] != "{date}":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator
 from string import Formatter
@@ -10,7 +9,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from bridge import Event, Picture, escape
+from bridge import Event, Picture, did_you_mean, escape
 
 _SITE: Final = ("base", "site")
 _CHANNEL: Final = (*_SITE, "device", "channel", "kind", "late")
@@ -61,8 +60,7 @@ def _faults_of(field: str, template: str) -> Iterator[str]:
              for _, name, form, how in parts if name is not None]  # fmt: skip
     for name in named:
         if name not in _NAMES[field]:
-            near = difflib.get_close_matches(name, _NAMES[field], 1)
-            hint = f', did you mean "{near[0]}"?' if near else f" (there are: {', '.join(_NAMES[field])})"
+            hint = did_you_mean(name, _NAMES[field]) or f" (there are: {', '.join(_NAMES[field])})"
             yield f'{field}: "{name}" is no name in this topic{hint}'
     for name in _NEEDED.get(field, ()):
         if name not in named:

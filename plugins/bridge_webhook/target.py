@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from bridge import Event, Rejected
+from bridge import Event, Rejected, did_you_mean
 from bridge_webhook.address import forbidden, is_address
 
 _SLOT = re.compile(r"\{([^{}]*)\}")
@@ -45,10 +44,7 @@ def faults_of_names(url: str) -> Iterator[str]:
         yield "url: names in braces may stand in its path and query, not in its host"
     for name in _SLOT.findall(url):
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, 1)
-            known = ", ".join(f"{{{known}}}" for known in NAMES)
-            meant = f", did you mean {{{near[0]}}}?" if near else ""
-            yield f"url: {{{name}}} is not known{meant} (there are: {known})"
+            yield f'url: "{name}" is not known{did_you_mean(name, NAMES)} (there are: {", ".join(NAMES)})'
 
 
 def target_of(url: str, event: Event) -> str:

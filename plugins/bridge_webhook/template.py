@@ -6,7 +6,6 @@ name that is not there is an error and never an empty text.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import re
@@ -21,7 +20,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 
-from bridge import Delivery, Rejected
+from bridge import Delivery, Rejected, did_you_mean
 from bridge_webhook.sample import sample_delivery
 
 if TYPE_CHECKING:
@@ -83,9 +82,7 @@ class Template:
         unknown = meta.find_undeclared_variables(self._parsed) - known.keys()
         for node in self._parsed.find_all(nodes.Name):
             if node.name in unknown:
-                near = difflib.get_close_matches(node.name, known, 1)
-                meant = f', did you mean "{near[0]}"?' if near else ""
-                what = f'"{node.name}" is not known{meant} (there are: {", ".join(known)})'
+                what = f'"{node.name}" is not known{did_you_mean(node.name, known)} (there are: {", ".join(known)})'
                 raise ValueError(f"line {node.lineno} of the template: {what}")
 
 
