@@ -149,7 +149,7 @@ class WebhookOptions(Struct, frozen=True, kw_only=True):
         elif self.template:
             from bridge_webhook.template import faults_of_template  # noqa: PLC0415 - only who uses it loads Jinja2
 
-            yield from faults_of_template(self)
+            yield from faults_of_template(self.template, self.content_type, inline=self.picture == "inline")
 
     def _faults_of_secrets(self) -> Iterator[str]:
         if self.secret == []:

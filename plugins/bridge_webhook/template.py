@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import msgspec
@@ -22,9 +22,6 @@ from msgspec import Struct
 
 from bridge import Delivery, Rejected, did_you_mean
 from bridge_webhook.sample import sample_delivery
-
-if TYPE_CHECKING:
-    from bridge_webhook.options import WebhookOptions
 
 _PROPERTIES = {"scene", "extension"}
 """What of an event or a picture is no field, and may be asked for all the same."""
@@ -86,10 +83,10 @@ class Template:
                 raise ValueError(f"line {node.lineno} of the template: {what}")
 
 
-def faults_of_template(options: WebhookOptions) -> Iterator[str]:
+def faults_of_template(text: str, content_type: str, *, inline: bool) -> Iterator[str]:
     """`template: what is wrong` where the text compiles not or fails with the sample event."""
     try:
-        Template(options.template, UTC).check(options.content_type, inline=options.picture == "inline")
+        Template(text, UTC).check(content_type, inline=inline)
     except ValueError as error:
         yield f"template: {error}"
 
