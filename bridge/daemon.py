@@ -29,7 +29,7 @@ from bridge.dispatch.dispatcher import Dispatcher
 from bridge.dispatch.history import OutputHistory
 from bridge.dispatch.replays import Replays
 from bridge.errors import BridgeError, ConfigError, Problem
-from bridge.eventline import EventLine
+from bridge.eventline import EventLog
 from bridge.journal.journal import Journal, Keep
 from bridge.links import Links
 from bridge.listener import Listener, at_once, tcp_socket, unix_socket
@@ -62,7 +62,7 @@ class Daemon:
         cert, key = settings.server.cert, settings.server.key
         self._secured = Secured(tls_context(cert, key), GuardedProtocol) if cert else None
         self.replays = Replays(self.journal, self.dispatcher)
-        self.plugins.register(EventLine(self._open_outputs), "event lines")
+        self.plugins.register(EventLog(self._open_outputs), "event lines")
         self.plugins.register(OutputHistory(self.journal), "output history")
         self.taps = Taps(plugins, self.intake)
         self._opened = contextlib.AsyncExitStack()

@@ -30,7 +30,7 @@ class _Line(Struct):
     delivered: dict[str, float]
 
 
-class EventLine:
+class EventLog:
     """A plugin like any other: it only listens."""
 
     def __init__(self, open_outputs: Callable[[], Collection[str]]) -> None:

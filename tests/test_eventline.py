@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bridge import Delivery, Event
 from bridge import eventline as module
-from bridge.eventline import LINES_A_SECOND, EventLine, summary
+from bridge.eventline import LINES_A_SECOND, EventLog, summary
 from bridge.output import Original
 from bridge.testing import sample_event
 from tests.rooms import until
@@ -38,7 +38,7 @@ def lines(log: Log) -> list[str]:
 
 
 async def test_the_line_is_written_when_every_open_output_has_the_event(log: Log) -> None:
-    line, event = EventLine(lambda: {"local", "broker"}), sample_event(small=True)
+    line, event = EventLog(lambda: {"local", "broker"}), sample_event(small=True)
     line.event_accepted(event=event)
     line.event_delivered(output="local", delivery=delivery_of(event))
     assert log == []
@@ -62,7 +62,7 @@ def test_a_picture_whose_pixels_nobody_knows_has_its_size_only() -> None:
 
 
 async def test_an_output_that_is_away_is_not_waited_for(log: Log) -> None:
-    line, event = EventLine(lambda: {"local"}), sample_event(small=True)
+    line, event = EventLog(lambda: {"local"}), sample_event(small=True)
     line.event_accepted(event=event)
     line.event_delivered(output="local", delivery=delivery_of(event))
     assert len(log) == 1
@@ -71,14 +71,14 @@ async def test_an_output_that_is_away_is_not_waited_for(log: Log) -> None:
 
 
 async def test_without_an_open_output_the_line_says_that_it_is_kept(log: Log) -> None:
-    line, event = EventLine(lambda: ()), sample_event(small=True)
+    line, event = EventLog(lambda: ()), sample_event(small=True)
     line.event_accepted(event=event)
     assert lines(log) == [f"{summary(event)}   kept; no output has it yet"]
 
 
 async def test_an_output_that_is_slow_is_waited_for_only_so_long(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.02)
-    line, event = EventLine(lambda: {"local", "broker"}), sample_event(small=True)
+    line, event = EventLog(lambda: {"local", "broker"}), sample_event(small=True)
     line.event_accepted(event=event)
     line.event_delivered(output="local", delivery=delivery_of(event))
     await until(lambda: log)
@@ -88,7 +88,7 @@ async def test_an_output_that_is_slow_is_waited_for_only_so_long(log: Log, monke
 
 
 async def test_under_load_the_rest_of_a_second_is_one_line(log: Log) -> None:
-    line = EventLine(lambda: ())
+    line = EventLog(lambda: ())
     for _ in range(LINES_A_SECOND + 25):
         line.event_accepted(event=sample_event(small=True))
     assert len(log) == LINES_A_SECOND

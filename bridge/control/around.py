@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from bridge.control import events
 from bridge.control.answers import Missing, Trouble, Wrong, answering
-from bridge.control.events import EventLine
+from bridge.control.events import ListedEvent
 from bridge.control.house import House
 from bridge.control.times import milliseconds
 from bridge.event import utc_now
@@ -48,7 +48,7 @@ class Around(Struct, frozen=True, kw_only=True):
     at: datetime
     since: datetime
     until: datetime
-    events: list[EventLine]
+    events: list[ListedEvent]
     """Received between `since` and `until`, which lie closer together where more came; the newest first."""
     turned_away: list[Away]
     """Of the device, or of an address that it pushes from."""
@@ -102,7 +102,7 @@ async def tell(house: House, device: str, at: int) -> Around:
         at=from_milliseconds(at),
         since=from_milliseconds(window.since),
         until=from_milliseconds(window.before),
-        events=[events.line(listed) for listed in found.listed],
+        events=[events.listed_event(listed) for listed in found.listed],
         turned_away=mine,
         others=[away for away in turned if not away.device and away.peer not in peers],
         before=from_milliseconds(found.before.received) if found.before else None,

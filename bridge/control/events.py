@@ -26,7 +26,7 @@ from bridge.journal.standing import Listed, Listing, Page, Standing, State
 _LIMIT = 1000
 
 
-class EventLine(Struct, frozen=True, kw_only=True):
+class ListedEvent(Struct, frozen=True, kw_only=True):
     """An event of a list."""
 
     id: str
@@ -43,7 +43,7 @@ class EventList(Struct, frozen=True, kw_only=True):
     """A part of a list."""
 
     timezone: str
-    events: list[EventLine]
+    events: list[ListedEvent]
     after: str | None
     """What to ask for to get the next part; null at the end."""
 
@@ -62,7 +62,7 @@ async def list_events(house: House, asked: Mapping[str, str]) -> EventList:
     page = await page_of(house, asked)
     return EventList(
         timezone=str(house.settings.timezone),
-        events=[line(listed) for listed in page.events],
+        events=[listed_event(listed) for listed in page.events],
         after=place(page),
     )
 
@@ -149,10 +149,10 @@ async def _has_picture(house: House, row: EventRow, sha256: str) -> bool:
     return any(picture.sha256 == sha256 for picture in event.pictures)
 
 
-def line(listed: Listed) -> EventLine:
+def listed_event(listed: Listed) -> ListedEvent:
     """An event of a list, as it is answered."""
     row = listed.row
-    return EventLine(
+    return ListedEvent(
         id=row.id,
         kind=row.kind,
         device=row.device,

@@ -16,7 +16,7 @@ from bridge.networks import Networks
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.document import find, find_all, read_document, without_boundary
 from bridge.protocols.fields import number_in
-from bridge.protocols.picture import UNKNOWN, Pictures, media_type
+from bridge.protocols.picture import NO_PICTURE, Pictures, media_type
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
 
@@ -214,7 +214,9 @@ def _device(told: str, name: str, peer: str) -> Device:
 def _pictures_at(item: Any, document: Any, place: str) -> Iterator[Any]:
     if place == "*":
         if isinstance(document, dict):
-            yield from (part for part in document.values() if isinstance(part, bytes) and media_type(part) != UNKNOWN)
+            yield from (
+                part for part in document.values() if isinstance(part, bytes) and media_type(part) != NO_PICTURE
+            )
         return
     found = list(find_all(item, place))
     yield from found or (find_all(document, place) if item is not document else ())

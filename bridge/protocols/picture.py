@@ -12,7 +12,8 @@ from bridge.event import Picture
 from bridge.normalizer import Cutout
 from bridge.protocols.decode import read_base64
 
-UNKNOWN = "application/octet-stream"
+NO_PICTURE = "application/octet-stream"
+"""The media type of what is in none of the formats known here."""
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -104,7 +105,7 @@ class Pictures:
             data = read_base64(text)
         except ValueError:
             return text
-        if media_type(data) == UNKNOWN:
+        if media_type(data) == NO_PICTURE:
             return text
         try:
             return f"sha256:{self._taken_in(data).sha256}"
@@ -164,7 +165,7 @@ def _exact_picture(text: memoryview) -> bytes:
     # Of a text that passed validation only the padding and the unused bits before it are not yet certain.
     last = data[-(len(data) % 3 or 3) :]
     exact = len(text) == (len(data) + 2) // 3 * 4 and text[-4:] == pybase64.b64encode(last)
-    return data if exact and media_type(data) != UNKNOWN else b""
+    return data if exact and media_type(data) != NO_PICTURE else b""
 
 
 def media_type(data: bytes) -> str:
@@ -172,7 +173,7 @@ def media_type(data: bytes) -> str:
     for magic, name in _MAGIC:
         if data.startswith(magic):
             return name
-    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else UNKNOWN
+    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else NO_PICTURE
 
 
 def measure(data: bytes) -> tuple[int | None, int | None]:

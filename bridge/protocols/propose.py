@@ -11,7 +11,7 @@ from bridge.config.protocol import SENDER
 from bridge.protocols.decode import read_base64
 from bridge.protocols.document import find_all, opened, read_document
 from bridge.protocols.mapper import is_link, read_time
-from bridge.protocols.picture import UNKNOWN, media_type
+from bridge.protocols.picture import NO_PICTURE, media_type
 from bridge.protocols.times import is_plausible
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -129,11 +129,11 @@ def _time(told: list[tuple[str, Any]], received: datetime, zone: tzinfo) -> dict
 
 def _is_picture(value: Any) -> bool:
     if isinstance(value, bytes):
-        return media_type(value) != UNKNOWN
+        return media_type(value) != NO_PICTURE
     if not isinstance(value, str) or len(value) < _SHORTEST_PICTURE:
         return False
     try:
-        return media_type(read_base64(value)) != UNKNOWN
+        return media_type(read_base64(value)) != NO_PICTURE
     except ValueError:
         return False
 

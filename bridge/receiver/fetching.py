@@ -16,7 +16,7 @@ import structlog
 
 from bridge.event import shortened
 from bridge.normalizer import Parsed, Push
-from bridge.protocols.picture import UNKNOWN, media_type
+from bridge.protocols.picture import NO_PICTURE, media_type
 from bridge.repeats import Repeats
 
 SECONDS: Final = 2.0
@@ -86,6 +86,6 @@ async def picture_at(address: str, limit: int) -> bytes:
     ) as error:  # fmt: skip
         # What follows a colon is the far side's own, as long as it likes.
         raise NotFetched(str(error).partition(":")[0] or type(error).__name__) from error
-    if media_type(bytes(data[:16])) == UNKNOWN:
+    if media_type(bytes(data[:16])) == NO_PICTURE:
         raise NotFetched("what stands there is no picture")
     return bytes(data)

@@ -72,7 +72,7 @@ async def _card(house: House, listed: Listed, timings: Timings) -> Card:
         _, event = await events.read(house, row)
     except (Missing, Trouble):  # said on the event's own page
         event = None
-    shown = events.line(listed)
+    shown = events.listed_event(listed)
     return Card(
         id=row.id,
         kind=row.kind,
