@@ -21,7 +21,7 @@ import uvloop
 from bridge import __version__, log
 from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, load
-from bridge.config.address import host_and_port
+from bridge.config.address import host_and_port, is_any, joined
 from bridge.config.load import find
 from bridge.config.settings import Settings
 from bridge.daemon import Daemon
@@ -177,8 +177,7 @@ def people_addresses(settings: Settings) -> list[str]:
 
 def _reached_at(listen: str) -> str:
     host, port = host_and_port(listen)
-    address = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return joined(_own_address() if is_any(host) else host, port)
 
 
 def _own_address() -> str:

@@ -15,7 +15,7 @@ import click
 from msgspec import Struct
 
 from bridge.cli.options import config_option, service_environment, source_of
-from bridge.config.address import host_and_port
+from bridge.config.address import from_here
 from bridge.errors import OutputUnreachable, UsageError, why
 from bridge.options import Secret
 from bridge.protocols.skill import PATH
@@ -140,9 +140,7 @@ def _listening(config: Path | None) -> tuple[str, Secret | None, ssl.SSLContext 
     Reads that one table: the sender needs none of the other secrets that the whole configuration may name.
     """
     server = source_of(config, service_environment()).server
-    host, port = host_and_port(server.listen)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - any address is reached by loopback
-    address = f"{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    address = f"{from_here(server.listen)}{PATH}"
     if server.cert:
         return f"https://{address}", server.token, _trust_in_any()
     return f"http://{address}", server.token, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.config.address import collide, host_and_port, is_loopback
+from bridge.config.address import collide, from_here, host_and_port, is_loopback, joined
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,21 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
 def test_a_port_has_bounds(port: int) -> None:
     with pytest.raises(ValueError, match=f"^port {port} is not between 1 and 65535$"):
         host_and_port(f"0.0.0.0:{port}")
+
+
+@pytest.mark.parametrize(
+    ("listen", "reached"),
+    [
+        ("0.0.0.0:8600", "127.0.0.1:8600"),
+        ("[::]:8600", "[::1]:8600"),
+        ("[fd00::7]:8600", "[fd00::7]:8600"),
+        ("192.168.1.20:80", "192.168.1.20:80"),
+        ("localhost:80", "localhost:80"),
+    ],
+)
+def test_who_listens_is_reached_from_this_machine(listen: str, reached: str) -> None:
+    assert from_here(listen) == reached
+    assert joined(*host_and_port(listen)) == listen
 
 
 def test_loopback_is_known() -> None:

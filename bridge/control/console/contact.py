@@ -15,7 +15,7 @@ from typing import Final
 from markupsafe import Markup
 from msgspec import Struct
 
-from bridge.config.address import host_and_port, is_loopback
+from bridge.config.address import host_and_port, is_any, is_loopback, joined
 from bridge.config.settings import Settings
 from bridge.control.console.feed import sent
 from bridge.control.console.site import Site
@@ -56,12 +56,11 @@ class ContactNews(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def addresses(settings: Settings) -> list[Address]:
     """One for each network interface that boxes may push to; it takes its time."""
     host, port = host_and_port(settings.server.listen)
-    is_any = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
     scheme = "https" if settings.server.cert else "http"
     token = "/<token>" if settings.server.token else ""
     found = []
-    for name, at in interfaces() if is_any else [("", host)]:
-        url = f"{scheme}://{f'[{at}]' if ':' in at else at}:{port}{token}{PATH}"
+    for name, at in interfaces() if is_any(host) else [("", host)]:
+        url = f"{scheme}://{joined(at, port)}{token}{PATH}"
         found.append(Address(interface=name, url=url, code="" if token else _code(url)))
     return found
 

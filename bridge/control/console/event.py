@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bridge.config.address import host_and_port
+from bridge.config.address import from_here
 from bridge.control import events, story
 from bridge.control.answers import Refusal
 from bridge.control.console.cards import scene_of
@@ -104,11 +104,9 @@ def _original(original: Original, lang: str) -> dict[str, Any]:
 def _curl(request: Request, site: Site, event: str, original: Original) -> str:
     """A command that pushes the same request again."""
     server = site.house.settings.server
-    host, port = host_and_port(server.listen)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
     token = "/<token>" if server.token else ""
     query = f"?{original.query}" if original.query else ""
-    target = f"{'https' if server.cert else 'http'}://{host}:{port}{token}{original.path}{query}"
+    target = f"{'https' if server.cert else 'http'}://{from_here(server.listen)}{token}{original.path}{query}"
     there = f"{str(request.base_url).rstrip('/')}/api/v1/events/{event}/original"
     password = ["-u", "boxbridge"] if session_of(request) else []
     header = ["-H", f"Content-Type: {original.content_type}"] if original.content_type else []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bridge import Delivery, Rejected
 from bridge.testing import sample_push
@@ -91,6 +92,15 @@ async def test_an_events_page_tells_its_story_and_delivers_it_again(tmp_path: Pa
         assert far.taken[3].replayed
         assert far.taken[3].event.id == far.ids()[1]
         assert await browser.complaints() == []
+
+
+async def test_the_command_that_pushes_an_event_again_finds_a_receiver_at_an_ipv6_address(tmp_path: Path) -> None:
+    async with bridge_with(tmp_path) as running, running.box() as box:
+        await box.push(sample_push())
+        settings = running.daemon.settings
+        running.daemon.settings = replace(settings, server=replace(settings.server, listen="[fd00::7]:8600"))
+        page = await running.control.get(f"/events/{await newest(running)}")
+        assert "http://[fd00::7]:8600/dataPush/" in page.text
 
 
 async def test_the_live_page_waits_while_it_is_paused(tmp_path: Path, browser: Browser) -> None:
