@@ -43,7 +43,8 @@ PATIENCE = 10.0
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 @config_option
-def init_command(types: tuple[str, ...], output: Path, force: bool, config: Path | None) -> None:
+@lang_option
+def init_command(types: tuple[str, ...], output: Path, force: bool, config: Path | None, lang: str) -> None:
     """Write a configuration with outputs of these types, and its schema beside it.
 
     Drop-in plugins are found where a configuration that is there already (-c) has them.
@@ -66,7 +67,7 @@ def init_command(types: tuple[str, ...], output: Path, force: bool, config: Path
     except OSError as error:
         raise FileTrouble(f"{error.filename} can't be written: {error.strerror}.") from None
     file = "" if output == Path(NAME) else f" -c {output}"
-    click.echo(f"{output} and {schema} are written. Fill in what is yours, then:")
+    click.echo(say(lang, "configuration written", file=output, schema=schema))
     click.echo(f"  boxbridge check --connect{file}\n  boxbridge run{file}")
 
 

@@ -18,12 +18,14 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bridge import log
+from bridge.cli.language import lang_option
 from bridge.cli.options import load
 from bridge.cli.run import banner
 from bridge.daemon import Daemon
 from bridge.errors import FileTrouble, UsageError
 from bridge.testing import Box, draw_scene, sample_push
 from bridge.testing.ports import HOST, free_port
+from bridge.words import say
 
 FOLDER: Final = "boxbridge-demo"
 PUSH_SECONDS: Final = 2.0
@@ -72,7 +74,8 @@ max_inflight_count = 100
 
 @click.command("demo")
 @click.option("--pushes", type=click.IntRange(min=1), metavar="N", help="Stop after so many; else on Ctrl-C.")
-def demo_command(pushes: int | None) -> None:
+@lang_option
+def demo_command(pushes: int | None, lang: str) -> None:
     """Do the main job in ./boxbridge-demo, with an embedded MQTT broker and a simulated box."""
     log.configure("text", "warning")
     folder = Path(FOLDER).resolve()
@@ -81,22 +84,20 @@ def demo_command(pushes: int | None) -> None:
     except OSError as error:
         raise FileTrouble(f"{folder}: {error.strerror}; go to a folder that you may write to") from error
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C while it opens: it has closed what was open
-        uvloop.run(_demo(folder, pushes))
+        uvloop.run(_demo(folder, pushes, lang))
 
 
-async def _demo(folder: Path, pushes: int | None) -> None:
+async def _demo(folder: Path, pushes: int | None, lang: str) -> None:
     began = time.monotonic()
     with _broker(folder) as port:
         devices, people = (usual if _is_free(usual) else free_port() for usual in (DEVICES_PORT, PEOPLES_PORT))
         file = folder / "boxbridge.toml"
         file.write_text(_CONFIGURATION.format(devices=devices, people=people, broker=port), encoding="utf-8")
         settings, plugins = load(file)
-        async with Daemon(file, settings, plugins) as daemon, _subscriber(port) as arrived:
+        async with Daemon(file, settings, plugins) as daemon, _subscriber(port, lang) as arrived:
             await daemon.dispatcher.settle(_SETTLE_SECONDS)
-            print(banner(daemon, time.monotonic() - began), flush=True)
-            print(
-                f"\nA simulated box pushes a picture every {PUSH_SECONDS:g} s; Ctrl-C stops it. On MQTT:\n", flush=True
-            )
+            print(banner(daemon, time.monotonic() - began, lang), flush=True)
+            print(f"\n{say(lang, 'demo begins', seconds=PUSH_SECONDS)}\n", flush=True)
             pushing = asyncio.create_task(_push(f"http://{HOST}:{devices}", pushes, arrived))
             serving = asyncio.create_task(daemon.serve())
             done, _ = await asyncio.wait({pushing, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +106,7 @@ async def _demo(folder: Path, pushes: int | None) -> None:
             await asyncio.wait({pushing, serving})
             for task in done:
                 task.result()
-    print(f"\nStopped. What came in is in {folder}: data/archive has the pictures, boxbridge.toml the configuration.")
+    print(f"\n{say(lang, 'demo ended', folder=folder)}")
 
 
 async def _push(url: str, pushes: int | None, arrived: asyncio.Semaphore) -> None:
@@ -122,13 +123,13 @@ async def _push(url: str, pushes: int | None, arrived: asyncio.Semaphore) -> Non
 
 
 @contextlib.asynccontextmanager
-async def _subscriber(port: int) -> AsyncIterator[asyncio.Semaphore]:
+async def _subscriber(port: int, lang: str) -> AsyncIterator[asyncio.Semaphore]:
     """Print what arrives on MQTT; the semaphore counts events."""
     loop = asyncio.get_running_loop()
     arrived = asyncio.Semaphore(0)
 
     def show(_client: Client, _data: Any, message: MQTTMessage) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {message.topic}   {_shown(bytes(message.payload))}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')}  {message.topic}   {_shown(bytes(message.payload), lang)}", flush=True)
         if message.topic.endswith("/event"):
             loop.call_soon_threadsafe(arrived.release)
 
@@ -144,9 +145,9 @@ async def _subscriber(port: int) -> AsyncIterator[asyncio.Semaphore]:
         await asyncio.to_thread(client.loop_stop)
 
 
-def _shown(payload: bytes) -> str:
+def _shown(payload: bytes, lang: str) -> str:
     if payload.startswith(_JPEG):
-        return f"a JPEG, {len(payload) / 1000:.0f} kB"
+        return say(lang, "demo picture", kilobytes=len(payload) / 1000)
     text = payload.decode("utf-8", "replace")
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

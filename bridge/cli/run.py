@@ -23,11 +23,12 @@ from bridge.cli.language import lang_option
 from bridge.cli.options import config_option, load
 from bridge.config.address import host_and_port, is_any, joined
 from bridge.config.load import find
-from bridge.config.settings import Settings
+from bridge.config.settings import ServerSettings
 from bridge.daemon import Daemon
 from bridge.dispatch.lane import LaneReport
 from bridge.errors import UsageError
 from bridge.protocols.skill import PATH
+from bridge.words import padded, say, translated
 
 _SETTLE_SECONDS = 1.0
 
@@ -82,7 +83,7 @@ def run_command(
     log.configure(log_format, log_level, zone=settings.timezone)
     _tune_garbage_collection()
     _take_all_descriptors()
-    run_through(serve(Daemon(file, settings, plugins), began))
+    run_through(serve(Daemon(file, settings, plugins), began, lang))
 
 
 def run_through(serving: Coroutine[Any, Any, None]) -> None:
@@ -112,12 +113,12 @@ def _place(error: BaseException) -> str:
     return f"{frame.filename}, line {frame.lineno}"
 
 
-async def serve(daemon: Daemon, began: float) -> None:
+async def serve(daemon: Daemon, began: float, lang: str) -> None:
     """Run a daemon with a banner for people at a terminal; raises BridgeError at the start."""
     async with daemon:
         if sys.stderr.isatty():
             await daemon.dispatcher.settle(_SETTLE_SECONDS)
-            print(banner(daemon, time.monotonic() - began), file=sys.stderr)
+            print(banner(daemon, time.monotonic() - began, lang), file=sys.stderr)
         await daemon.serve()
 
 
@@ -138,41 +139,34 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def banner(daemon: Daemon, seconds: float) -> str:
+def banner(daemon: Daemon, seconds: float, lang: str) -> str:
     """What a person wants to know first: what to type into the box, and whether the outputs are there."""
-    settings = daemon.settings
-    outputs = "    ".join(map(_in_short, daemon.dispatcher.reports()))
-    s = "s" if settings.server.cert else ""
-    waiting = sum(lane.waiting for lane in daemon.dispatcher.reports())
+    settings, lanes = daemon.settings, daemon.dispatcher.reports()
+    lines = [
+        ("devices", _typed_into_a_box(settings.server, lang)),
+        *([("console", f"http://{_reached_at(settings.control.listen)}")] if settings.control.listen else []),
+        ("outputs", "    ".join(_in_short(lane, lang) for lane in lanes) or say(lang, "only kept")),
+        ("journal", say(lang, "count waiting", count=sum(lane.waiting for lane in lanes))),
+    ]
     return "\n".join(
         [
-            f"boxbridge {__version__}   {daemon.config}   site {settings.site}   data {settings.data}",
-            *(
-                f"  devices     http{s}://{host}{PATH}      <- type this into the box   (or ws{s}://{host}/)"
-                for host in device_hosts(settings)
-            ),
-            *(f"  console     http://{address}" for address in people_addresses(settings)),
-            f"  outputs     {outputs or 'none'}",
-            f"  journal     {waiting} waiting",
-            f"ready in {seconds:.1f} s, waiting for the first push",
+            say(lang, "banner", version=__version__, config=daemon.config, site=settings.site, data=settings.data),
+            *(f"  {padded(say(lang, f'title {title}'), 12)}{content}" for title, content in lines),
+            say(lang, "ready", seconds=seconds),
         ]
     )
 
 
-def _in_short(lane: LaneReport) -> str:
-    state = "ok" if lane.state == "open" else lane.state
-    return f"{lane.name} ({lane.type}) " + ", ".join(part for part in (state, lane.reason) if part)
+def _typed_into_a_box(server: ServerSettings, lang: str) -> str:
+    at, s = _reached_at(server.listen), "s" if server.cert else ""
+    token = "/<token>" if server.token else ""
+    return f"http{s}://{at}{token}{PATH}      {say(lang, 'type into box', url=f'ws{s}://{at}{token}/')}"
 
 
-def device_hosts(settings: Settings) -> list[str]:
-    """The hosts, each with its port, at which a box reaches this machine, as it would be told them."""
-    token = "/<token>" if settings.server.token else ""
-    return [f"{_reached_at(settings.server.listen)}{token}"]
-
-
-def people_addresses(settings: Settings) -> list[str]:
-    """Where people find the pages; none where there are none."""
-    return [_reached_at(settings.control.listen)] if settings.control.listen else []
+def _in_short(lane: LaneReport, lang: str) -> str:
+    state = say(lang, f"is {lane.state}")
+    how = [state, translated(lang, lane.reason)] if lane.reason else [state]
+    return f"{lane.name} ({lane.type}) {say(lang, 'and').join(how)}"
 
 
 def _reached_at(listen: str) -> str:

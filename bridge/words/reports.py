@@ -1,4 +1,4 @@
-"""What `status`, `reload`, `events`, `dead`, `outputs`, `replay` and `check` say, in English and in Chinese."""
+"""What `init`, `run`, `status`, `events`, `dead`, `outputs`, `replay` and others say, in English and in Chinese."""
 
 from __future__ import annotations
 
@@ -89,6 +89,31 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
         "此处略去 {count} 行：终端读取太慢",
     ),
     "tap ended": ("The daemon was stopped.", "守护进程已停止。"),
+    # --- init
+    "configuration written": (
+        "{file} and {schema} are written. Fill in what is yours, then:",
+        "已生成 {file} 和 {schema}。请填写您自己的内容，然后：",
+    ),
+    # --- run, demo
+    "title console": ("console", "管理页面"),
+    "banner": (
+        "boxbridge {version}   {config}   site {site}   data {data}",
+        "boxbridge {version}   {config}   站点 {site}   数据目录 {data}",
+    ),
+    "type into box": ("<- type this into the box   (or {url})", "<- 请填入设备   （或 {url}）"),
+    "ready": (
+        "ready in {seconds:.1f} s, waiting for the first push",
+        "已就绪，用时 {seconds:.1f} 秒，等待首次推送",
+    ),
+    "demo begins": (
+        "A simulated box pushes a picture every {seconds:g} s; Ctrl-C stops it. On MQTT:",
+        "模拟设备每 {seconds:g} 秒推送一张图片，按 Ctrl-C 停止。MQTT 上的消息：",
+    ),
+    "demo picture": ("a JPEG, {kilobytes:.0f} kB", "JPEG 图片，{kilobytes:.0f} kB"),
+    "demo ended": (
+        "Stopped. What came in is in {folder}: data/archive has the pictures, boxbridge.toml the configuration.",
+        "已停止。收到的内容在 {folder} 中：图片在 data/archive，配置为 boxbridge.toml。",
+    ),
     # --- run --output
     "alone open": ("{name} is open  {found}", "{name} 已打开  {found}"),
     "alone delivered": ("delivered", "已送达"),

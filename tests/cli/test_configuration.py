@@ -98,6 +98,11 @@ my.toml and boxbridge.schema.json are written. Fill in what is yours, then:
     assert {"archive", "mqtt", "webhook"} <= set(types)
 
 
+def test_init_speaks_chinese() -> None:
+    _, said, _ = boxbridge("init", "archive", "--lang", "zh")
+    assert said.startswith("已生成 boxbridge.toml 和 boxbridge.schema.json。请填写您自己的内容，然后：\n")
+
+
 def test_init_writes_boxbridge_toml_if_no_name_is_given() -> None:
     assert boxbridge("init", "archive")[1].endswith("\n  boxbridge check --connect\n  boxbridge run\n")
     assert list(tomli.loads(Path("boxbridge.toml").read_text())["output"]) == ["archive"]

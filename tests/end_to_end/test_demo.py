@@ -30,4 +30,5 @@ def test_the_demo_shows_a_pictures_arrival(folder: Path) -> None:
     assert 'boxbridge/demo/DEMO-BOX-1/1/event   {"specversion":"1.0"' in said
     pictures = list((folder / "boxbridge-demo/data/archive").glob("*/DEMO-BOX-1/1/*.jpg"))
     assert len(pictures) == 1
+    assert said.splitlines()[-1].startswith("Stopped. What came in is in ")
     assert pictures[0].read_bytes().startswith(b"\xff\xd8")

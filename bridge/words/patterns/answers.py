@@ -34,6 +34,13 @@ ANSWERS: Final[Mapping[str, str]] = {
     'a socket unit needs an address in server.listen, and "{host}" is a name': (
         'socket 单元需要 server.listen 中写 IP 地址，而 "{host}" 是名称'
     ),
+    # --- init and demo
+    "{file} is there already; another name with -o, or --force overwrites it.": (
+        "{file} 已存在：请用 -o 指定其他名称，或用 --force 覆盖。"
+    ),
+    "the demo needs an embedded MQTT broker: {command}": "演示需要内嵌的 MQTT broker：{command}",
+    "the embedded broker did not start; see {file}": "内嵌的 broker 未能启动；见 {file}",
+    "{folder}: {error}; go to a folder that you may write to": "{folder}：{error}；请换到有写权限的目录",
     # --- Why an event is not out
     "its record in the journal is damaged or missing": "事件日志中的记录已损坏或缺失",
     "its record can't be read: {error}": "无法读取其记录：{error}",
