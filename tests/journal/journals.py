@@ -114,11 +114,12 @@ async def contents_of(folder: Path) -> set[str]:
 
 def crash_image(journal: Journal, to: Path) -> Path:
     """What a crash at this moment would leave: a copy of the files of a journal that goes on."""
-    return shutil.copytree(journal.folder, to, copy_function=_copy_if_there)
+    but_the_spare = shutil.ignore_patterns("spare")  # it comes and goes
+    return shutil.copytree(journal.folder, to, ignore=but_the_spare, copy_function=_copy_if_there)
 
 
 def _copy_if_there(source: str, to: str) -> None:
-    """A spare comes and goes, and so may the oldest segment."""
+    """The oldest segment may be deleted meanwhile."""
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, to)
 
