@@ -38,7 +38,7 @@ def test_a_restart_refuses_no_connection(installation: Installation) -> None:
 
     def push_on() -> None:
         while not stopped.is_set():
-            with contextlib.suppress(ConnectionResetError, http.client.BadStatusLine):
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError, http.client.BadStatusLine):
                 answers.append(installation.push(sample_push(small=True))[0])
 
     with socket.create_server((HOST, installation.port)) as installation.passed, installation:
