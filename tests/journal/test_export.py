@@ -217,3 +217,10 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path, name: str, there: s
     with pytest.raises(FileTrouble, match=f"{path.name} is there already"), target(tmp_path / name):
         pass
     assert path.read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["out.tar.gz", "OUT.ZIP"])
+def test_another_kind_of_archive_is_refused_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileTrouble, match=r"of archives only \.tar is written"), target(tmp_path / name):
+        pass
+    assert list(tmp_path.iterdir()) == []
