@@ -19,8 +19,9 @@ SOCKET = "boxbridge.sock"
 LINKS = "links.key"
 """What signs links to events, below `data`."""
 JOURNAL, UNKNOWN = "journal", "unknown"
-LEAST_QUOTA = 100_000_000
 """The folders of events, and of pushes that nothing understood, below `data`. No output may write there."""
+LEAST_QUOTA = 100_000_000
+"""Bytes: with less, the journal would soon refuse pushes."""
 PLUGINS_DIR = Path("/etc/boxbridge/plugins")
 """Where drop-in plugins are looked for if the configuration says nothing."""
 LONGEST_SOCKET_PATH = 107
