@@ -42,7 +42,9 @@ def rebuild(folder: Path) -> int:
 
 def _set_beside(index: Path, old: Path, uuid: bytes) -> None:
     """Give the old index another name, if it can be believed."""
-    old.unlink(missing_ok=True)
+    if old.exists():  # a rebuild did not come to its end: what it had made knows less
+        Index(index, uuid).set_aside()
+        old.rename(index)
     if not index.exists():
         return
     try:

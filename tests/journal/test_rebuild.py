@@ -57,6 +57,23 @@ async def test_what_a_sound_index_knows_of_a_damaged_event_stays_in_it(tmp_path:
         assert not (await store(journal, "m0")).duplicate
 
 
+async def test_one_that_did_not_come_to_its_end_forgets_no_damaged_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a rebuild that the disk let go half way: the next one takes over what the index before both knew."""
+    async with running(tmp_path) as journal:
+        await store(journal, "m0")
+        (event,) = await journal.find("m0")
+    (record,) = records(newest_segment(tmp_path), Kind.PUSH)
+    damage(newest_segment(tmp_path), record.offset + 60)
+    Fault(monkeypatch, "unlink", errno.EROFS, after=1)
+    with pytest.raises(OSError, match="Read-only file system"):
+        rebuild(tmp_path)
+    assert rebuild(tmp_path) == 1
+    assert index_files(tmp_path) == ["index.sqlite"]
+    assert {finding.events for finding in Inspection(tmp_path).findings()} == {(event.id,)}
+
+
 async def test_where_it_can_not_be_made_no_event_is_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Fault(monkeypatch, "unlink", errno.EROFS)
     with pytest.raises(OSError, match="Read-only file system"):
