@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -141,6 +142,7 @@ def _after(text: str) -> tuple[int, int, str] | None:
 
 
 async def _is_lost(house: House, row: EventRow) -> bool:
+    await asyncio.sleep(0)  # a long list must not hold the loop
     try:
         await events.read(house, row)
     except Missing:

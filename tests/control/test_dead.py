@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 
 from bridge import Rejected
+from bridge.control import events
 from bridge.journal.record import PREFIX_SIZE, Kind
 from bridge.testing import sample_push
 from tests.daemon import Running, bridge_with
@@ -59,6 +61,31 @@ async def test_a_list_says_of_which_nothing_is_left_to_deliver(tmp_path: Path) -
     async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", Far()))) as running:
         letters = (await part(running.socket))["letters"]
         assert [(letter["reason"], letter["lost"]) for letter in letters] == [("b", False), ("a", True)]
+
+
+async def test_a_list_leaves_the_loop_to_others_between_two_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given dead letters whose records are read without a wait: between any two, whatever else is due has its turn."""
+    far, turn = Far(), 0
+    turns_at: set[int] = set()
+    async with bridge_with(tmp_path, SINK, Bringing(async_output("sink", far))) as running:
+        await given_up(running, far, "a", "b", "c")
+
+        async def take_turns() -> None:
+            nonlocal turn
+            while True:
+                turn += 1
+                await asyncio.sleep(0)
+
+        async def read(*_: Any) -> None:
+            turns_at.add(turn)
+
+        monkeypatch.setattr(events, "read", read)
+        others = asyncio.create_task(take_turns())
+        assert len((await running.socket.get("/api/v1/dead")).json()["letters"]) == 3
+        others.cancel()
+        assert len(turns_at) == 3
 
 
 async def test_all_of_one_reason_are_dropped_and_the_others_stay(tmp_path: Path) -> None:
