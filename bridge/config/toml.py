@@ -17,7 +17,8 @@ from bridge.options import Secret, WithUnit
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _URL = re.compile(
     r"""
-    (?P<scheme>[A-Za-z][\w+.-]*://)
+    (?<![\w+.-])  # at each letter of a long word it would else be looked for again
+    (?P<scheme>[\w+.-]+://)
     (?P<login>[^\s/?#"\\]*@)?
     (?P<host>[^\s/?#"\\]*)
     (?P<rest>(?:[^\s"\\]|\\[^"nrt])*)
@@ -85,6 +86,8 @@ def masked(written: str) -> str:
 
 
 def _origin(url: re.Match[str]) -> str:
+    if ":" in url["host"] and "@" in url["rest"]:  # a password that should be quoted would pass for a port
+        return f"{url['scheme']}<secret>"
     login = "<secret>@" if url["login"] else ""
     rest = url["rest"] if url["rest"] in ("", "/") else "/<secret>"
     return f"{url['scheme']}{login}{url['host']}{rest}"

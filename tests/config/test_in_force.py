@@ -102,6 +102,8 @@ channels = {}
         ("https://[::1]:80/{device}/hunter2", "https://[::1]:80/<secret>"),
         ("nats://me:hunter2@bus.example:4222", "nats://<secret>@bus.example:4222"),
         ("https://bot:hunter2@hooks.example/x@hunter2", "https://<secret>@hooks.example/<secret>"),
+        ("nats://me:hunter2/3@bus.example", "nats://<secret>"),
+        ("nats://me:hunter2#3@bus.example:4222", "nats://<secret>"),
         ("https://hooks.example/", "https://hooks.example/"),
         ("mqtt://192.168.1.10", "mqtt://192.168.1.10"),
         ("plant/{site}/{device}/event", "plant/{site}/{device}/event"),
