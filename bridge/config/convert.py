@@ -147,7 +147,8 @@ class Conversion:
         try:
             return self._convert(*peel(wanted), expanded, path)
         except ValueError as error:  # what a variable holds is not for errors: its name stands in its place
-            return self.fault(path, str(error).replace(shown(str(expanded)), shown(value)))
+            told = str(error).replace(toml.value(str(expanded)), shown(value))
+            return self.fault(path, told.replace(shown(str(expanded)), shown(value)))
 
     def _convert(self, kind: Any, metas: list[Meta], value: Any, path: Path) -> Any:
         """As `convert`; raises ValueError for a fault of the value itself, notes those of what is in it."""

@@ -184,9 +184,10 @@ def test_a_variable_that_is_not_set_is_a_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_variable_holds_is_not_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", ["hunter2", "https://hooks.example/hunter2"])
+def test_what_a_variable_holds_is_not_shown(tmp_path: Path, held: str) -> None:
     text = 'mode = "${MODE}"\nwait = "${MODE}"\nzone = "${MODE}"\nshort = "${MODE}"'
-    faults = convert(tmp_path, text, {"MODE": "hunter2"})
+    faults = convert(tmp_path, text, {"MODE": held})
     assert faults[0] == 'x.toml:4:9 short: "${MODE}" is not text of length 3 or less that matches ^[a-z]*$'
     assert len(faults) == 4
     assert "hunter2" not in "".join(faults)
