@@ -27,6 +27,8 @@ def rebuild(folder: Path) -> int:
     try:
         uuid = recover(journal_log).uuid
         _set_beside(index, old, uuid)
+        # A segment that was lost is missed by the index alone: the next start is to say so, and to number on above it.
+        journal_log.next = max(journal_log.next, IndexView(old).through() or 0)
         known = Known(journal_log, Index(index, uuid))
         try:
             known.make_again()

@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.journal.inspect import Inspection
 from bridge.journal.rebuild import rebuild
@@ -55,6 +56,19 @@ async def test_what_a_sound_index_knows_of_a_damaged_event_stays_in_it(tmp_path:
     async with running(tmp_path) as journal:
         assert [(await journal.find(what))[0].sequence for what in ("m0", ids[0], ids[1])] == [1, 1, 2]
         assert not (await store(journal, "m0")).duplicate
+
+
+async def test_a_segment_that_was_lost_is_missed_after_it_too(tmp_path: Path) -> None:
+    """Given an index that knows events whose segment is gone: the next start says so, and gives no number twice."""
+    for msg_id in ("a", "b"):
+        async with running(tmp_path) as journal:
+            await store(journal, msg_id)
+    newest_segment(tmp_path).unlink()
+    assert rebuild(tmp_path) == 2
+    with capture_logs() as log:
+        async with running(tmp_path) as journal:
+            assert (await store(journal, "b")).sequence == 3
+    assert "a segment was lost" in str(log)
 
 
 async def test_one_that_did_not_come_to_its_end_forgets_no_damaged_event(
