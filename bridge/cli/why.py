@@ -21,7 +21,9 @@ from bridge.words.telling import Teller
 @click.command("why")
 @click.argument("event", required=False)
 @click.option("--device", metavar="ID", help="Instead of an event: what came of this device, and what did not,")
-@click.option("--at", metavar="TIME", help='within ten minutes of this time: "20:15", "2026-11-24 20:15", "2h" ago.')
+@click.option(
+    "--at", metavar="TIME", help='around this time, ten minutes at most: "20:15", "2026-11-24 20:15", "2h" ago.'
+)
 @lang_option
 @json_option
 @config_option

@@ -72,12 +72,9 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     devices_listen: str
     journal: JournalReport
     outputs: list[LaneReport]
-    disabled: list[str]
     replays: list[replays.ReplayReport]
-    held: list[str]
-    """Outputs that a person paused."""
     resting: list[OutputReport]
-    """The outputs of both kinds, with what waits for them."""
+    """Outputs that a person paused or the configuration disables, with what waits for them."""
     devices: dict[str, datetime]
     """When each last pushed."""
     pushes: dict[str, int]
@@ -92,7 +89,6 @@ def status_of(house: House) -> StatusReport:
     pushes: dict[str, int] = {}
     for (_, outcome), count in intake.pushes.items():
         pushes[outcome] = pushes.get(outcome, 0) + count
-    resting = [report for report in outputs.reports(house) if report.state in ("held", "off")]
     return StatusReport(
         version=house.version,
         site=settings.site,
@@ -110,10 +106,8 @@ def status_of(house: House) -> StatusReport:
             skipped=_skipped(journal),
         ),
         outputs=house.dispatcher.reports(),
-        disabled=[name for name, output in settings.output.items() if not output.enabled],
         replays=replays.reports(house),
-        held=[report.name for report in resting if report.state == "held"],
-        resting=resting,
+        resting=[report for report in outputs.reports(house) if report.state in ("held", "off")],
         devices=intake.devices.last_seen,
         pushes=pushes,
         refused=[Refusals(peer, reason, count) for (peer, reason), count in intake.refused.most_common(20)],

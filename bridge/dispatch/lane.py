@@ -183,7 +183,7 @@ class Lane:
             return
         record, event = found
         if self._selection is not None and self._skipped(self._selection, sequence, event):
-            await asyncio.sleep(0)  # a long stretch that is not for this output must not hold the loop
+            await asyncio.sleep(0)  # a long stretch of what is not for this output must not hold the loop
             return
         under_way = self._under_way[sequence] = UnderWay(sequence, self._delivery(sequence, record, event))
         self._bytes += under_way.delivery.size
@@ -206,7 +206,7 @@ class Lane:
             return None
         if event is None:
             self.ledger.settle(sequence, "none")
-            await asyncio.sleep(0)  # nor a long stretch without events
+            await asyncio.sleep(0)  # a long stretch without events must not hold the loop
             return None
         return record, event
 

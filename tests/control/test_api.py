@@ -114,7 +114,7 @@ async def test_the_status_says_how_everything_stands(tmp_path: Path, far: Far) -
     assert status["config"] == str(tmp_path / "boxbridge.toml")
     assert status["devices_listen"] == running.daemon.settings.server.listen
     assert abs(time.time() - status["started"]) < 60
-    assert status["disabled"] == ["off"]
+    assert [(output["name"], output["state"]) for output in status["resting"]] == [("off", "off")]
     assert status["pushes"] == {"stored": 1, "refused": 1}
     assert list(status["devices"]) == ["DMB3160PWC21J00001"]
     ((refusal),) = status["refused"]

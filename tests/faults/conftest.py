@@ -51,7 +51,8 @@ def past(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Past:
 def memory(tmp_path: Path) -> Iterator[Path]:
     """A folder for rounds whose disk is the shim: what a real one does meanwhile is time. Where it can be, in memory.
 
-    A process that is killed leaves the same in either; what a power cut leaves is tried on file systems of their own.
+    A process that is killed leaves the same in either. Not for what a power cut leaves, nor for calls that fail: reads
+    that must not wait for a disk are none of a disk in memory.
     """
     shared = Path("/dev/shm")
     if not shared.is_dir() or shutil.disk_usage(shared).free < ROOM:

@@ -22,8 +22,8 @@ BITS = 60
 
 
 @pytest.fixture
-def rest(forks: Forks, past: Past, memory: Path) -> Round:
-    return Round(forks, past, memory / "round")
+def rest(forks: Forks, past: Past, tmp_path: Path) -> Round:
+    return Round(forks, past, tmp_path / "round")
 
 
 def lay_out(rest: Round) -> Path:

@@ -52,8 +52,8 @@ def sweep(walk: Round, faults: Iterable[Fault]) -> int:
 
 
 @pytest.fixture
-def walk(forks: Forks, past: Past, memory: Path) -> Round:
-    return Round(forks, past, memory / "round")
+def walk(forks: Forks, past: Past, tmp_path: Path) -> Round:
+    return Round(forks, past, tmp_path / "round")
 
 
 def test_a_walk_without_faults_is_whole(walk: Round) -> None:
