@@ -97,17 +97,17 @@ class Listing:
         found: list[Listed] = []
         looked_at = 0
         while looked_at < _LOOKED_AT:
-            count = limit if not self._state else max(limit, 500)
+            count = limit + 1 if not self._state else max(limit + 1, 500)
             if few is None:
                 rows = questions.newest_events(connection, self._asked, after, count)
             else:
                 rows = questions.these_events(connection, few, self._asked, after, count)
             for listed in self._states(connection, rows):
-                after = listed.row.received, listed.row.sequence
                 if not self._state or self._state in listed.outputs.values():
-                    found.append(listed)
                     if len(found) == limit:
                         return Page(found, after)
+                    found.append(listed)
+                after = listed.row.received, listed.row.sequence
             if len(rows) < count:
                 return Page(found, None)
             looked_at += len(rows)

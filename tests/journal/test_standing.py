@@ -78,6 +78,17 @@ async def test_every_state_is_found_whole_before_and_after_a_restart(
             assert await listed(journal, state, limit) == expected
 
 
+@pytest.mark.parametrize("state", ["", "waiting"])
+async def test_the_last_part_of_a_list_says_that_it_is_the_last(tmp_path: Path, state: str) -> None:
+    """Given as many events as are asked for, and no more: nobody is told of others."""
+    async with running(tmp_path) as journal:
+        for n in range(3):
+            await store(journal, f"m{n}")
+        listing = Listing([Standing(journal.cursors["out"].entry())], journal.next, Filter(), state)
+        pages = [await journal.ask(lambda index, n=n: listing.page(index, BEGINNING, n)) for n in (2, 3)]  # type: ignore[misc]
+        assert [(len(page.events), page.after is None) for page in pages] == [(2, False), (3, True)]
+
+
 async def test_a_list_is_filtered(tmp_path: Path) -> None:
     async with running(tmp_path) as journal:
         await settle_variously(journal)
