@@ -101,6 +101,8 @@ my.toml and boxbridge.schema.json are written. Fill in what is yours, then:
 def test_init_speaks_chinese() -> None:
     _, said, _ = boxbridge("init", "archive", "--lang", "zh")
     assert said.startswith("已生成 boxbridge.toml 和 boxbridge.schema.json。请填写您自己的内容，然后：\n")
+    _, _, refused = boxbridge("init", "archive", "--lang", "zh", "-o", "nowhere/my.toml")
+    assert refused.startswith("nowhere/my.toml 无法写入：")
 
 
 def test_init_writes_boxbridge_toml_if_no_name_is_given() -> None:

@@ -40,6 +40,7 @@ ANSWERS: Final[Mapping[str, str]] = {
     ),
     "the demo needs an embedded MQTT broker: {command}": "演示需要内嵌的 MQTT broker：{command}",
     "the embedded broker did not start; see {file}": "内嵌的 broker 未能启动；见 {file}",
+    "{file} can't be written: {error}.": "{file} 无法写入：{error}",
     "{folder}: {error}; go to a folder that you may write to": "{folder}：{error}；请换到有写权限的目录",
     # --- Why an event is not out
     "its record in the journal is damaged or missing": "事件日志中的记录已损坏或缺失",
