@@ -21,8 +21,10 @@ from msgspec import Struct
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
-CHATTY = ("asyncio", "httpcore2", "httpx2", "uvicorn", "websockets")
+CHATTY = ("asyncio", "uvicorn", "websockets")
 """Libraries whose `info` is about themselves; it is shown with level `debug` only."""
+INDISCREET = ("httpcore2", "httpx2")
+"""Libraries that log whole addresses and headers, which may hold secrets: below `warning` nothing of them is shown."""
 LONGEST = 2000
 """Characters of one value, sentence or row of a traceback that are shown: a device may name itself with megabytes."""
 PATIENCE = 0.1
@@ -83,6 +85,8 @@ def configure(
     root.setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for name in INDISCREET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def under_systemd(stream: TextIO) -> bool:

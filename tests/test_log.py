@@ -147,6 +147,12 @@ def test_what_libraries_say_of_themselves_is_shown_for_debugging_only(level: str
     assert [json.loads(line)["event"] for line in text.splitlines()] == shown
 
 
+def test_what_libraries_say_of_addresses_and_headers_is_never_shown() -> None:
+    told = 'logging.getLogger("httpx2").info("HTTP Request: POST https://erp.example/hooks/T0KEN")\n'
+    told += 'logging.getLogger("httpcore2.http11").debug("receive_response_headers.complete")'
+    assert log_of(told, "text", "debug") == ""
+
+
 def test_an_exception_follows_its_line_indented() -> None:
     lines = log_of('try: {}["key"]\nexcept KeyError: log.exception("plugin failed", hook="deliver")').splitlines()
     assert lines[0].endswith(" error    plugin failed  hook=deliver")

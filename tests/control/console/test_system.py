@@ -15,7 +15,7 @@ import structlog
 
 from bridge.config.load import read
 from bridge.control.console.contact import addresses, interfaces
-from bridge.log import CHATTY, configure
+from bridge.log import CHATTY, INDISCREET, configure
 from bridge.testing import sample_push
 from tests.daemon import bridge_with
 
@@ -29,7 +29,7 @@ WEBHOOK = f'[output.erp]\ntype = "webhook"\nurl = "http://127.0.0.1:1/"\nbearer 
 def _logged() -> Iterator[None]:
     """The log as a daemon's process has it; afterwards as tests have it."""
     root, before = logging.getLogger(), structlog.get_config()
-    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *CHATTY)}
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *CHATTY, *INDISCREET)}
     configure(stream=io.StringIO())
     yield
     structlog.configure(**before)
