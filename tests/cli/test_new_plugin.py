@@ -53,9 +53,13 @@ def test_what_is_written_passes_all_checks_at_once(
 
 def test_what_is_written_is_a_plugin(tmp_path: Path) -> None:
     run(tmp_path, "boxbridge", "plugins", "new", "gate-log")
-    (tmp_path / "boxbridge.toml").write_text('plugins_dir = "boxbridge-gate-log"\n')
+    (tmp_path / "boxbridge.toml").write_text(
+        'plugins_dir = "boxbridge-gate-log"\n'
+        '[output.gate]\ntype = "gate-log"\nurl = "http://127.0.0.1:7/hooks/T0KEN"\nkey = "k"\n'
+    )
     (tmp_path / "boxbridge-gate-log/test_boxbridge_gate_log.py").unlink()
     assert "output gate-log" in run(tmp_path, "boxbridge", "plugins")
+    assert run(tmp_path, "boxbridge", "check", "--connect").endswith("gate (gate-log)  ok, http://127.0.0.1:7\n")
 
 
 @pytest.mark.parametrize(
