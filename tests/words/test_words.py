@@ -211,6 +211,10 @@ def test_what_contracts_tell_is_said_in_chinese() -> None:
             "a: left out, 2 MB is larger than the broker's packets of 1 MB; b: reduced to 9x5, 45.1 kB",
             "a：已省略，2 MB 超过 broker 的报文上限 1 MB；b：已缩小为 9x5，45.1 kB",
         ),
+        (
+            "a.pem is no certificate with its private key, both as PEM and without password (it is encrypted)",
+            "a.pem 不是带私钥的证书；两者须为 PEM 格式且不设密码（私钥已加密）",
+        ),
         ("2 errors. Nothing was started.", "2 个错误。未启动任何服务。"),
         (
             "the journal is full, 21.9 MB of 20.6 MB, held by erp (removed 2026-10-02), 71,204 events",

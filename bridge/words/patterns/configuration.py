@@ -97,6 +97,10 @@ CONFIGURATION: Final[Mapping[str, str]] = {
     "{value} is not between {low} and {high}": "{value} 不在 {low} 到 {high} 之间",
     '{value} is no network, such as "192.168.0.0/16"': '{value} 不是网段，例如 "192.168.0.0/16"',
     "a token has 8 characters or more of A-Z, a-z, 0-9, - . _ ~": "令牌至少 8 个字符，只能用 A-Z、a-z、0-9 和 - . _ ~",
+    "{file} is no certificate with its private key, both as PEM and without password ({WHY})": (
+        "{file} 不是带私钥的证书；两者须为 PEM 格式且不设密码（{WHY}）"
+    ),
+    "it is encrypted": "私钥已加密",
     "{file} is no certificate with its private key, both as PEM and without password ({error})": (
         "{file} 不是带私钥的证书；两者须为 PEM 格式且不设密码（{error}）"
     ),
