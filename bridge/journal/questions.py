@@ -38,7 +38,7 @@ _NEXT: Final = f"{_SELECT} event e WHERE e.device = ? AND e.received >= ? ORDER 
 _CHANNEL: Final = f"{_SELECT} event e INDEXED BY event_device WHERE e.device = ? AND e.channel = ? AND"
 _EARLIER: Final = f"{_CHANNEL} (e.received, e.sequence) < (?, ?) ORDER BY e.received DESC, e.sequence DESC LIMIT 1"
 _LATER: Final = f"{_CHANNEL} (e.received, e.sequence) > (?, ?) ORDER BY e.received, e.sequence LIMIT 1"
-_ID_IN_NAME: Final = re.compile(r"_([0-9A-HJKMNP-TV-Z]{26})(?=[_.]|$)")
+_ID_IN_NAME: Final = re.compile(r"(?:^|[_/])([0-9A-HJKMNP-TV-Z]{26})(?=[_.]|$)")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 FOR_EVER: Final = 1 << 62
 """Later than any time, higher than any sequence."""
@@ -81,10 +81,10 @@ def find_events(connection: sqlite3.Connection, what: str, limit: int = 2) -> li
 
     Those of a SHA-256 are only likely to have that picture.
     """
+    rows = connection.execute(_BY_MSG_ID, (what, limit)).fetchall()
     name = _ID_IN_NAME.search(what)
     if name:
         what = name[1]
-    rows = connection.execute(_BY_MSG_ID, (what, limit)).fetchall()
     if not rows and _SHA256.fullmatch(what.lower()):
         part = bytes.fromhex(what[: 2 * DIGEST_BYTES])
         rows = connection.execute(_BY_PICTURE, (part, limit)).fetchall()

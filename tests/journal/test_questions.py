@@ -38,11 +38,17 @@ async def filled(journal: Journal) -> list[EventRow]:
 async def test_a_picture_leads_to_its_event_by_name_and_by_digest(tmp_path: Path) -> None:
     async with running(tmp_path) as journal:
         rows = await filled(journal)
-        for name in (f"gate_{rows[1].id}_scene.jpg", f"gate_{rows[1].id}.jpg", f"gate_{rows[1].id}"):
-            assert await journal.find(name) == [rows[1]]
+        for name in ("gate_{}_scene.jpg", "gate_{}.jpg", "gate_{}", "{}.picture0.jpg", "2026-11-24/{}.json"):
+            assert await journal.find(name.format(rows[1].id)) == [rows[1]]
         digest = sha256(PICTURE).hexdigest()
         assert await journal.find(digest) == await journal.find(digest.upper()) == [rows[3]]
         assert await journal.find(sha256(b"another").hexdigest()) == []
+
+
+async def test_a_msg_id_that_looks_like_a_name_is_a_msg_id(tmp_path: Path) -> None:
+    async with running(tmp_path) as journal:
+        await store(journal, "01M8MG4CYBC6BSGTZ8A282P6FX.1")
+        assert await journal.find("01M8MG4CYBC6BSGTZ8A282P6FX.1")
 
 
 async def test_an_event_is_found_by_the_beginning_of_its_id_through_its_time(tmp_path: Path) -> None:
