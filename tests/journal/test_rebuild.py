@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,14 +20,27 @@ from tests.journal.journals import contents_of, damage, newest_segment, records,
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def folder(tmp_path: Path) -> Path:
-    """A stopped journal whose index is damaged."""
+def of_another(index: Path) -> None:
+    """Give an index to another journal."""
+    with closing(sqlite3.connect(index)) as connection, connection:
+        connection.execute("UPDATE meta SET value = x'00' WHERE name = 'uuid'")
+
+
+SPOILERS: dict[str, Callable[[Path], object]] = {
+    "damaged": lambda index: index.write_bytes(b"garbage" * 9000),
+    "missing": Path.unlink,
+    "of another journal": of_another,
+}
+
+
+@pytest.fixture(params=SPOILERS)
+async def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A stopped journal whose index can't be used."""
     async with running(tmp_path) as journal:
         for n in range(5):
             await store(journal, f"m{n}")
         await store(journal, "pair", events=2)
-    (tmp_path / "index.sqlite").write_bytes(b"garbage" * 9000)
+    SPOILERS[request.param](tmp_path / "index.sqlite")
     return tmp_path
 
 
