@@ -113,6 +113,7 @@ async def device_meant(house: House, name: str) -> str:
 
 async def find(house: House, what: str) -> EventRow:
     """One event by its id, the beginning of its id, its msg_id, or a picture of it; raises Missing, sqlite3.Error."""
+    what = what.strip()  # it was copied from somewhere
     rows = await house.journal.find(what)
     if len(what) == 64:
         rows = [row for row in rows if await _has_picture(house, row, what.lower())] or rows

@@ -136,6 +136,7 @@ class Writer:
         self._ended = item is END
         if group:
             self._commit(group)
+            self.tail.uncache()
         if isinstance(item, Job):
             _do(item)
         self._do_what_is_due(_NEVER if self._ended else time.monotonic())

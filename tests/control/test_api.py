@@ -228,6 +228,7 @@ async def test_a_beginning_that_several_events_share_is_not_enough(tmp_path: Pat
         said = await get(running, f"/api/v1/events/{first[:6]}", 404)
         assert "more than one event" in said["error"]
         assert (await get(running, f"/api/v1/events/{second}"))["id"] == second
+        assert (await get(running, f"/api/v1/events/%20{second}%0A"))["id"] == second  # as it was copied
 
 
 async def test_a_picture_that_was_shed_is_said_and_so_is_an_event_that_was_let_go(tmp_path: Path, scene: bytes) -> None:
