@@ -74,6 +74,8 @@ class Journal:
         """What it takes of its disk, once it is open."""
         self._arrived: list[Entry] = []
         """Pushes that the writer was not yet given."""
+        self._expected = 0
+        """How many were answered together last, where it was more than one."""
         self._configured: set[str] = set()
         self._index = folder / INDEX
         self._writer: Writer
@@ -245,10 +247,15 @@ class Journal:
         if not self._arrived:
             self._loop.call_soon(self._hand_over)
         self._arrived.append(Entry(blob, packed, pictures, size, waiting))
+        if len(self._arrived) == self._expected:
+            self._hand_over()
         return await waiting.answer
 
     def _hand_over(self) -> None:
-        """Give the writer what came in one turn of the loop, at once: it would else begin a group with the first."""
+        """Give the writer what came in one turn of the loop, at once: it would else begin a group with the first.
+
+        At the turn's end, or as soon as all are there that were answered together: they push together again.
+        """
         arrived, self._arrived = self._arrived, []
         self._writer.submit(*arrived)
 
@@ -256,6 +263,7 @@ class Journal:
         self._loop.call_soon_threadsafe(self._answer, answers)
 
     def _answer(self, answers: list[tuple[Entry, Outcome]]) -> None:
+        self._expected = len(answers) if len(answers) > 1 else 0
         for entry, outcome in answers:
             if isinstance(outcome, Stored) and not outcome.duplicate:
                 self.log.written(record_of(outcome.sequence, entry))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Thread
 from typing import Final
 
@@ -77,6 +77,8 @@ class Writer:
         self._cursors_due = self._reopen_due = _NEVER
         self._retention_due = time.monotonic() + _RETENTION_SECONDS
         self._tries = 0
+        self._written: tuple[int, Sequence[Entry]] = 0, ()
+        """Where the pushes begin that are on disk and not yet known, and these."""
         self._ended = False
         self._thread = Thread(target=self._run, name="journal", daemon=True)
 
@@ -169,8 +171,18 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - nobody must be answered with success, nor wait for ever
             self._failed_within(error)
             outcomes = [JournalUnavailable("internal error, see the log") for _ in group]
-        self.answer(list(zip(group, outcomes, strict=True)))
-        failpoint("group answered")
+        try:
+            self.answer(list(zip(group, outcomes, strict=True)))
+            failpoint("group answered")
+        finally:  # the index is never to say that it goes further than what it was told of
+            self._note_written()
+
+    def _note_written(self) -> None:
+        """Make known what is on disk now, once its senders are answered: that can wait, and they do not have to."""
+        first, entries = self._written
+        self._written = 0, ()
+        if entries:
+            self.known.note(first, (entry.blob for entry in entries))
 
     def _outcomes(self, group: list[Entry]) -> list[Outcome]:
         """Bring the group to disk and say what became of each push; raises JournalUnavailable."""
@@ -193,7 +205,7 @@ class Writer:
             outcomes.append(Stored(known[key], duplicate))
         if fresh:
             self._write(fresh)
-            self.known.note(first, (entry.blob for entry in fresh))
+            self._written = first, fresh
         return outcomes
 
     def look_again(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.journal import Journal, JournalUnavailable, Keep, Limits
+from bridge.journal.journal import Journal, JournalUnavailable, Keep, Limits, Stored
 from bridge.journal.record import Kind
 from bridge.options import Size
 from tests.journal.faults import FAULTS, Fault
@@ -231,19 +231,27 @@ async def test_outcomes_take_no_more_memory_the_longer_it_is_closed(
         assert [(entry.sequence, entry.attempts) for entry in cursor.dead_letters()] == [(999, 3)]
 
 
-async def test_an_exception_of_our_own_answers_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("where", "answered"), [("find", "internal error, see the log"), ("note", "Stored(sequence=1, duplicate=False)")]
+)
+async def test_an_exception_of_our_own_answers_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, answered: str
+) -> None:
+    """Before the disk has it, with a refusal; after that with success. Until all is in order nobody else is taken."""
     async with running(tmp_path) as journal:
         with monkeypatch.context() as patch:
 
             def broken(*_: object) -> None:
                 raise ZeroDivisionError("a fault of ours")
 
-            patch.setattr(journal._writer.known, "note", broken)
+            patch.setattr(journal._writer.known, where, broken)
             outcomes = await asyncio.gather(store(journal, "a"), store(journal, "b"), return_exceptions=True)
-        assert [str(one) for one in outcomes][:1] == ["internal error, see the log"]
+            await until(lambda: journal.failed_because is not None)
+        assert str(outcomes[0]) == answered
         await open_again(journal)
         await store(journal, "c")
-        assert set((await contents(journal)).values()) >= {"a", "c"}
+        stored = {msg_id for msg_id, one in zip("ab", outcomes, strict=True) if isinstance(one, Stored)}
+        assert set((await contents(journal)).values()) == {*stored, "c"}
 
 
 @pytest.mark.parametrize("where", ["housekeeping", "answer"])
