@@ -11,6 +11,7 @@ import pytest
 from bridge.errors import FileTrouble
 from bridge.event import PictureLost
 from bridge.journal.journal import Journal, JournalUnavailable, Keep, Record
+from bridge.journal.waiting import Entry, Job
 from tests.journal.faults import Fault
 from tests.journal.journals import (
     FOR_EVER,
@@ -395,3 +396,20 @@ async def test_its_lock_may_be_taken_before_it_is_opened_and_given_back_without(
     journal.unlock()
     other.lock()
     other.unlock()
+
+
+async def test_who_was_answered_together_is_handed_over_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given two that were answered at once: the writer has them as soon as both are there, whoever else comes then."""
+    async with running(tmp_path) as journal:
+        await asyncio.gather(store(journal, "a"), store(journal, "b"))
+        handed, submit = [], journal._writer.submit
+
+        def noted(*items: Entry | Job) -> None:
+            handed.append(len(items))
+            submit(*items)
+
+        monkeypatch.setattr(journal._writer, "submit", noted)
+        await asyncio.gather(*(store(journal, msg_id) for msg_id in "cde"))
+        assert handed[:2] == [2, 1]
