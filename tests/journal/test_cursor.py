@@ -222,6 +222,8 @@ def test_a_change_that_is_logged_twice_changes_nothing() -> None:
     cursor.take(9)
     cursor.settle(3, "delivered")
     cursor.bury(4, 2, "why")
+    cursor.failed(5, 1, "not now")
+    cursor.settle(5, "delivered", 2)
     cursor.skip_to(20, "too much")
     blob = log_all(cursor)
     assert replayed(head, blob) == replayed(head, blob, blob) == replayed(cursor.entry(), blob) == cursor.entry()
