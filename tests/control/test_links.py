@@ -16,6 +16,7 @@ from bridge.testing import draw_dot, sample_push
 from tests.control.test_door import LINE
 from tests.daemon import Running, bridge_with
 from tests.end_to_end.web import WebServer
+from tests.rooms import until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,7 @@ async def test_a_template_may_say_where_the_event_is(tmp_path: Path) -> None:
 async def test_a_trial_has_no_link_and_is_sent_all_the_same(tmp_path: Path) -> None:
     with WebServer() as erp:
         async with bridge_with(tmp_path, webhook(erp), password=ADDRESS) as running:
+            await until(lambda: running.daemon.dispatcher.lanes["erp"].report().state == "open")
             tried = await running.socket.post("/api/v1/outputs/erp/test", content=sample_push(small=True))
             assert tried.status_code == 200
             assert "url" not in msgspec.json.decode((await asyncio.to_thread(erp.wait)).body)["data"]["pictures"][0]
