@@ -18,7 +18,7 @@ class Body:
     """The body of one request. The protocol feeds it; the application reads it."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
+        self.cycle = cycle
         self._pieces: list[bytes] = []
         self._size = 0
         self._limit = 0
@@ -29,7 +29,7 @@ class Body:
         """A piece of it arrived."""
         self._size += len(piece)
         if self._refusal is not None:
-            self._cycle.message_event.set()
+            self.cycle.message_event.set()
             return
         self._pieces.append(piece)
         self._count()
@@ -44,7 +44,7 @@ class Body:
         self._limit = limit
         claim = self._claim = budget.claim(lambda: self._refuse(Busy()))
         self._count()
-        while self._refusal is None and self._cycle.more_body:
+        while self._refusal is None and self.cycle.more_body:
             await self._wait()
         if self._refusal is not None:
             raise self._refusal
@@ -67,18 +67,18 @@ class Body:
 
     async def discard(self) -> None:
         """Read on for a while: a sender that is cut off while it still sends never sees the answer."""
-        if self._cycle.waiting_for_100_continue:
+        if self.cycle.waiting_for_100_continue:
             return  # it sends nothing unless it is told to
         self._refusal = self._refusal or Busy()
         try:
-            while self._cycle.more_body and self._size <= DISCARDED_BYTES and not isinstance(self._refusal, Broken):
+            while self.cycle.more_body and self._size <= DISCARDED_BYTES and not isinstance(self._refusal, Broken):
                 await self._wait()
         except ClientDisconnect:
             return
 
     async def _wait(self) -> None:
-        message = await self._cycle.receive()
-        if message["type"] == "http.disconnect" and self._cycle.more_body:
+        message = await self.cycle.receive()
+        if message["type"] == "http.disconnect" and self.cycle.more_body:
             raise ClientDisconnect
 
     def _count(self) -> None:
@@ -95,7 +95,7 @@ class Body:
     def _refuse(self, why: TooLarge | Busy | Broken) -> None:
         self._refusal = why
         self.give_back()
-        self._cycle.message_event.set()
+        self.cycle.message_event.set()
 
 
 def settle(claim: Claim, body: bytes, encoding: bytes, limit: int) -> bytes:

@@ -20,6 +20,7 @@ from bridge.receiver.budget import BodyBudget, Busy, Claim, TooLarge
 from bridge.receiver.frames import let_go
 from bridge.receiver.pace import Pace
 from bridge.receiver.seats import Seat
+from bridge.receiver.transport import OneWrite
 
 MESSAGES_UNDER_WAY: Final = 64
 BYTES_UNDER_WAY: Final = 4_000_000
@@ -54,7 +55,7 @@ class Conversation(asyncio.Protocol):
         self, desk: Desk, transport: asyncio.Transport, seat: Seat, loop: asyncio.AbstractEventLoop, server: ServerState
     ) -> None:
         self._desk = desk
-        self._transport = transport
+        self._transport = OneWrite(transport, loop)
         self._seat = seat
         self._loop = loop
         self._server = server

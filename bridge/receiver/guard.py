@@ -10,16 +10,15 @@ from typing import Final, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bridge.normalizer import Answer
 from bridge.receiver.alarm import Alarm
+from bridge.receiver.answering import whole_answer
 from bridge.receiver.body import Body
 from bridge.receiver.conversation import Conversation
 from bridge.receiver.handshake import answer_handshake, is_handshake, without_offer
 from bridge.receiver.http import Door
 from bridge.receiver.pace import Pace
-from bridge.receiver.transport import OneWrite
 
 HEADER_BYTES: Final = 32_768
 """Longest request line and headers."""
@@ -47,7 +46,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A peer connected: its headers are due."""
         super().connection_made(transport)
-        self.transport = OneWrite(transport, self.loop)  # type: ignore[assignment]
         self._headers_due = Alarm(self.loop, self._too_slow)
         self._pace = Pace(self.loop, self._too_slow)
         self._expect_headers()
@@ -127,7 +125,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False  # its answer is the last
             return
-        self.transport.write(_whole(answer))
+        self.transport.write(whole_answer(answer))
         self.transport.close()
 
     def on_response_complete(self) -> None:
@@ -215,8 +213,3 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._seat.cut(reason)
             self.transport.abort()
-
-
-def _whole(answer: Answer) -> bytes:
-    head = f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
-    return STATUS_LINE[answer.status] + head.encode("latin-1") + answer.body

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from bridge.event import utc_now
 from bridge.normalizer import Answer, Push
+from bridge.receiver.answering import send_answer
 from bridge.receiver.body import Body
 from bridge.receiver.budget import BodyBudget, Broken, Busy, TooLarge
 from bridge.receiver.intake import Intake
@@ -58,33 +59,33 @@ class Door(Router):
         body: Body = scope["state"].pop("body")  # left there, scope and body would hold each other in memory
         if reason := self._intake.admission.refusal(scope):
             await body.discard()
-            await self._refuse(scope, send, 403, reason)
+            await self._refuse(scope, body, 403, reason)
         elif scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await _send(send, self._intake.probe(_push(scope)))
+            await send_answer(body.cycle, self._intake.probe(_push(scope)))
         else:
-            await self._take(scope, body, send)
+            await self._take(scope, body)
 
-    async def _take(self, scope: Scope, body: Body, send: Send) -> None:
+    async def _take(self, scope: Scope, body: Body) -> None:
         try:
             limit = int(self._intake.settings.server.max_body)  # in bytes, as it is said; a Size says what was written
             whole = await body.read(self._budget, limit, *_announced(scope))
-            await _send(send, await self._intake.take(_push(scope, whole)))
+            await send_answer(body.cycle, await self._intake.take(_push(scope, whole)))
         except (TooLarge, Busy) as error:
             await body.discard()
             status = 413 if isinstance(error, TooLarge) else 503
-            await self._refuse(scope, send, status, str(error))
+            await self._refuse(scope, body, status, str(error))
         except Broken as error:
-            await self._refuse(scope, send, 400, str(error))
+            await self._refuse(scope, body, 400, str(error))
         except ClientDisconnect:  # nobody reads the answer, but it is counted
-            await self._refuse(scope, send, 400, "cut short: the connection ended before the body did")
+            await self._refuse(scope, body, 400, "cut short: the connection ended before the body did")
         except Exception:  # a fault of ours or of a plugin; the device gets an answer that it understands
             log.exception("push failed", path=scope["path"])
-            await self._refuse(scope, send, 500, "internal error, see the log")
+            await self._refuse(scope, body, 500, "internal error, see the log")
         finally:
             body.give_back()
 
-    async def _refuse(self, scope: Scope, send: Send, status: int, reason: str) -> None:
-        await _send(send, self._intake.refuse(_push(scope), status, reason), (b"connection", b"close"))
+    async def _refuse(self, scope: Scope, body: Body, status: int, reason: str) -> None:
+        await send_answer(body.cycle, self._intake.refuse(_push(scope), status, reason), last=True)
 
 
 def _announced(scope: Scope) -> tuple[bytes, bytes]:
@@ -112,15 +113,3 @@ def _push(scope: Scope, body: bytes = b"") -> Push:
 
 def _without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name not in _CREDENTIALS}
-
-
-async def _send(send: Send, answer: Answer, *more: tuple[bytes, bytes]) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode("latin-1")),
-        (b"content-length", str(len(answer.body)).encode()),
-        *more,
-    ]
-    if answer.retry_after:
-        headers.append((b"retry-after", str(answer.retry_after).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})

@@ -1,4 +1,4 @@
-"""What answers leave by: uvicorn writes an answer's head and its body one after the other, a system call each."""
+"""What messages leave by: those that are stored together are answered together, and would take a system call each."""
 
 from __future__ import annotations
 

@@ -43,6 +43,16 @@ def test_what_would_not_come_back_exactly_stays_in_the_text(text: str) -> None:
     assert Pictures(body).cutouts == ()
 
 
+@pytest.mark.parametrize("before", ["", "data:image/jpeg;base64,"])
+@pytest.mark.parametrize("between", ['": "', '\\": "', ' : 1, "b":"'])
+def test_a_picture_is_found_wherever_it_begins_and_whatever_stands_before_it(before: str, between: str) -> None:
+    for length in range(300):
+        body = f'{{"{"x" * length}{between}{before}{TEXT}"}}'.encode()
+        (cutout,) = Pictures(body).cutouts
+        assert cutout.span is not None
+        assert body[slice(*cutout.span)].decode() == TEXT
+
+
 def test_the_same_picture_twice_is_stored_once() -> None:
     pictures = Pictures(json.dumps([TEXT, TEXT]).encode())
     assert json.loads(pictures.text) == [REFERENCE, TEXT]
