@@ -36,8 +36,14 @@ _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "ima
 
 def new_id(received: datetime) -> str:
     """Make an event id: a ULID of the time of receipt, so that ids sort by it (26 characters)."""
-    number = round(received.timestamp() * 1000) << 80 | random.getrandbits(80)
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+    chance = random.getrandbits(80)
+    digits = [_PAIRS[chance >> shift & 1023] for shift in range(70, -1, -10)]
+    return _time_digits(round(received.timestamp() * 1000)) + "".join(digits)
+
+
+@lru_cache(2)
+def _time_digits(milliseconds: int) -> str:
+    return "".join([_PAIRS[milliseconds >> shift & 1023] for shift in range(40, -1, -10)])
 
 
 def times_of_ids(beginning: str) -> tuple[int, int]:
@@ -273,7 +279,10 @@ class Event(EventData, frozen=True, kw_only=True):
     @property
     def scene(self) -> Picture | None:
         """The picture of the whole scene, or None where the push had none."""
-        return next((picture for picture in self.pictures if picture.role == "scene"), None)
+        for picture in self.pictures:
+            if picture.role == "scene":
+                return picture
+        return None
 
     def with_(self, **changes: Any) -> Event:
         """A copy with these fields changed, for `prepare_event`."""

@@ -210,7 +210,7 @@ class Plugins:
         """Call an observing hook; a plugin that raises is logged and harms nobody."""
         for implementation in self._implementations(hook):
             try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
+                implementation.function(*[arguments[name] for name in implementation.argnames])
             except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
                 self._failed(hook, implementation.plugin_name, error, arguments)
 

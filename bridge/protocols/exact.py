@@ -6,7 +6,7 @@ field by field. Both ways give the same event.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -27,7 +27,7 @@ from bridge.event import (
 )
 from bridge.normalizer import Push
 from bridge.protocols.fields import MOST_OBJECTS
-from bridge.protocols.picture import Pictures
+from bridge.protocols.picture import SHORTEST, Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
 
@@ -35,6 +35,8 @@ _MOST = 2**63 - 1
 _Int = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Number = _Int | Annotated[float, Meta(gt=-(2**63), lt=2**63)]
 _FEW = Meta(max_length=1000)
+_Short = Annotated[str, Meta(max_length=SHORTEST - 1)]
+"""Text that is too short to hold a picture."""
 _LONGEST = 10 * MOST_OBJECTS
 """Bytes of text, in which there is no place for more objects than one push may have."""
 
@@ -122,7 +124,7 @@ class _Data(_Exact, rename="camel"):
     frame_index: _Int
     link_id: str
     normalized: _Int
-    style: dict[str, _Int | str]
+    style: Annotated[dict[str, _Int | _Short], _FEW]
     region_info: Annotated[list[_RegionInfo], _FEW]
     target_basic_info: Annotated[list[_TargetInfo], _FEW]
     event_desc: str
@@ -162,47 +164,50 @@ def read_exactly(push: Push, pictures: Pictures) -> Event | None:
 def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
     message, data, skill = document.message, document.message.data, document.message.skill_info
     scale = Scale(data.normalized, data.bg_width, data.bg_height)
-    event = Event(
+    device, occurred, reported = _device(message.device_info), moment(data.timestamp), moment(message.request_time)
+    regions = tuple([_region(region, scale) for region in data.region_info])
+    targets = tuple([_target(target, scale) for target in data.target_basic_info])
+    counts = {entry.name: entry.count for entry in data.event_info}
+    named = data.pre_warn and data.pre_warn == shortened(data.pre_warn) and document.msg_id
+    counted = "" not in counts and len(counts) == len(data.event_info)
+    sized = data.bg_width > 0 and data.bg_height > 0
+    if not (named and counted and sized and is_plausible(occurred, push.received) and pictures.is_alone(data.bg)):
+        raise _Odd
+    extra = _take_scene(data, pictures)  # nothing is odd from here on
+    return Event(
         id=new_id(push.received),
         message=document.ws_key,
         msg_id=document.msg_id,
         kind=data.pre_warn,
         name=skill.name,
         description=data.event_desc,
-        occurred=moment(data.timestamp),
-        reported=moment(message.request_time),
+        occurred=occurred,
+        reported=reported,
         received=push.received,
         time_from="device",
-        device=_device(message.device_info),
+        device=device,
         channel=_channel(message.channel_info),
         skill=Skill(id=skill.id, name=skill.name, version=skill.version),
         network=tuple([_network(interface) for interface in message.net_info]),
-        counts={entry.name: entry.count for entry in data.event_info},
-        regions=tuple([_region(region, scale) for region in data.region_info]),
-        targets=tuple([_target(target, scale) for target in data.target_basic_info]),
+        counts=counts,
+        regions=regions,
+        targets=targets,
         frame=data.frame_index,
         link=data.link_id,
         normalized=data.normalized != 0,
-        style=pictures.cut_from(data.style),
+        style=data.style,
         dynamic=data.dynamic_info,
-        pictures=(),
+        pictures=tuple(pictures.named),
+        extra=extra,
     )
-    named = (
-        event.kind
-        and event.kind == shortened(event.kind)
-        and event.msg_id
-        and "" not in event.counts
-        and len(event.counts) == len(data.event_info)
-    )
-    sized = data.bg_width > 0 and data.bg_height > 0
-    if not (named and sized and is_plausible(event.occurred, push.received) and pictures.is_alone(data.bg)):
-        raise _Odd
+
+
+def _take_scene(data: _Data, pictures: Pictures) -> dict[str, Any]:
+    """Name the scene; returns what the push says of its size otherwise than the picture itself, and would be lost."""
     place = pictures.add("scene", data.bg, data.bg_width, data.bg_height)
     seen = (0, 0) if place is None else (pictures.named[place].width, pictures.named[place].height)
-    # The picture's own size is in the event; what the push says otherwise would be lost.
-    told = {"message.data.bgWidth": data.bg_width, "message.data.bgHeight": data.bg_height}
-    extra = {path: size for (path, size), own in zip(told.items(), seen, strict=True) if size != own}
-    return event.with_(pictures=tuple(pictures.named), extra=extra)
+    told = (("message.data.bgWidth", data.bg_width), ("message.data.bgHeight", data.bg_height))
+    return {path: size for (path, size), own in zip(told, seen, strict=True) if size != own}
 
 
 def _device(told: _DeviceInfo) -> Device:

@@ -28,7 +28,8 @@ _IN_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _OF_BASE64 = bytes(ord("x") if byte in _IN_BASE64 else ord(" ") for byte in range(256))
 _LONG = b"x" * (128 // _STEP)
 """How 128 bytes of base64 look to whom only each 16th byte is shown."""
-_SHORTEST = 1024
+SHORTEST = 1024
+"""Characters of a text, in a field nobody knows, that is looked at as a picture."""
 _DEEPEST = 32
 _MOST = 1000
 """Pictures of one push; an honest one has some dozens."""
@@ -91,7 +92,7 @@ class Pictures:
     def cut_from(self, value: Any, depth: int = 0) -> Any:
         """An unknown field's value without the pictures that `text` still has, cut off where absurdly deep or large."""
         if isinstance(value, str):
-            return self._cut_from_text(value) if len(value) >= _SHORTEST else value
+            return self._cut_from_text(value) if len(value) >= SHORTEST else value
         if not isinstance(value, dict | list):
             return value
         if depth == _DEEPEST:

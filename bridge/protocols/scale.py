@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from msgspec import Struct
 
 _PARTS = 1_000_000
@@ -19,9 +21,9 @@ class Scale(Struct, frozen=True):
 
     def fractions(self, *pairs: int | float | None) -> list[float] | None:
         """Horizontal and vertical numbers, in turn, as fractions; None where one is missing or the size is unknown."""
-        numbers = [number for number in pairs if number is not None]
-        if len(numbers) < len(pairs):
+        if None in pairs:
             return None
+        numbers = cast(tuple[int | float, ...], pairs)
         # The document lets boxes be pixels where all else is normalized; no fraction is as far out as 1.5.
         if self.normalized != 0 and min(numbers, default=0) >= -1.5 and max(numbers, default=0) <= 1.5:
             return [float(number) for number in numbers]

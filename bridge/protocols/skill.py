@@ -170,7 +170,7 @@ def _key(push: Push, event: Event) -> Key:
         received=_EPOCH,
         occurred=event.occurred if event.time_from == "device" else _EPOCH,
         network=(),
-        extra={path: value for path, value in event.extra.items() if path != "message.requestTime"},
+        extra=event.extra and {path: value for path, value in event.extra.items() if path != "message.requestTime"},
     )
     digest = hashlib.blake2b(_in_order(what), digest_size=16).digest()
     msg_id = event.msg_id

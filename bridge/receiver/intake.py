@@ -37,7 +37,8 @@ class Intake:
 
     def __init__(self, journal: Journal, plugins: Plugins, settings: Settings) -> None:
         self._plugins = plugins
-        self._by_path: Sequence[Normalizer]
+        self._by_path: Sequence[tuple[tuple[str, ...], tuple[str, ...], Normalizer]]
+        """With the whole paths of each, and the beginnings."""
         self._by_look: Sequence[Normalizer]
         self.settings = settings
         self.pushes = Labelled()
@@ -70,7 +71,8 @@ class Intake:
         self.admission = Admission(settings.server)
         """Who may push."""
         built_in = self._plugins.normalizers.values()
-        self._by_path, self._by_look = (*mapped, *built_in), (*built_in, *mapped)
+        self._by_path = [_with_paths(normalizer) for normalizer in (*mapped, *built_in)]
+        self._by_look = (*built_in, *mapped)
 
     async def take(self, push: Push) -> Answer:
         """Store a push and word its answer."""
@@ -123,10 +125,8 @@ class Intake:
 
     def _choose(self, push: Push) -> Normalizer:
         """By the vendor's path first, then by a look at the bytes; the first one words the refusal of the rest."""
-        for normalizer in self._by_path:
-            if any(
-                push.path == path or (path.endswith("/") and push.path.startswith(path)) for path in normalizer.paths
-            ):
+        for whole, beginnings, normalizer in self._by_path:
+            if push.path in whole or push.path.startswith(beginnings):
                 return normalizer
         recognizing = (normalizer for normalizer in self._by_look if normalizer.recognizes(push))
         return next(recognizing, self._by_look[0])
@@ -182,6 +182,10 @@ class Intake:
         """One line a minute for the same peer, device and reason: a box that is refused comes again and again."""
         named = {"device": device} if device else {}
         self._repeats.warn(what, push.peer, device, kind_of(reason), peer=push.peer, reason=reason, **named, **fields)
+
+
+def _with_paths(normalizer: Normalizer) -> tuple[tuple[str, ...], tuple[str, ...], Normalizer]:
+    return tuple(normalizer.paths), tuple(path for path in normalizer.paths if path.endswith("/")), normalizer
 
 
 def _answer(normalizer: Normalizer, push: Push, parsed: Parsed | None, outcome: Outcome) -> Answer:

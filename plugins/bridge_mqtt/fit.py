@@ -60,12 +60,10 @@ class Planner:
         less: list[str] = []
         if self._options.picture == "topic" and event.pictures:
             for topic, picture in self._topics.pictures(event, late=delivery.late):
-                message = self._message(delivery, topic, picture)
-                around = message.size if limits.packet else 0
+                around = self._message(delivery, topic, picture, identity).size if limits.packet else 0
                 fitted, reduced = await self._picture(picture, limits.packet, around, less)
                 if fitted is not None:
-                    media_type = _REDUCED if reduced else picture.media_type
-                    messages.append(replace(message, payload=fitted, content_type=media_type))
+                    messages.append(self._message(delivery, topic, picture, identity, fitted, reduced=reduced))
         if self._options.annotated:
             messages += await self._drawn(delivery, limits.packet, identity, less)
         document = Message(
@@ -113,20 +111,30 @@ class Planner:
         event, late = delivery.event, delivery.late
         pictures = self._topics.pictures(event, late=late) if self._options.picture == "topic" else ()
         packet = limits.packet if limits and self._options.fit != "reduce" else None
-        sizes = ((topic, self._message(delivery, topic, picture).size + picture.size) for topic, picture in pictures)
+        identity = _identity(event)
+        sizes = ((topic, self._message(delivery, topic, picture, identity).size + picture.size)
+                 for topic, picture in pictures)  # fmt: skip
         there = [topic for topic, size in sizes if packet is None or size <= packet]
         drawn = [self._topics.annotated(event, late=late)] if self._options.annotated and event.scene else []
         return [*there, *drawn, self._topics.event(event, late=late)]
 
-    def _message(self, delivery: Delivery, topic: str, picture: Picture) -> Message:
-        """A picture's, without its bytes."""
-        event = delivery.event
+    def _message(
+        self,
+        delivery: Delivery,
+        topic: str,
+        picture: Picture,
+        identity: tuple[tuple[str, str], ...],
+        data: bytes = b"",
+        *,
+        reduced: bool = False,
+    ) -> Message:
+        """A picture's."""
         return Message(
             topic=topic,
-            payload=b"",
-            retain=self._retained(delivery) and picture is event.scene,
-            content_type=picture.media_type,
-            user_properties=_identity(event),
+            payload=data,
+            retain=self._retained(delivery) and picture is delivery.event.scene,
+            content_type=_REDUCED if reduced else picture.media_type,
+            user_properties=identity,
             expiry=self._expiry,
         )
 

@@ -8,7 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 _REMEMBERED: Final = 1024
-"""Texts that may be packed already: nearly all but the ids of events come again and again."""
+"""Topics that are packed already."""
+_FEW: Final = 64
+"""Properties that are: nearly all but the ids of events come again and again, and those soon or never."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -31,19 +33,33 @@ class Message(Struct, frozen=True, kw_only=True):
     def head(self, mid: int, version: str) -> bytes:
         """Its packet as far as the payload; raises ValueError where MQTT has no room for its topic or properties."""
         properties = self._properties() if version == "5" else b""
-        topic = _text(self.topic)
+        topic = _topic(self.topic)
         length = _length(len(topic) + 2 + len(properties) + len(self.payload))
         return b"".join((b"\x33" if self.retain else b"\x32", length, topic, mid.to_bytes(2, "big"), properties))
 
     def _properties(self) -> bytes:
-        packed = b"\x03" + _text(self.content_type) if self.content_type else b""
-        packed += b"".join([b"\x26" + _text(name) + _text(value) for name, value in self.user_properties])
-        if self.expiry:
-            packed += b"\x02" + self.expiry.to_bytes(4, "big")
+        packed = _always(self.content_type, self.expiry) + b"".join(map(_user_property, self.user_properties))
         return _length(len(packed)) + packed
 
 
+@lru_cache(_FEW)
+def _always(content_type: str, expiry: int) -> bytes:
+    """The properties that are the same for many messages."""
+    packed = b"\x03" + _text(content_type) if content_type else b""
+    return packed + b"\x02" + expiry.to_bytes(4, "big") if expiry else packed
+
+
+@lru_cache(_FEW)
+def _user_property(pair: tuple[str, str]) -> bytes:
+    name, value = pair
+    return b"\x26" + _text(name) + _text(value)
+
+
 @lru_cache(_REMEMBERED)
+def _topic(topic: str) -> bytes:
+    return _text(topic)
+
+
 def _text(text: str) -> bytes:
     encoded = text.encode()
     if len(encoded) > 65535:
@@ -55,6 +71,8 @@ def _length(length: int) -> bytes:
     """MQTT's variable byte integer, of four bytes at most."""
     if length >= 1 << 28:
         raise ValueError(f"{length} bytes in one packet; MQTT takes {(1 << 28) - 1}")
+    if length < 128:
+        return length.to_bytes(1, "big")
     digits = bytearray()
     while length > 127:
         digits.append(length & 127 | 128)

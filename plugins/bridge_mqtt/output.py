@@ -83,7 +83,8 @@ class Mqtt(Output):
         mine = self._turn
         try:
             plan = await self._planner.plan(delivery, connection.limits)
-            await before.wait()
+            if not before.is_set():
+                await before.wait()
             acknowledged = connection.publish(*plan.messages)
         finally:
             mine.set()
