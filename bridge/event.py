@@ -10,6 +10,7 @@ import hashlib
 import random
 import re
 import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -213,13 +214,13 @@ class Picture(Struct, frozen=True, kw_only=True, dict=True):
         self.__dict__["source"] = source
         return self
 
-    async def read(self) -> bytes:
-        """The picture's bytes, from memory or disk.
+    def read(self) -> Coroutine[Any, Any, bytes]:
+        """The picture's bytes, from memory or disk, to be awaited.
 
         Raises PictureLost when they were damaged on disk, and OSError while the disk does not give them: let it
         through, and the event is tried again.
         """
-        data: bytes = await self.__dict__["source"].read(self.sha256)
+        data: Coroutine[Any, Any, bytes] = self.__dict__["source"].read(self.sha256)
         return data
 
     def read_blocking(self) -> bytes:

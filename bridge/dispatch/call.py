@@ -29,16 +29,17 @@ class Caller:
         self._stopwatch = Stopwatch()
         self._on_held = on_held
 
-    async def call(
+    def call(
         self, function: Callable[[], Any], seconds: float, on_overdue: Callable[[], None], *, plain: bool
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Call a method or hook and await its answer for so long; raises NoAnswer, or what it raises.
 
         `plain`: in a thread of the output's own. A thread can't be cancelled: `on_overdue` is told when it takes
         too long, and its end is awaited all the same, whatever it brings.
         """
-        if not plain:
-            return await self._on_loop(function, seconds)
+        return self._in_thread(function, seconds, on_overdue) if plain else self._on_loop(function, seconds)
+
+    async def _in_thread(self, function: Callable[[], Any], seconds: float, on_overdue: Callable[[], None]) -> Any:
         overdue = asyncio.get_running_loop().call_later(seconds, on_overdue)
         try:
             result = await self._threads.run(function)

@@ -187,12 +187,12 @@ class Lane:
             return
         under_way = self._under_way[sequence] = UnderWay(sequence, self._delivery(sequence, record, event))
         self._bytes += under_way.delivery.size
-        under_way.task = asyncio.create_task(self._attempt(under_way))
+        under_way.task = self._loop.create_task(self._attempt(under_way))
 
     async def _find(self, sequence: int) -> tuple[Record, Event] | None:
         """The event with its record; None, which is booked, where there is none or it can't be read."""
         try:
-            record = await self._journal.read(sequence)
+            record = self._journal.at_hand(sequence) or await self._journal.read(sequence)
             event = record.event(sequence) if isinstance(record, Record) else None
         except DecodeError as error:
             self.ledger.bury(sequence, None, f"its record can't be read: {error}")

@@ -280,6 +280,10 @@ class Journal:
 
     # --- Reading
 
+    def at_hand(self, sequence: int) -> Record | None:
+        """The push that holds this sequence, where it need not be read: it has just come."""
+        return self.log.at_hand(sequence)
+
     async def read(self, sequence: int) -> Record | Lost:
         """The push that holds this sequence, which must be below `next`; raises OSError."""
         return await self.log.read(sequence)

@@ -130,10 +130,13 @@ class Log:
 
     # --- Reading by sequence
 
+    def at_hand(self, sequence: int) -> Record | None:
+        """The record that holds the sequence, where it is in memory."""
+        return self._records.get(sequence)
+
     async def read(self, sequence: int) -> Record | Lost:
         """The record that holds the sequence, which must be below `next`; raises OSError for trouble that may pass."""
-        cached = self._records.get(sequence)
-        if cached is not None:
+        if (cached := self.at_hand(sequence)) is not None:
             return cached
         try:
             read = self._load(sequence, wait=False)

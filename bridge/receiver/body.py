@@ -42,7 +42,7 @@ class Body:
         if declared.isdigit() and int(declared) > limit:
             raise TooLarge(f"too large: the body has {int(declared)} bytes; max_body is {limit}")
         self._limit = limit
-        claim = self._claim = budget.claim(lambda: self._refuse(Busy()))
+        claim = self._claim = budget.claim(self._make_way)
         self._count()
         while self._refusal is None and self.cycle.more_body:
             await self._wait()
@@ -91,6 +91,9 @@ class Body:
             self._claim.grow(self._size)
         except Busy as busy:
             self._refuse(busy)
+
+    def _make_way(self) -> None:
+        self._refuse(Busy())
 
     def _refuse(self, why: TooLarge | Busy | Broken) -> None:
         self._refusal = why

@@ -34,8 +34,10 @@ class BodyBudget:
     A body that is whole stays: it is being stored.
     """
 
-    def __init__(self, total: Callable[[], int]) -> None:
+    def __init__(self, least: int, total: Callable[[], int]) -> None:
+        """`total`: how many bytes; asked for only where there are more than `least`, which it never falls below."""
         self.used = 0
+        self.least = least
         self._total = total
         self._growing: dict[Claim, None] = {}
         """Oldest first."""
@@ -49,10 +51,6 @@ class BodyBudget:
     def is_tight(self) -> bool:
         """Whether so much is used that who can wait should."""
         return 2 * self.used > self._total()
-
-    def count(self, size: int) -> None:
-        """So many bytes came, or went."""
-        self.used += size
 
     def make_room(self, asking: Claim) -> None:
         """Give up bodies until what is there fits; raises Busy where the asking one is to go."""
@@ -91,9 +89,10 @@ class Claim:
         """So many bytes have come in all; raises Busy."""
         if size // BLOCK_BYTES > self.size // BLOCK_BYTES:
             self.grown = time.monotonic()
-        self._budget.count(size - self.size)
+        self._budget.used += size - self.size
         self.size = size
-        self._budget.make_room(self)
+        if self._budget.used > self._budget.least:
+            self._budget.make_room(self)
 
     def end_growth(self) -> None:
         """The body is whole: it can no longer be made to go."""
@@ -102,7 +101,7 @@ class Claim:
     def give_back(self) -> None:
         """Nothing of it is in memory any more; may be said twice."""
         self._budget.end_growth(self)
-        self._budget.count(-self.size)
+        self._budget.used -= self.size
         self.size = 0
 
     def evict(self) -> None:

@@ -64,9 +64,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_broken:
             return
         self._seat.heard()
-        is_due = self._headers_due.is_set or self._pace.running
-        if not is_due and (self.cycle is None or self.cycle.response_complete):
-            self._expect_headers()  # blank lines before a request begin none
         self._unparsed += len(data)
         if self._unparsed > UNPARSED_BYTES:
             self._abort("headers longer than allowed")
@@ -78,6 +75,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._is_broken = True
             if not self.transport.is_closing():
                 self._refuse(f"no HTTP: {error}")
+        else:
+            is_due = self._headers_due.is_set or self._pace.running or self.parser is None
+            if not is_due and (self.cycle is None or self.cycle.response_complete):
+                self._expect_headers()  # blank lines before a request begin none
 
     def on_message_begin(self) -> None:
         """A request began."""

@@ -37,7 +37,7 @@ class Door(Router):
         super().__init__(redirect_slashes=False, default=self._answer)
         self.seats = seats_for_devices()
         self._intake = intake
-        self._budget = BodyBudget(lambda: max(BODIES_BYTES, intake.settings.server.max_body))
+        self._budget = BodyBudget(BODIES_BYTES, lambda: max(BODIES_BYTES, intake.settings.server.max_body))
 
     def refusal(self, scope: Scope) -> str:
         """Why the sender of a request that opens a WebSocket may not push, which is counted; "" where it may."""

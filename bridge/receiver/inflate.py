@@ -22,7 +22,7 @@ def inflated(body: bytes, encoding: bytes, limit: int) -> bytes:
     """
     if body.startswith(GZIP):
         return _inflate(body, _GZIP_WINDOW, limit) or body
-    if encoding.strip().lower() in (b"deflate", b"gzip", b"x-gzip", b"zlib"):
+    if encoding and encoding.strip().lower() in (b"deflate", b"gzip", b"x-gzip", b"zlib"):
         return _inflate(body, _ZLIB_WINDOW, limit) or _inflate(body, _RAW_WINDOW, limit) or body
     return body
 

@@ -198,6 +198,7 @@ async def test_a_fault_of_our_own_closes_the_output_is_shown_and_costs_no_event(
             return await read(sequence)
 
         monkeypatch.setattr(rooms.journal, "read", failing_once)
+        monkeypatch.setattr(rooms.journal, "at_hand", lambda sequence: None)
         ids = await rooms.push_some(4)
         await until(lambda: rooms.report().state == "waiting")
         assert rooms.report().reason == "internal error, see the log: AttributeError: no such thing"

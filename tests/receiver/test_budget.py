@@ -32,8 +32,8 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     made: list[BodyBudget] = []
 
     class Watched(BodyBudget):
-        def __init__(self, total: Callable[[], int]) -> None:
-            super().__init__(total)
+        def __init__(self, least: int, total: Callable[[], int]) -> None:
+            super().__init__(least, total)
             made.append(self)
 
     monkeypatch.setattr(http, "BodyBudget", Watched)
@@ -138,7 +138,7 @@ class Growing:
 @pytest.fixture
 def bodies() -> Iterator[Callable[[], Growing]]:
     """Bodies that share a room of a million bytes."""
-    room, made = BodyBudget(lambda: 1_000_000), list[Growing]()
+    room, made = BodyBudget(1_000_000, lambda: 1_000_000), list[Growing]()
 
     def body() -> Growing:
         made.append(Growing(room))
