@@ -264,6 +264,7 @@ class Journal:
 
     def _answer(self, answers: list[tuple[Entry, Outcome]]) -> None:
         self._expected = len(answers) if len(answers) > 1 else 0
+        self.log.let_go(cursor.next for name, cursor in self.cursors.items() if name in self._configured)
         for entry, outcome in answers:
             if isinstance(outcome, Stored) and not outcome.duplicate:
                 self.log.written(record_of(outcome.sequence, entry))

@@ -75,9 +75,34 @@ async def test_memory_is_bounded_by_the_last_records(tmp_path: Path) -> None:
     async with running(tmp_path) as journal:
         for n in range(12):
             await store(journal, f"m{n}", pictures=(bytes([n]) * 1_000_000,), events=2)
-        await contents(journal)
+        for sequence in range(1, 25):
+            await journal.read(sequence)
         assert len(journal.log._records) == 14  # of seven records
         assert 7_000_000 < journal.log._cached_bytes < 8_000_000
+
+
+async def test_what_is_behind_all_that_keep_up_is_let_go_with_the_next_push(tmp_path: Path) -> None:
+    async with running(tmp_path, {"quick": "oldest", "slow": "oldest", "away": "oldest"}) as journal:
+        await store(journal, "m1", events=2)  # of which the one that is away takes nothing
+        for name in ("quick", "slow"):
+            journal.cursors[name].take(2)
+        await store(journal, "m3")
+        assert sorted(journal.log._records) == [1, 2, 3]
+        journal.cursors["quick"].take(4)
+        journal.cursors["slow"].take(3)
+        await store(journal, "m4")
+        assert sorted(journal.log._records) == [1, 2, 3, 4]  # the one that is away could still have it from memory
+        journal.log.forget_read()
+        for name in ("quick", "slow"):
+            journal.cursors[name].take(5)
+        await store(journal, "m5")
+        await store(journal, "m6")
+        assert sorted(journal.log._records) == [5, 6]  # one that is far behind keeps nothing
+        journal.cursors["quick"].take(7)
+        journal.cursors["slow"].take(6)
+        await store(journal, "m7")
+        assert sorted(journal.log._records) == [6, 7]
+        assert journal.log._cached_bytes == sum(record.size for record in journal.log._records.values())
 
 
 async def test_damage_costs_no_neighbour_and_is_named(tmp_path: Path) -> None:
