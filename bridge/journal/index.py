@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import astuple
 
 from bridge.journal.failpoint import failpoint
@@ -65,6 +66,10 @@ _DISK_TROUBLE: Final = frozenset(
 )
 
 
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]).decode
+
+
 class Foreign(Exception):
     """The index belongs to another journal or version, or is not usable: to be built again."""
 
@@ -78,6 +83,23 @@ class Rows:
         self.troubles: list[tuple[Any, ...]] = []
         self.notes: list[tuple[Any, ...]] = []
         self.turned_away: list[tuple[Any, ...]] = []
+        self._pressed: list[bytes] = []
+
+    def press(self) -> None:
+        """Pack what was added of pushes and events, as it is to stay for a while.
+
+        Many small objects that stay lie between those that come and go, and then each push is made elsewhere in memory.
+        """
+        self._pressed.append(_pack((self.pushes, self.events)))
+        self.pushes, self.events = [], []
+
+    def unpress(self) -> None:
+        """Have everything in the lists again."""
+        for packed in self._pressed:
+            pushes, events = _unpack(packed)
+            self.pushes += pushes
+            self.events += events
+        self._pressed.clear()
 
     def add(self, sequence: int, blob: PushBlob) -> None:
         """A push that begins at this sequence."""
@@ -99,10 +121,18 @@ class Rows:
         self.turned_away += [astuple(sum_) for sum_ in blob.turned_away]
 
     def __len__(self) -> int:
-        return len(self.pushes) + len(self.events) + len(self.troubles) + len(self.notes) + len(self.turned_away)
+        return (
+            len(self._pressed)
+            + len(self.pushes)
+            + len(self.events)
+            + len(self.troubles)
+            + len(self.notes)
+            + len(self.turned_away)
+        )
 
     def clear(self) -> None:
         """The index has them."""
+        self._pressed.clear()
         self.pushes.clear()
         self.events.clear()
         self.troubles.clear()
@@ -167,6 +197,7 @@ class Index:
     def add(self, rows: Rows, through: int) -> None:
         """Take in rows, in one transaction; raises sqlite3.Error."""
         connection = self._opened()
+        rows.unpress()
         with _transaction(connection):
             connection.executemany("INSERT OR REPLACE INTO push VALUES (?, ?, ?, ?, ?, ?)", rows.pushes)
             connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows.events)

@@ -40,7 +40,8 @@ class Known:
         """When the index should be brought up to date (monotonic)."""
         self._log = journal_log
         self._index = index
-        self._unindexed: dict[Key, int] = {}
+        self._unindexed: dict[int, int] = {}
+        """Sequences by the keys' hashes."""
         self._rows = Rows()
         self._unreadable_since = float("inf")
         """When the first input/output error came since the index was made (monotonic)."""
@@ -62,9 +63,9 @@ class Known:
         found: dict[Key, int] = {}
         asked: list[Key] = []
         for key in keys:
-            if key in self._unindexed:
-                self._prove(key, self._unindexed[key], found)
-            else:
+            if (sequence := self._unindexed.get(hash(key))) is not None:
+                self._prove(key, sequence, found)
+            if key not in found:
                 asked.append(key)
         for key, sequences in self._ask_index(asked).items():
             for sequence in sequences:
@@ -96,9 +97,10 @@ class Known:
     def note(self, sequence: int, blobs: Iterable[PushBlob]) -> None:
         """These pushes are on disk now, from this sequence on."""
         for blob in blobs:
-            self._unindexed[blob.key] = sequence
+            self._unindexed[hash(blob.key)] = sequence
             self._rows.add(sequence, blob)
             sequence += blob.count
+        self._rows.press()
         self.due = min(self.due, time.monotonic() + _LAZY_SECONDS)
         if len(self._unindexed) >= _LAZY_PUSHES and self._index.is_open:
             self.due = 0.0
