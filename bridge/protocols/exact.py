@@ -6,10 +6,12 @@ field by field. Both ways give the same event.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from bridge.event import (
     Attribute,
@@ -39,6 +41,11 @@ _Short = Annotated[str, Meta(max_length=SHORTEST - 1)]
 """Text that is too short to hold a picture."""
 _LONGEST = 10 * MOST_OBJECTS
 """Bytes of text, in which there is no place for more objects than one push may have."""
+_REMEMBERED = 128
+"""Devices, channels, skills, networks and sets of regions,"""
+_REMEMBERED_BYTES = 4096
+"""each of so many bytes at most, so that nobody fills memory with them."""
+_Read = TypeVar("_Read")
 
 
 class _Odd(Exception):
@@ -125,7 +132,7 @@ class _Data(_Exact, rename="camel"):
     link_id: str
     normalized: _Int
     style: Annotated[dict[str, _Int | _Short], _FEW]
-    region_info: Annotated[list[_RegionInfo], _FEW]
+    region_info: Raw
     target_basic_info: Annotated[list[_TargetInfo], _FEW]
     event_desc: str
     event_info: Annotated[list[_EventInfo], _FEW]
@@ -134,10 +141,10 @@ class _Data(_Exact, rename="camel"):
 
 class _Message(_Exact, rename="camel"):
     request_time: _Int
-    device_info: _DeviceInfo
-    net_info: Annotated[list[_NetInfo], _FEW]
-    channel_info: _ChannelInfo
-    skill_info: _SkillInfo
+    device_info: Raw
+    net_info: Raw
+    channel_info: Raw
+    skill_info: Raw
     data: _Data
 
 
@@ -148,6 +155,11 @@ class _Document(_Exact):
 
 
 _decode = msgspec.json.Decoder(_Document).decode
+_decode_device = msgspec.json.Decoder(_DeviceInfo).decode
+_decode_channel = msgspec.json.Decoder(_ChannelInfo).decode
+_decode_skill = msgspec.json.Decoder(_SkillInfo).decode
+_decode_network = msgspec.json.Decoder(Annotated[list[_NetInfo], _FEW]).decode
+_decode_regions = msgspec.json.Decoder(Annotated[list[_RegionInfo], _FEW]).decode
 
 
 def read_exactly(push: Push, pictures: Pictures) -> Event | None:
@@ -162,10 +174,13 @@ def read_exactly(push: Push, pictures: Pictures) -> Event | None:
 
 
 def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
-    message, data, skill = document.message, document.message.data, document.message.skill_info
+    message, data = document.message, document.message.data
+    skill = _skill(message.skill_info)
+    device, channel = _device(message.device_info), _channel(message.channel_info)
+    network = _network(message.net_info)
     scale = Scale(data.normalized, data.bg_width, data.bg_height)
-    device, occurred, reported = _device(message.device_info), moment(data.timestamp), moment(message.request_time)
-    regions = tuple([_region(region, scale) for region in data.region_info])
+    occurred, reported = moment(data.timestamp), moment(message.request_time)
+    regions = _regions(data.region_info, scale)
     targets = tuple([_target(target, scale) for target in data.target_basic_info])
     counts = {entry.name: entry.count for entry in data.event_info}
     named = data.pre_warn and data.pre_warn == shortened(data.pre_warn) and document.msg_id
@@ -186,9 +201,9 @@ def _event(push: Push, document: _Document, pictures: Pictures) -> Event:
         received=push.received,
         time_from="device",
         device=device,
-        channel=_channel(message.channel_info),
-        skill=Skill(id=skill.id, name=skill.name, version=skill.version),
-        network=tuple([_network(interface) for interface in message.net_info]),
+        channel=channel,
+        skill=skill,
+        network=network,
         counts=counts,
         regions=regions,
         targets=targets,
@@ -210,19 +225,49 @@ def _take_scene(data: _Data, pictures: Pictures) -> dict[str, Any]:
     return {path: size for (path, size), own in zip(told, seen, strict=True) if size != own}
 
 
-def _device(told: _DeviceInfo) -> Device:
+def _remembered(read: Callable[..., _Read]) -> Callable[..., _Read]:
+    """What the same devices say in all their pushes is read once, unless it is long."""
+    again = lru_cache(_REMEMBERED)(read)
+
+    def remembered(raw: Raw, *more: Hashable) -> _Read:
+        text = bytes(raw)
+        return again(text, *more) if len(text) <= _REMEMBERED_BYTES else read(text, *more)
+
+    return remembered
+
+
+@_remembered
+def _device(text: bytes) -> Device:
+    told = _decode_device(text)
     identity = told.uuid.strip()
     if not identity or identity != shortened(identity):
         raise _Odd
     return Device(id=identity, serial=told.id, uuid=told.uuid if told.uuid != told.id else "", name=told.name)
 
 
-def _channel(told: _ChannelInfo) -> Channel:
+@_remembered
+def _channel(text: bytes) -> Channel:
+    told = _decode_channel(text)
     return Channel(id=str(told.channel), name=told.name, comment=told.comment, platform_id=told.plat_channel_id)
 
 
-def _network(told: _NetInfo) -> Network:
-    return Network(ip=told.ip, mac=told.mac, gateway=told.gateway, netmask=told.netmask, dns=told.dns)
+@_remembered
+def _skill(text: bytes) -> Skill:
+    told = _decode_skill(text)
+    return Skill(id=told.id, name=told.name, version=told.version)
+
+
+@_remembered
+def _network(text: bytes) -> tuple[Network, ...]:
+    return tuple(
+        Network(ip=told.ip, mac=told.mac, gateway=told.gateway, netmask=told.netmask, dns=told.dns)
+        for told in _decode_network(text)
+    )
+
+
+@_remembered
+def _regions(text: bytes, scale: Scale) -> tuple[Region, ...]:
+    return tuple([_region(told, scale) for told in _decode_regions(text)])
 
 
 def _region(told: _RegionInfo, scale: Scale) -> Region:
