@@ -242,6 +242,14 @@ class Index:
                 found[device, msg_id, digest].append(sequence)
         return found
 
+    def msg_ids(self, first: str, most: int) -> list[str]:
+        """So many different message ids, in order, from one on, out of the tree that `find` looks in.
+
+        Raises sqlite3.Error.
+        """
+        query = "SELECT DISTINCT msg_id FROM push INDEXED BY push_msg_id WHERE msg_id >= ? ORDER BY msg_id LIMIT ?"
+        return [msg_id for (msg_id,) in self._opened().execute(query, (first, most)).fetchall()]
+
     def forget(self, below: int) -> None:
         """Delete what retention has taken from the log; raises sqlite3.Error."""
         failpoint("rows to be forgotten")

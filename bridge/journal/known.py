@@ -20,6 +20,7 @@ from bridge.journal.index import Foreign, Index, Rows, is_damage, is_io_error
 from bridge.journal.log import Log, Lost
 from bridge.journal.push import Record
 from bridge.journal.record import ChangesBlob, Key, PushBlob
+from bridge.journal.sieve import Sieve
 
 log = structlog.get_logger("boxbridge.journal")
 
@@ -28,6 +29,9 @@ _LAZY_SECONDS: Final = 1.0
 _UNINDEXED_LIMIT: Final = 10_000
 _REBUILD_ROWS: Final = 4_000
 _TELL_SECONDS: Final = 2.0
+_SIFTED_AT_ONCE: Final = 1_000
+_SIFT_SECONDS: Final = 0.01
+_NEVER: Final = float("inf")
 _BAD_SECTOR_SECONDS: Final = 30.0
 """An input/output error so long after the first one does not pass: the index is made again, in another place."""
 
@@ -36,14 +40,18 @@ class Known:
     """The pushes in the log, by what makes two of them the same."""
 
     def __init__(self, journal_log: Log, index: Index) -> None:
-        self.due = float("inf")
-        """When the index should be brought up to date (monotonic)."""
         self._log = journal_log
         self._index = index
+        self._index_due = _NEVER
+        """When the index should be brought up to date (monotonic)."""
+        self._sieve = Sieve()
+        self._sifted = ""
+        """The sieve knows all ids in the index up to this one."""
+        self._sift_due = 0.0
         self._unindexed: dict[int, int] = {}
         """Sequences by the keys' hashes."""
         self._rows = Rows()
-        self._unreadable_since = float("inf")
+        self._unreadable_since = _NEVER
         """When the first input/output error came since the index was made (monotonic)."""
         self._told: set[str] = set()
         """What was said of trouble since the index last worked: it is tried each second."""
@@ -58,11 +66,25 @@ class Known:
         """Bytes written to the index since the start."""
         return self._index.written
 
+    @property
+    def due(self) -> float:
+        """When there is something to be done (monotonic)."""
+        return min(self._index_due, self._sift_due)
+
+    def do_what_is_due(self, now: float) -> None:
+        """Bring the index up to date, and the sieve some way on, where it is time."""
+        if self._index_due <= now:
+            self.write_index()
+        if self._sift_due <= now:
+            self._sift()
+
     def find(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The sequences under which these very pushes lie in the log, whole; of the others there is nothing."""
         found: dict[Key, int] = {}
         asked: list[Key] = []
         for key in keys:
+            if self._sieve.is_new(key[1]):
+                continue
             if (sequence := self._unindexed.get(hash(key))) is not None:
                 self._prove(key, sequence, found)
             if key not in found:
@@ -98,23 +120,24 @@ class Known:
         """These pushes are on disk now, from this sequence on."""
         for blob in blobs:
             self._unindexed[hash(blob.key)] = sequence
+            self._sieve.add(blob.msg_id)
             self._rows.add(sequence, blob)
             sequence += blob.count
         self._rows.press()
-        self.due = min(self.due, time.monotonic() + _LAZY_SECONDS)
+        self._index_due = min(self._index_due, time.monotonic() + _LAZY_SECONDS)
         if len(self._unindexed) >= _LAZY_PUSHES and self._index.is_open:
-            self.due = 0.0
+            self._index_due = 0.0
 
     def note_history(self, blob: ChangesBlob) -> None:
         """This CHANGES record is on disk now."""
         if self._index.is_open:  # else it is read from the log, once it can be opened
             self._rows.add_history(blob)
         if self._rows:
-            self.due = min(self.due, time.monotonic() + _LAZY_SECONDS)
+            self._index_due = min(self._index_due, time.monotonic() + _LAZY_SECONDS)
 
     def write_index(self) -> None:
         """Bring the index up to date, whatever state it is in; where the disk does not let it, it is tried again."""
-        self.due = float("inf")
+        self._index_due = _NEVER
         for _ in ("as it is", "made again"):
             try:
                 self._bring_up_to_date()
@@ -124,6 +147,9 @@ class Known:
             else:
                 self._rows.clear()
                 self._unindexed.clear()
+                if self._sieve.is_worn:
+                    self._sieve = Sieve()
+                    self._sift_again()
                 if self._told:
                     log.info("the index is in use again", file=str(self._index.path))
                 self._told.clear()
@@ -132,6 +158,7 @@ class Known:
     def make_again(self) -> None:
         """Set the index aside and read the whole log into a new one; raises Foreign, sqlite3.Error, OSError."""
         self._index.set_aside()
+        self._sift_again()
         self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:
@@ -150,6 +177,30 @@ class Known:
         except sqlite3.Error as error:
             self._failed(error)
 
+    def _sift(self) -> None:
+        """Tell the sieve of some more that is in the index; it takes a while, and pushes wait meanwhile."""
+        self._sift_due = time.monotonic() + _LAZY_SECONDS
+        if not self._index.is_open:
+            return
+        try:
+            msg_ids = self._index.msg_ids(self._sifted, _SIFTED_AT_ONCE)
+        except sqlite3.Error as error:
+            self._failed(error)
+            return
+        for msg_id in msg_ids:
+            self._sieve.add(msg_id)
+        self._sift_due = time.monotonic() + _SIFT_SECONDS
+        if len(msg_ids) == _SIFTED_AT_ONCE:
+            self._sifted = msg_ids[-1]
+        else:
+            self._sieve.end()
+            self._sift_due = _NEVER
+
+    def _sift_again(self) -> None:
+        """There may be more in the index than the sieve was told of."""
+        self._sieve.is_whole = False
+        self._sifted, self._sift_due = "", 0.0
+
     def close(self) -> None:
         """Close the index."""
         self._index.close()
@@ -157,7 +208,7 @@ class Known:
     def _failed(self, error: Exception) -> bool:
         """Close the index; it is opened again soon. Returns whether it was removed, being itself at fault."""
         self._index.close()
-        self.due = time.monotonic() + _LAZY_SECONDS
+        self._index_due = time.monotonic() + _LAZY_SECONDS
         if not is_damage(error) and not self._stays_unreadable(error):
             self._warn_once("the index can't be used, trying again; pushes are taken without it", error=why(error))
             return False
@@ -167,7 +218,8 @@ class Known:
         except OSError as trouble:
             self._warn_once("the old index can't be removed, trying again", error=why(trouble))
             return False
-        self._unreadable_since = float("inf")
+        self._unreadable_since = _NEVER
+        self._sift_again()
         return True
 
     def _stays_unreadable(self, error: Exception) -> bool:

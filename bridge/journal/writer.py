@@ -153,7 +153,7 @@ class Writer:
         if self._cursors_due <= now:
             self._log_cursors()
         if self.known.due <= now:
-            self.known.write_index()
+            self.known.do_what_is_due(now)
 
     def _failed_within(self, error: Exception) -> None:
         log.error("the journal's writer failed; this is a fault of boxbridge", exc_info=error)

@@ -240,6 +240,7 @@ async def test_an_index_on_a_bad_sector_is_made_again_after_a_while(
     async with running(tmp_path) as journal:
         for n in range(500):
             await store(journal, f"new{n}")
+            await store(journal, "m9")
             if not is_bad(tmp_path):
                 break
             await asyncio.sleep(0.01)
