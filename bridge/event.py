@@ -10,7 +10,6 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -214,13 +213,13 @@ class Picture(Struct, frozen=True, kw_only=True, dict=True):
         self.__dict__["source"] = source
         return self
 
-    def read(self) -> Coroutine[Any, Any, bytes]:
-        """The picture's bytes, from memory or disk, to be awaited.
+    async def read(self) -> bytes:
+        """The picture's bytes, from memory or disk.
 
         Raises PictureLost when they were damaged on disk, and OSError while the disk does not give them: let it
         through, and the event is tried again.
         """
-        data: Coroutine[Any, Any, bytes] = self.__dict__["source"].read(self.sha256)
+        data: bytes = await self.__dict__["source"].read(self.sha256)
         return data
 
     def read_blocking(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import SEEK_END, BytesIO
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -19,7 +20,7 @@ class Body:
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self.cycle = cycle
-        self._pieces: list[bytes] = []
+        self._whole = BytesIO()
         self._size = 0
         self._limit = 0
         self._claim: Claim | None = None
@@ -31,7 +32,11 @@ class Body:
         if self._refusal is not None:
             self.cycle.message_event.set()
             return
-        self._pieces.append(piece)
+        if self._size == len(piece):
+            self._whole = BytesIO(piece)  # which is not copied: most bodies come in one piece
+            self._whole.seek(0, SEEK_END)
+        else:
+            self._whole.write(piece)
         self._count()
 
     async def read(self, budget: BodyBudget, limit: int, declared: bytes, encoding: bytes) -> bytes:
@@ -48,8 +53,8 @@ class Body:
             await self._wait()
         if self._refusal is not None:
             raise self._refusal
-        whole = b"".join(self._pieces)
-        self._pieces.clear()
+        whole = self._whole.getvalue()
+        self._whole = BytesIO()
         return settle(claim, whole, encoding, limit)
 
     def break_off(self, reason: str) -> None:
@@ -58,7 +63,7 @@ class Body:
 
     def give_back(self) -> None:
         """Nothing of it is in memory any more; may be said twice."""
-        self._pieces.clear()
+        self._whole = BytesIO()
         if self._claim is not None:
             self._claim.give_back()
             self._claim = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
@@ -89,12 +90,33 @@ class Intake:
             fetched = await self._fetching.pictures(push, parsed, int(self.settings.server.max_body))
             parsed = normalizer.parse(replace(push, fetched=fetched))
         events = self._prepare(parsed)
-        outcome = await self._store(push, parsed, events, normalizer)
+        outcome = await self._store(push, parsed, events)
+        seconds = time.perf_counter() - began
+        # The device waits for its answer; nobody waits for this.
+        asyncio.get_running_loop().call_soon(self._note, push, parsed, events, normalizer, outcome, seconds)
+        return _answer(normalizer, push, parsed, outcome)
+
+    def _note(
+        self,
+        push: Push,
+        parsed: Parsed,
+        events: tuple[Event, ...],
+        normalizer: Normalizer,
+        outcome: Outcome,
+        seconds: float,
+    ) -> None:
+        """Count a push that was answered, and tell of it."""
         self.pushes.count(normalizer.name, outcome.kind)
-        self.answer_seconds.observe(time.perf_counter() - began)
+        self.answer_seconds.observe(seconds)
+        if outcome.kind == "stored":
+            for event in events:
+                self.events.count(event.device.id, event.kind)
+                self._plugins.tell("event_accepted", event=event)
+        elif outcome.kind == "unknown":
+            log.info("message kept, nothing to deliver", protocol=normalizer.name, message=shortened(parsed.message),
+                     device=parsed.device, peer=push.peer)  # fmt: skip
         for tell in self.on_answer:
             tell(push, normalizer.name, self._device_of(parsed, events), events, outcome)
-        return _answer(normalizer, push, parsed, outcome)
 
     def understand(self, push: Push) -> Parsed:
         """What a push holds, of which nothing is stored; raises Malformed."""
@@ -131,7 +153,7 @@ class Intake:
         recognizing = (normalizer for normalizer in self._by_look if normalizer.recognizes(push))
         return next(recognizing, self._by_look[0])
 
-    async def _store(self, push: Push, parsed: Parsed, events: tuple[Event, ...], normalizer: Normalizer) -> Outcome:
+    async def _store(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> Outcome:
         self.devices.note(self._device_of(parsed, events), push, events[0] if events else None, parsed.oddities)
         if parsed.heartbeat:
             return Outcome("heartbeat")
@@ -148,14 +170,7 @@ class Intake:
             log.info("duplicate push", device=parsed.device, msg_id=parsed.key.msg_id, sequence=stored.sequence)
             self._turned_away("duplicate", push, "", self._device_of(parsed, events), stored.sequence)
             return Outcome("duplicate")
-        for event in events:
-            self.events.count(event.device.id, event.kind)
-            self._plugins.tell("event_accepted", event=event)
-        if not parsed.events:
-            log.info("message kept, nothing to deliver", protocol=normalizer.name, message=shortened(parsed.message),
-                     device=parsed.device, peer=push.peer)  # fmt: skip
-            return Outcome("unknown")
-        return Outcome("stored")
+        return Outcome("stored" if parsed.events else "unknown")
 
     def _prepare(self, parsed: Parsed) -> tuple[Event, ...]:
         prepared = []

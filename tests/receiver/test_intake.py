@@ -93,7 +93,7 @@ async def test_a_message_of_another_kind_is_kept_and_answered_with_success(tmp_p
 )
 async def test_what_is_not_understood_is_refused_with_a_sentence(tmp_path: Path, body: bytes, reason: str) -> None:
     async with opened(tmp_path) as rooms:
-        answer = await rooms.push(body) if body else await rooms.intake.take(push_of(b""))
+        answer = await rooms.push(body) if body else await rooms.take(push_of(b""))
         assert rooms.journal.next == 1
         assert rooms.intake.pushes == {("skill", "refused"): 1}
         (((peer, _), count),) = rooms.intake.refused.items()
@@ -203,7 +203,7 @@ async def test_a_field_that_is_odd_is_counted_by_device(tmp_path: Path) -> None:
 async def test_a_known_envelope_is_taken_on_any_path(tmp_path: Path) -> None:
     async with opened(tmp_path) as rooms:
         for path in ("/", "/some/where", "/dataPush/DataReportCB"):
-            answer = await rooms.intake.take(push_of(sample_push(small=True), path))
+            answer = await rooms.take(push_of(sample_push(small=True), path))
             assert envelope(answer)["code"] == 0
 
 
@@ -245,7 +245,7 @@ def hailing(tmp_path: Path) -> Rooms:
 @pytest.mark.parametrize(("path", "body"), [("/hail/x", b"HAIL a b"), ("/", b"HAIL a b")], ids=["path", "bytes"])
 async def test_a_normalizer_of_a_plugin_is_chosen_by_path_or_bytes(hailing: Rooms, path: str, body: bytes) -> None:
     await hailing.journal.open({})
-    assert (await hailing.intake.take(push_of(body, path))).body == b"HAIL unknown"
+    assert (await hailing.take(push_of(body, path))).body == b"HAIL unknown"
     assert envelope(await hailing.push())["code"] == 0
     assert hailing.intake.pushes == {("hail", "unknown"): 1, ("skill", "stored"): 1}
     await hailing.journal.close()

@@ -35,7 +35,7 @@ async def bodies(ring: Unknown) -> list[bytes]:
 async def test_a_push_that_is_refused_is_there_as_it_came_after_a_restart_too(tmp_path: Path) -> None:
     body = b'{"alarm": "\xb3\xb5\xc1\xbe", "picture": "' + b"QUJD" * 500 + b'"}'
     async with opened(tmp_path) as rooms:
-        answer = await rooms.intake.take(msgspec.structs.replace(push_of(body, "/camera/7"), query="channel=1"))
+        answer = await rooms.take(msgspec.structs.replace(push_of(body, "/camera/7"), query="channel=1"))
         assert answer.status == 400
         (entry,) = await rooms.intake.unknown.entries()
         again = Unknown(tmp_path / "unknown")
