@@ -26,8 +26,11 @@ _BEGINNING = re.compile(rb'(?<!\\")(?:data:[\w/+.;=-]{1,80},)?(?=[A-Za-z0-9+/]{1
 _STEP = 16
 _IN_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _OF_BASE64 = bytes(ord("x") if byte in _IN_BASE64 else ord(" ") for byte in range(256))
-_LONG = b"x" * (128 // _STEP)
-"""How 128 bytes of base64 look to whom only each 16th byte is shown."""
+_LEAST = 128
+_LONG = b"x" * (_LEAST // _STEP)
+"""How so many bytes of base64 look to whom only each 16th byte is shown."""
+_WINDOW = 16_384
+"""Bytes that are looked at together: most of a large body is one picture, of which only the beginning is."""
 SHORTEST = 1024
 """Characters of a text, in a field nobody knows, that is looked at as a picture."""
 _DEEPEST = 32
@@ -128,8 +131,7 @@ class Pictures:
     def _cut(self, body: bytes) -> bytes:
         pieces: list[bytes | memoryview] = []
         view, copied, end = memoryview(body), 0, 0
-        glimpses = body[::_STEP].translate(_OF_BASE64)
-        while len(self._cutouts) < _MOST and (start := _next_picture(body, glimpses, end)) >= 0:
+        while len(self._cutouts) < _MOST and (start := _next_picture(body, end)) >= 0:
             end = body.find(b'"', start)
             if end < 0:
                 break
@@ -157,20 +159,26 @@ class Pictures:
         return len(self.named) - 1
 
 
-def _next_picture(body: bytes, glimpses: bytes, after: int) -> int:
+def _next_picture(body: bytes, after: int) -> int:
     """Where the next text begins that may be a picture's; -1 where there is none.
 
-    `glimpses` says of each 16th byte whether it may be base64: nearly all of a body is done with at so short a look.
+    Each 16th byte is looked at, whether it may be base64: so nearly all of a body is done with at a glimpse.
     """
-    place = -(-after // _STEP)
-    while (place := glimpses.find(_LONG, place)) >= 0:
-        quote = body.rfind(b'"', after, place * _STEP)
+    start = after
+    while start < len(body):
+        glimpses = body[start : start + _WINDOW : _STEP].translate(_OF_BASE64)
+        place = glimpses.find(_LONG)
+        if place < 0:
+            start += _WINDOW - _LEAST - _STEP  # one that begins in the rest has more behind it
+            continue
+        place = start + place * _STEP
+        quote = body.rfind(b'"', after, place)
         if quote >= 0 and (beginning := _BEGINNING.match(body, quote + 1)):
             return beginning.end()
-        after = body.find(b'"', place * _STEP)
-        if after < 0:
+        quote = body.find(b'"', place)
+        if quote < 0:
             break
-        place = after // _STEP + 1
+        after = start = quote
     return -1
 
 

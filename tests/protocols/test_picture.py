@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import product
 
 import pybase64
 import pytest
@@ -46,8 +47,8 @@ def test_what_would_not_come_back_exactly_stays_in_the_text(text: str) -> None:
 @pytest.mark.parametrize("before", ["", "data:image/jpeg;base64,"])
 @pytest.mark.parametrize("between", ['": "', '\\": "', ' : 1, "b":"'])
 def test_a_picture_is_found_wherever_it_begins_and_whatever_stands_before_it(before: str, between: str) -> None:
-    for length in range(300):
-        body = f'{{"{"x" * length}{between}{before}{TEXT}"}}'.encode()
+    for filling, length in product("x ", [*range(300), *range(16_100, 16_500)]):
+        body = f'{{"{filling * length}{between}{before}{TEXT}"}}'.encode()
         (cutout,) = Pictures(body).cutouts
         assert cutout.span is not None
         assert body[slice(*cutout.span)].decode() == TEXT
