@@ -176,6 +176,7 @@ async def test_the_journal_may_fail_to_be_read_for_a_moment(
             return await read(sequence)
 
         monkeypatch.setattr(rooms.journal, "read", failing_once)
+        monkeypatch.setattr(rooms.journal, "at_hand", lambda sequence: None)
         ids = await rooms.push_some(1)
         await until(rooms.is_settled)
         assert rooms.report().dead == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -89,3 +90,24 @@ async def test_one_that_is_worn_is_made_anew(tmp_path: Path, monkeypatch: pytest
         await until(lambda: of(journal).is_whole)
         assert all([(await store(journal, f"m{n}")).duplicate for n in range(6)])
         assert not (await store(journal, "new")).duplicate
+
+
+@pytest.mark.anyio
+async def test_what_can_not_be_read_of_the_index_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "_LAZY_SECONDS", 0.05)
+    async with running(tmp_path) as journal:
+        await store(journal, "m1")
+    read, faults = Index.msg_ids, iter([sqlite3.OperationalError("disk I/O error")])
+
+    def failing_once(index: Index, first: str, most: int) -> list[str]:
+        for fault in faults:
+            fault.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise fault
+        return read(index, first, most)
+
+    monkeypatch.setattr(Index, "msg_ids", failing_once)
+    async with running(tmp_path) as journal:
+        assert not (await store(journal, "new")).duplicate
+        assert not of(journal).is_whole
+        await until(lambda: of(journal).is_whole)
+        assert [(await store(journal, name)).duplicate for name in ("m1", "new", "newer")] == [True, True, False]
