@@ -36,10 +36,10 @@ class Bar:
 _SURE = (Bar("peak MB", lambda f: f.peak, 90), Bar("lost", lambda f: f.lost, 0))
 BARS = {
     "picture": (
-        Bar("end to end", lambda f: f.delivered, 1.5, at_least=True, ratio=True),
+        Bar("end to end", lambda f: f.delivered, 1.6, at_least=True, ratio=True),
         Bar("CPU", lambda f: f.cpu, 0.85, ratio=True),
         *_SURE,
     ),
-    "small": (Bar("end to end", lambda f: f.delivered, 0.7, at_least=True, ratio=True), *_SURE),
+    "small": (Bar("end to end", lambda f: f.delivered, 0.8, at_least=True, ratio=True), *_SURE),
 }
 """What holds for each size of push, on two cores."""
