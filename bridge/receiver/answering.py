@@ -27,7 +27,8 @@ async def send_answer(cycle: RequestResponseCycle, answer: Answer, *, last: bool
     body = b"" if cycle.scope["method"] == "HEAD" else answer.body
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, b"".join(lines), len(answer.body), body))
+    if not cycle.transport.is_closing():
+        cycle.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, b"".join(lines), len(answer.body), body))
     cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:
@@ -45,7 +46,7 @@ def whole_answer(answer: Answer) -> bytes:
 def _head(status: int, content_type: str, retry_after: int, keep_alive: bool) -> bytes:
     """The lines that are the same for many answers."""
     if not content_type.isprintable():
-        raise ValueError(f'"{content_type!r}" is no media type')
+        raise ValueError(f"{content_type!r} is no media type")
     head = STATUS_LINE[status] + b"content-type: " + content_type.encode("latin-1") + b"\r\n"
     if retry_after:
         head += b"retry-after: %d\r\n" % retry_after
