@@ -49,6 +49,15 @@ _ORDERS: Final = (
     "CREATE INDEX IF NOT EXISTS event_device ON event (device, received)",
     "CREATE INDEX IF NOT EXISTS turned_away_sequence ON turned_away (sequence) WHERE sequence > 0",
 )
+# From each to the next: DISTINCT would walk all rows of an id that a counter gave again and again.
+_MSG_IDS: Final = """
+WITH RECURSIVE ids(id) AS (
+    SELECT min(msg_id) FROM push INDEXED BY push_msg_id WHERE msg_id >= ?
+    UNION ALL
+    SELECT (SELECT min(msg_id) FROM push INDEXED BY push_msg_id WHERE msg_id > id) FROM ids WHERE id IS NOT NULL
+)
+SELECT id FROM ids WHERE id IS NOT NULL LIMIT ?
+"""
 _UNTROUBLED: Final = ("delivered", "none")
 DIGEST_BYTES: Final = 8
 """How much of each picture's digest `push.pictures` has: it costs no index, and the record proves the rest."""
@@ -247,8 +256,7 @@ class Index:
 
         Raises sqlite3.Error.
         """
-        query = "SELECT DISTINCT msg_id FROM push INDEXED BY push_msg_id WHERE msg_id >= ? ORDER BY msg_id LIMIT ?"
-        return [msg_id for (msg_id,) in self._opened().execute(query, (first, most)).fetchall()]
+        return [msg_id for (msg_id,) in self._opened().execute(_MSG_IDS, (first, most)).fetchall()]
 
     def forget(self, below: int) -> None:
         """Delete what retention has taken from the log; raises sqlite3.Error."""

@@ -75,7 +75,7 @@ class Known:
         """Bring the index up to date, and the sieve some way on, where it is time."""
         if self._index_due <= now:
             self.write_index()
-        if self._sift_due <= now:
+        if self._sift_due <= now < _NEVER:
             self._sift()
 
     def find(self, keys: Iterable[Key]) -> dict[Key, int]:
@@ -252,6 +252,7 @@ class Known:
                 log.error("events are damaged or missing", sequence=record.sequence, count=count)
             else:
                 rows.add(record.sequence, record.blob)
+                self._sieve.add(record.blob.msg_id)
                 failpoint("record read into the index")
                 reached = record.until
             if len(rows) >= _REBUILD_ROWS:

@@ -168,17 +168,16 @@ def _next_picture(body: bytes, after: int) -> int:
     while start < len(body):
         glimpses = body[start : start + _WINDOW : _STEP].translate(_OF_BASE64)
         place = glimpses.find(_LONG)
-        if place < 0:
-            start += _WINDOW - _LEAST - _STEP  # one that begins in the rest has more behind it
-            continue
-        place = start + place * _STEP
-        quote = body.rfind(b'"', after, place)
-        if quote >= 0 and (beginning := _BEGINNING.match(body, quote + 1)):
-            return beginning.end()
-        quote = body.find(b'"', place)
-        if quote < 0:
-            break
-        after = start = quote
+        while place >= 0:
+            at = start + place * _STEP
+            quote = body.rfind(b'"', after, at)
+            if quote >= 0 and (beginning := _BEGINNING.match(body, quote + 1)):
+                return beginning.end()
+            after = body.find(b'"', at)
+            if after < 0:
+                return -1
+            place = glimpses.find(_LONG, (after - start) // _STEP + 1)
+        start = max(start + _WINDOW - _LEAST - _STEP, after)  # one that begins in the rest has more behind it
     return -1
 
 

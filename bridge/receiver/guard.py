@@ -77,7 +77,8 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse(f"no HTTP: {error}")
         else:
             is_due = self._headers_due.is_set or self._pace.running or self.parser is None
-            if not is_due and (self.cycle is None or self.cycle.response_complete):
+            is_idle = self.cycle is None or self.cycle.response_complete
+            if is_idle and not is_due and self.timeout_keep_alive_task is None:
                 self._expect_headers()  # blank lines before a request begin none
 
     def on_message_begin(self) -> None:
@@ -115,6 +116,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._expect_nothing()
         super().on_message_complete()
+        if not self.parser.should_upgrade() and self.cycle.response_complete and not self.transport.is_closing():
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        """Of a request that was answered before it was whole, as a GET is, only now nothing more is to come."""
+        self._unset_keepalive_if_required()
+        later = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = later
 
     def _refuse(self, reason: str) -> None:
         """Refuse what is no HTTP as any push is; nothing more is read."""

@@ -105,13 +105,12 @@ class Intake:
         outcome: Outcome,
         seconds: float,
     ) -> None:
-        """Count a push that was answered, and tell of it."""
+        """Count a push that was answered, and tell of it whoever looks on."""
         self.pushes.count(normalizer.name, outcome.kind)
         self.answer_seconds.observe(seconds)
         if outcome.kind == "stored":
             for event in events:
                 self.events.count(event.device.id, event.kind)
-                self._plugins.tell("event_accepted", event=event)
         elif outcome.kind == "unknown":
             log.info("message kept, nothing to deliver", protocol=normalizer.name, message=shortened(parsed.message),
                      device=parsed.device, peer=push.peer)  # fmt: skip
@@ -170,6 +169,8 @@ class Intake:
             log.info("duplicate push", device=parsed.device, msg_id=parsed.key.msg_id, sequence=stored.sequence)
             self._turned_away("duplicate", push, "", self._device_of(parsed, events), stored.sequence)
             return Outcome("duplicate")
+        for event in events:  # at once: no output is given it before
+            self._plugins.tell("event_accepted", event=event)
         return Outcome("stored" if parsed.events else "unknown")
 
     def _prepare(self, parsed: Parsed) -> tuple[Event, ...]:

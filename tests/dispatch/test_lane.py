@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bridge import Delivery, Rejected, Retry
+from bridge import Delivery, Event, Rejected, Retry, hookimpl
 from bridge.dispatch import lane as lane_module
 from bridge.dispatch.lane import WINDOW_BYTES
 from bridge.event import utc_now
@@ -21,7 +21,7 @@ from bridge.journal.thinning import Thinning
 from bridge.options import Duration
 from bridge.testing import sample_push
 from tests.dispatch.outputs import BOTH, Gate, Make, away
-from tests.rooms import Far, async_output, opened, plain_output, until
+from tests.rooms import Far, async_output, opened, plain_output, push_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -344,3 +344,31 @@ async def test_attempts_and_dead_letters_survive_a_restart(tmp_path: Path, far: 
         assert rooms.report().dead == 1
     assert again.ids() == [ids[0]]
     assert again.given[0].attempt == far.given[-1].attempt + 1
+
+
+async def test_an_event_is_said_to_be_accepted_before_any_output_is_given_it(tmp_path: Path, far: Far) -> None:
+    seen: list[tuple[str, str]] = []
+
+    class Listening:
+        @hookimpl
+        def event_accepted(self, event: Event) -> None:
+            seen.append(("accepted", event.id))
+
+        @hookimpl
+        def event_delivered(self, output: str, delivery: Delivery) -> None:
+            seen.append(("delivered", delivery.event.id))
+
+    far.answer = lambda delivery: seen.append(("given", delivery.event.id))
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        rooms.plugins.register(Listening(), "listening")
+
+        async def box(number: int) -> None:
+            for _ in range(30):
+                await rooms.intake.take(push_of(sample_push(device=f"box {number}", small=True)))
+
+        await asyncio.gather(*map(box, range(10)))
+        await until(lambda: len(seen) == 900)
+    place = {what: n for n, what in enumerate(seen)}
+    for event_id in {event_id for _, event_id in seen}:
+        steps = [place[step, event_id] for step in ("accepted", "given", "delivered")]
+        assert steps == sorted(steps)

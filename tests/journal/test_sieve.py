@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from bridge.journal import known, sieve
 from bridge.journal.index import Index
-from bridge.journal.journal import Journal
+from bridge.journal.journal import Journal, JournalUnavailable
 from bridge.journal.record import Key
 from bridge.journal.sieve import Sieve
 from tests.journal.journals import running, store, store_all, until
@@ -111,3 +111,33 @@ async def test_what_can_not_be_read_of_the_index_is_read_later(tmp_path: Path, m
         assert not of(journal).is_whole
         await until(lambda: of(journal).is_whole)
         assert [(await store(journal, name)).duplicate for name in ("m1", "new", "newer")] == [True, True, False]
+
+
+@pytest.mark.anyio
+async def test_what_only_the_log_knew_is_known_once_the_index_was_read_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a fault of our own between the write and what follows it."""
+    async with running(tmp_path) as journal:
+        await until(lambda: of(journal).is_whole)
+        with monkeypatch.context() as faulty:
+            faulty.setattr("bridge.journal.failpoint.armed", failing_at("group in the log"))
+            with pytest.raises(JournalUnavailable):
+                await store(journal, "m1")
+        await until(lambda: journal.closed_because is None)
+
+        def read_again() -> None:
+            journal._writer.known._index.set_aside()
+            journal._writer.known.write_index()
+
+        await journal._in_writer(read_again)
+        assert of(journal).is_whole
+        assert (await store(journal, "m1")).duplicate
+
+
+def failing_at(point: str) -> Callable[[str], None]:
+    def reached(name: str) -> None:
+        if name == point:
+            raise RuntimeError("a fault of ours")
+
+    return reached

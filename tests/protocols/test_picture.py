@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from itertools import product
 
 import pybase64
@@ -52,6 +53,16 @@ def test_a_picture_is_found_wherever_it_begins_and_whatever_stands_before_it(bef
         (cutout,) = Pictures(body).cutouts
         assert cutout.span is not None
         assert body[slice(*cutout.span)].decode() == TEXT
+
+
+@pytest.mark.parametrize("length", [1, 14, 127])
+def test_texts_that_are_none_are_passed_by_quickly(length: int) -> None:
+    body = b"[" + b",".join([b'"%b"' % (b"a" * length)] * (4_000_000 // (length + 3))) + b"]"
+    began = time.process_time()
+    json.loads(body)
+    parsed = time.process_time()
+    assert Pictures(body).cutouts == ()
+    assert time.process_time() - parsed < 5 * (parsed - began)
 
 
 def test_the_same_picture_twice_is_stored_once() -> None:

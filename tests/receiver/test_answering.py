@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from bridge.normalizer import Answer
 from bridge.protocols.skill import PATH, SkillNormalizer
+from bridge.receiver import guard
 from tests.receiver.doors import door_to, parsed, request
 
 pytestmark = pytest.mark.anyio
@@ -49,3 +51,18 @@ async def test_a_media_type_that_is_none_is_no_header(
         assert parsed(await door.talk(request(b"", method="GET"))).headers["content-type"] == "a/b"
     assert refused.status == 500
     assert "set-cookie" not in refused.headers
+
+
+async def test_a_connection_whose_request_is_answered_before_it_is_whole_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "HEADER_SECONDS", 0.2)
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        for _ in range(3):
+            writer.write(f"GET {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n".encode())
+            answer = await reader.readuntil(b"\r\n\r\nok")
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            writer.write(b"late")
+            await asyncio.sleep(0.3)
+        writer.write(b"\r\n")  # begins no request, and yet something is due
+        assert await reader.read() == b""
