@@ -49,15 +49,6 @@ _ORDERS: Final = (
     "CREATE INDEX IF NOT EXISTS event_device ON event (device, received)",
     "CREATE INDEX IF NOT EXISTS turned_away_sequence ON turned_away (sequence) WHERE sequence > 0",
 )
-# From each to the next: DISTINCT would walk all rows of an id that a counter gave again and again.
-_MSG_IDS: Final = """
-WITH RECURSIVE ids(id) AS (
-    SELECT min(msg_id) FROM push INDEXED BY push_msg_id WHERE msg_id >= ?
-    UNION ALL
-    SELECT (SELECT min(msg_id) FROM push INDEXED BY push_msg_id WHERE msg_id > id) FROM ids WHERE id IS NOT NULL
-)
-SELECT id FROM ids WHERE id IS NOT NULL LIMIT ?
-"""
 _UNTROUBLED: Final = ("delivered", "none")
 DIGEST_BYTES: Final = 8
 """How much of each picture's digest `push.pictures` has: it costs no index, and the record proves the rest."""
@@ -251,12 +242,13 @@ class Index:
                 found[device, msg_id, digest].append(sequence)
         return found
 
-    def msg_ids(self, first: str, most: int) -> list[str]:
-        """So many different message ids, in order, from one on, out of the tree that `find` looks in.
+    def msg_ids(self, after: str, most: int) -> list[str]:
+        """Message ids behind one, in order, out of so many rows of the tree that `find` looks in; raises sqlite3.Error.
 
-        Raises sqlite3.Error.
+        An id may come several times; those that follow the last are behind it all the same.
         """
-        return [msg_id for (msg_id,) in self._opened().execute(_MSG_IDS, (first, most)).fetchall()]
+        query = "SELECT msg_id FROM push INDEXED BY push_msg_id WHERE msg_id > ? ORDER BY msg_id LIMIT ?"
+        return [msg_id for (msg_id,) in self._opened().execute(query, (after, most)).fetchall()]
 
     def forget(self, below: int) -> None:
         """Delete what retention has taken from the log; raises sqlite3.Error."""

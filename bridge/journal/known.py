@@ -30,7 +30,7 @@ _UNINDEXED_LIMIT: Final = 10_000
 _REBUILD_ROWS: Final = 4_000
 _TELL_SECONDS: Final = 2.0
 _SIFTED_AT_ONCE: Final = 1_000
-_SIFT_SECONDS: Final = 0.01
+_SIFT_SECONDS: Final = 0.05
 _NEVER: Final = float("inf")
 _BAD_SECTOR_SECONDS: Final = 30.0
 """An input/output error so long after the first one does not pass: the index is made again, in another place."""
@@ -187,8 +187,7 @@ class Known:
         except sqlite3.Error as error:
             self._failed(error)
             return
-        for msg_id in msg_ids:
-            self._sieve.add(msg_id)
+        self._sieve.add(*msg_ids)
         self._sift_due = time.monotonic() + _SIFT_SECONDS
         if len(msg_ids) == _SIFTED_AT_ONCE:
             self._sifted = msg_ids[-1]

@@ -24,11 +24,13 @@ class Sieve:
         self._known = 0
         self._worn_at = 0
 
-    def add(self, msg_id: str) -> None:
-        """Know this one from now on."""
-        for place in _places(msg_id):
-            self._bits[place >> 3] |= 1 << (place & 7)
-        self._known += 1
+    def add(self, *msg_ids: str) -> None:
+        """Know these from now on."""
+        bits = self._bits
+        for msg_id in msg_ids:
+            for place in _places(msg_id):
+                bits[place >> 3] |= 1 << (place & 7)
+        self._known += len(msg_ids)
 
     def end(self) -> None:
         """It was told of all that there is."""
@@ -41,8 +43,8 @@ class Sieve:
         return self.is_whole and self._known > self._worn_at
 
     def is_new(self, msg_id: str) -> bool:
-        """Whether there is surely no push with this id."""
-        if self.is_whole:
+        """Whether there is surely no push with this id. Of the empty one there may always be some."""
+        if self.is_whole and msg_id:
             for place in _places(msg_id):
                 if not self._bits[place >> 3] & 1 << (place & 7):
                     return True
