@@ -54,7 +54,8 @@ def show_command(event: str, output: str | None, lang: str, as_json: bool, confi
     """Show why an EVENT is a dead letter, at each output that gave it up."""
     answer = Client(config).get("/api/v1/dead", event=event, output=output, limit="0").json()
     if not answer["letters"]:
-        raise BadData(f"{event} is no dead letter; its story: boxbridge why {event}")
+        of = f" of output {output}" if output else ""
+        raise BadData(f"{event} is no dead letter{of}; its story: boxbridge why {event}")
     zone = ZoneInfo(answer["timezone"])
     for letter in answer["letters"]:
         if as_json:

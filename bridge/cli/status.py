@@ -17,7 +17,7 @@ from bridge.cli.outputs import output_counts
 from bridge.cli.replay import replay_line
 from bridge.cli.screen import show, show_json
 from bridge.figures import as_bytes
-from bridge.words import ago, padded, say, span, translated
+from bridge.words import ago, padded, room, say, span, translated
 from bridge.words.telling import output_state
 
 
@@ -77,13 +77,13 @@ def _lines(status: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
 
 def _room(journal: dict[str, Any], lang: str) -> Iterator[tuple[str, str]]:
     """How full it is and who holds it, and for how long there is room."""
-    room, holder = journal["room"], journal["held_by"]
-    full = say(lang, "journal full", share=100 * room["held"])
+    space, holder = journal["room"], journal["held_by"]
+    full = say(lang, "journal full", share=100 * space["held"])
     yield "journal", say(lang, "held by", full=full, holder=_holder(holder, lang)) if holder else full
     segments = say(lang, "1 segment" if journal["segments"] == 1 else "segments", count=journal["segments"])
-    taken = say(lang, "taken", taken=as_bytes(room["taken"]), limit=as_bytes(room["limit"]), segments=segments)
-    hours = room["hours_left"]
-    yield "", taken if hours is None else say(lang, "room for", taken=taken, hours=hours)
+    taken = say(lang, "taken", taken=as_bytes(space["taken"]), limit=as_bytes(space["limit"]), segments=segments)
+    hours = space["hours_left"]
+    yield "", taken if hours is None else taken + say(lang, "and") + room(lang, hours)
 
 
 def _holder(holder: dict[str, Any], lang: str) -> str:

@@ -119,7 +119,7 @@ async def find(house: House, what: str) -> EventRow:
         rows = [row for row in rows if await _has_picture(house, row, what.lower())] or rows
     if not rows:
         raise Missing(
-            f"no event {what}: give its id, at least 6 characters of its beginning, its msg_id, or the file name or "
+            f'no event "{what}": give its id, at least 6 characters of its beginning, its msg_id, or the file name or '
             "SHA-256 of its picture"
         )
     if len(rows) > 1 and what not in (rows[0].id, rows[1].id):

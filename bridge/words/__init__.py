@@ -61,6 +61,11 @@ def span(lang: str, seconds: float) -> str:
     return say(lang, f"span {unit}", count=whole // size)
 
 
+def room(lang: str, hours: float) -> str:
+    """For how long there is room; once it is years, the hours say nothing."""
+    return say(lang, "room years" if hours > 366 * 24 else "room hours", hours=hours)
+
+
 def local(text: str, zone: tzinfo) -> str:
     """A time of the daemon's as people read it."""
     return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M:%S}"

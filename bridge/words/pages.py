@@ -168,7 +168,6 @@ PAGES: Final[Mapping[str, tuple[str, str]]] = {
     "page metrics": ("Metrics", "指标"),
     "page journal": ("Journal", "事件日志"),
     "page room": ("Room", "剩余空间"),
-    "page room hours": ("{hours:,.0f} h at the last day's rate", "按最近一天的写入速度还可用 {hours:,.0f} 小时"),
     "page no rate": ("too little came to say for how long", "数据太少，无法估计"),
     "page disk": ("On disk", "占用"),
     "page taken": ("{taken} of {limit}, {count} segments", "{taken}，上限 {limit}，{count} 段"),

@@ -148,10 +148,8 @@ REPORTS: Final[Mapping[str, tuple[str, str]]] = {
     "taken": ("{taken} of {limit} in {segments}", "{taken}，上限 {limit}，{segments}"),
     "1 segment": ("1 segment", "1 段"),
     "segments": ("{count} segments", "{count} 段"),
-    "room for": (
-        "{taken}, {hours:,.0f} h of room at the last day's rate",
-        "{taken}，按最近一天的写入速度还可用 {hours:,.0f} 小时",
-    ),
+    "room hours": ("{hours:,.0f} h of room at the last day's rate", "按最近一天的写入速度还可用 {hours:,.0f} 小时"),
+    "room years": ("room for more than a year at the last day's rate", "按最近一天的写入速度还可用一年以上"),
     "missed": (
         "{name} missed {count:,} events, the last on {when}: {reason}",
         "{name} 错过 {count:,} 个事件，最近一次在 {when}：{reason}",

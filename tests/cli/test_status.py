@@ -35,6 +35,15 @@ def test_one_that_is_there_is_only_named() -> None:
     assert next(_room(JOURNAL | held, "en")) == ("journal", "82 % full, held by erp, 3 events")
 
 
+@pytest.mark.parametrize(
+    ("lang", "told"),
+    [("en", ", room for more than a year at the last day's rate"), ("zh", "，按最近一天的写入速度还可用一年以上")],
+)
+def test_years_of_room_are_not_told_in_hours(lang: str, told: str) -> None:
+    lines = dict(_room(JOURNAL | {"room": JOURNAL["room"] | {"hours_left": 550_319.0}}, lang))
+    assert lines[""].endswith(told)
+
+
 def test_without_pushes_there_is_no_rate() -> None:
     lines = list(_room(JOURNAL | {"held_by": None, "room": JOURNAL["room"] | {"hours_left": None}}, "en"))
     assert lines == [("journal", "82 % full"), ("", "3.3 GB of 4.0 GB in 52 segments")]

@@ -200,7 +200,7 @@ async def test_a_picture_comes_back_with_its_type(tmp_path: Path, scene: bytes) 
 
 
 NO_EVENT = (
-    "no event 01NOTHING: give its id, at least 6 characters of its beginning, its msg_id, "
+    'no event "01NOTHING": give its id, at least 6 characters of its beginning, its msg_id, '
     "or the file name or SHA-256 of its picture"
 )
 

@@ -72,7 +72,7 @@ def test_the_vendors_sample_reaches_every_output_as_old_news(
         assert bridge.command("get", document["id"], "--original") == sample_body
         assert bridge.command("get", document["id"][:10], "--picture", 0) == jpeg
         assert msgspec.json.decode(bridge.command("get", document["data"]["msg_id"])) == document
-        assert b"no event a?c#d" in bridge.command("get", "a?c#d", code=65)
+        assert b'no event "a?c#d"' in bridge.command("get", "a?c#d", code=65)
         assert b"No such file or directory" in bridge.command("get", document["id"], "-o", tmp_path / "no/x", code=74)
 
 

@@ -70,6 +70,7 @@ def test_dead_letters_are_delivered_again_or_dropped(tmp_path: Path, web: WebSer
         assert came(web) == third
         assert bridge.command("dead", "retry", "--all") == b"there are no dead letters\n"
         assert b"is no dead letter" in bridge.command("dead", "retry", first, code=65)
+        assert b"is no dead letter of output erp" in bridge.command("dead", "show", first, "--output", "erp", code=65)
         assert b"ids, or --all" in bridge.command("dead", "drop", code=2)
         assert set(states(bridge, "--state", "dropped")) == {ids[second]}
 

@@ -143,7 +143,7 @@ def test_why_tells_an_events_whole_story(tmp_path: Path, mosquitto: Mosquitto, w
         picture = next(place for place in of(story, "local")["where"].splitlines() if place.endswith(".jpg"))
         for what in (picture, Path(picture).name, story["pictures"][0]["sha256"]):
             assert lines(bridge, "why", what)[0]["id"] == story["id"]
-        assert b"no event 01NOTHING" in bridge.command("why", "01NOTHING", code=65)
+        assert b'no event "01NOTHING"' in bridge.command("why", "01NOTHING", code=65)
 
         bridge.kill()
         mosquitto.start()

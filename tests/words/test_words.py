@@ -111,6 +111,7 @@ MADE_OF_TWO_TEXTS = {
     "a table is not {WANTED}",
     "a list is not {WANTED}",
     "{event} is no dead letter of output {output}: {command}",
+    "{event} is no dead letter of output {output}; its story: {command}",
 }
 OF_THE_JSON_READER = {
     "expecting value",

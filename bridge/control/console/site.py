@@ -24,7 +24,7 @@ from bridge.control.house import House
 from bridge.control.session import Sessions, session_of
 from bridge.errors import BridgeError
 from bridge.figures import as_bytes
-from bridge.words import LANGUAGES, ago, say, span, translated
+from bridge.words import LANGUAGES, ago, room, say, span, translated
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
@@ -91,6 +91,7 @@ class Site:
             "t": partial(say, lang),
             "translated": partial(translated, lang),
             "ago": partial(ago, lang),
+            "room": partial(room, lang),
             "span": partial(span, lang),
             "local": self.local,
         }

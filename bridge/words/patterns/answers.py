@@ -100,9 +100,9 @@ ANSWERS: Final[Mapping[str, str]] = {
     "output {name} did not take the test event {event}: {WHY}": "输出 {name} 未接收测试事件 {event}：{WHY}",
     "output {name} did not take the test event {event}: {reason}": "输出 {name} 未接收测试事件 {event}：{reason}",
     # --- Events and dead letters
-    "no event {event}: give its id, at least {n} characters of its beginning, its msg_id, or the file name or "
+    'no event "{event}": give its id, at least {n} characters of its beginning, its msg_id, or the file name or '
     "SHA-256 of its picture": (
-        "没有事件 {event}：请给出其 id、id 开头的至少 {n} 个字符、msg_id，或图片的文件名或 SHA-256"
+        '没有事件 "{event}"：请给出其 id、id 开头的至少 {n} 个字符、msg_id，或图片的文件名或 SHA-256'
     ),
     "more than one event is meant by {what}: give the whole id, such as {id}": (
         "{what} 对应多个事件：请给出完整 id，例如 {id}"
@@ -120,6 +120,9 @@ ANSWERS: Final[Mapping[str, str]] = {
     "there is no push {number} that was not understood: {command}": "没有编号为 {number} 的无法识别的推送：{command}",
     "no device {id} is known; there are: {devices}": "没有设备 {id}；现有：{devices}",
     "{event} is no dead letter; its story: {command}": "{event} 不是死信；其过程：{command}",
+    "{event} is no dead letter of output {output}; its story: {command}": (
+        "{event} 不是输出 {output} 的死信；其过程：{command}"
+    ),
     "{event} is no dead letter of output {output}: {command}": "{event} 不是输出 {output} 的死信：{command}",
     "{event} is no dead letter: {command}": "{event} 不是死信：{command}",
     "say which dead letters: ids, or --all": "请指明死信：事件 id，或 --all",

@@ -104,7 +104,7 @@ async def test_what_is_not_there_is_said_to_people_and_to_programs(tmp_path: Pat
         answer = await running.control.get("/api/v1/none")
         assert (answer.status_code, answer.text) == (404, "Not Found")
         page = await running.control.get("/events/000000")
-        assert (page.status_code, "no event 000000" in page.text) == (404, True)
+        assert (page.status_code, "no event &#34;000000" in page.text) == (404, True)
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
