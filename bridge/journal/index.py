@@ -121,23 +121,15 @@ class Rows:
         self.turned_away += [astuple(sum_) for sum_ in blob.turned_away]
 
     def __len__(self) -> int:
-        return (
-            len(self._pressed)
-            + len(self.pushes)
-            + len(self.events)
-            + len(self.troubles)
-            + len(self.notes)
-            + len(self.turned_away)
-        )
+        return sum(map(len, self._lists()))
 
     def clear(self) -> None:
         """The index has them."""
-        self._pressed.clear()
-        self.pushes.clear()
-        self.events.clear()
-        self.troubles.clear()
-        self.notes.clear()
-        self.turned_away.clear()
+        for rows in self._lists():
+            rows.clear()
+
+    def _lists(self) -> tuple[list[Any], ...]:
+        return self._pressed, self.pushes, self.events, self.troubles, self.notes, self.turned_away
 
 
 class Index:
