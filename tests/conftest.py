@@ -16,9 +16,10 @@ import uvicorn.server
 from bridge.errors import Problem
 from bridge.words.patterns import chinese
 from tests.brokers import broker, mosquitto
+from tests.faults.table import pytest_terminal_summary
 
-__all__ = ["broker", "mosquitto"]
-"""Fixtures from beside this file."""
+__all__ = ["broker", "mosquitto", "pytest_terminal_summary"]
+"""Fixtures from beside this file, and a hook."""
 
 # The default draws each traceback in boxes with all locals, which takes longer than many a test waits.
 structlog.configure(

@@ -13,6 +13,10 @@ import pytest
 from tests.faults import disk, image
 from tests.faults.forks import Forks
 from tests.faults.past import Past
+from tests.faults.table import counted
+
+__all__ = ["counted"]
+"""A fixture from beside this file."""
 
 ROOM = 50_000_000
 """Bytes, many times what a round takes."""

@@ -60,6 +60,10 @@ class Forks:
 
     def __init__(self, shim: Path | None, log: Path) -> None:
         self.log = log
+        self.proved = 0
+        """Starts on what was left there, held against what was told."""
+        self.failed = 0
+        """Processes that failed or met a fault of boxbridge."""
         self._owed = 0
         """Lines that it has yet to say: of a process its number, and how it ended."""
         environment = os.environ | ({"LD_PRELOAD": str(shim)} if shim else {})
@@ -88,6 +92,14 @@ class Forks:
 
         How it ends without power is all the same: its threads go on until the kernel has come to killing it.
         """
+        self.proved += job.do == "prove"
+        try:
+            return self._run(job)
+        except AssertionError:
+            self.failed += 1
+            raise
+
+    def _run(self, job: Job) -> list[Line]:
         logged = self.log.stat().st_size
         self.start(job)
         status = self.wait()
