@@ -56,7 +56,7 @@ def _read_leniently(body: bytes) -> Any:
         value = json.loads(text, strict=False, parse_constant=lambda _: None)
         return _whole_characters(value) if _HALF_PAIR.search(text) else value
     except json.JSONDecodeError as error:
-        _explain(error, text, len(mark) + len(text[: error.pos].encode(codec, "replace")))
+        _explain(error, text, len(mark) + len(text[: error.pos].encode(codec, "replace")), len(body))
     except ValueError:
         raise Malformed("not JSON: it holds a number of thousands of digits") from None
     except RecursionError:
@@ -80,12 +80,12 @@ def _text(body: bytes, codec: str) -> tuple[str, str]:
     return body.decode("gb18030", "replace"), "gb18030"
 
 
-def _explain(error: json.JSONDecodeError, text: str, byte: int) -> NoReturn:
+def _explain(error: json.JSONDecodeError, text: str, byte: int, end: int) -> NoReturn:
     text = text.lstrip()
     if error.msg == "Extra data":
         raise Malformed(f"not JSON: something follows the document at byte {byte}") from None
     if error.msg.startswith("Unterminated") or (text[0] in "{[" and text[-1] not in "}]"):
-        raise Malformed(f"cut short: the JSON document ends before its end, at byte {byte}") from None
+        raise Malformed(f"cut short: the JSON document ends before its end, at byte {end}") from None
     raise Malformed(f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at byte {byte}") from None
 
 
