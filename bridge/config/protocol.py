@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from bridge.networks import is_network
 _PLACE = re.compile(r"=.*|\*|[^\s.\[\]|=]+(?:\[\d*\])*(?:\.[^\s.\[\]|=]+(?:\[\d*\])*)*", re.DOTALL)
 _LETTERS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S", "SSS": "%f"}
 _LETTER = re.compile("|".join(_LETTERS))
+_SOME_TIME = datetime(2026, 11, 24, 23, 21, 54, tzinfo=UTC)
 NUMBERS = ("auto", "s", "ms", "us")
 """Formats of a time that is a number; `auto` also reads ISO 8601."""
 SENDER = "sender"
@@ -121,7 +123,7 @@ class ProtocolSettings(Struct, frozen=True, kw_only=True):
         for path in self.paths:
             if not path.startswith("/"):
                 yield f'paths: "{path}" must begin with /'
-        if self.time_format not in NUMBERS and "%" not in pattern_of(self.time_format):
+        if self.time_format not in NUMBERS and not _is_pattern(pattern_of(self.time_format)):
             yield f'time_format: "{self.time_format}" is none of {", ".join(NUMBERS)} and no pattern'
         for place in self.fetch:
             if place != SENDER and not is_network(place):
@@ -141,6 +143,15 @@ def pattern_of(time_format: str) -> str:
     if "%" in time_format:
         return time_format
     return _LETTER.sub(lambda letter: _LETTERS[letter[0]], time_format)
+
+
+def _is_pattern(pattern: str) -> bool:
+    """Whether `strptime` takes it: a time written by it can be read by it."""
+    try:
+        datetime.strptime(_SOME_TIME.strftime(pattern), pattern)  # noqa: DTZ007 - nobody asks what it reads
+    except (ValueError, re.error):  # the latter where a directive stands twice
+        return False
+    return "%" in pattern
 
 
 def _no_places(settings: Struct, keys: tuple[str, ...]) -> Iterator[str]:

@@ -242,6 +242,9 @@ def test_the_first_place_that_says_anything_counts() -> None:
         ({"paths": ["/"], "device": "a..b"}, 'device: "a..b" is no place in a body'),
         ({"paths": ["/"], "pictures": ["a b"]}, 'pictures: "a b" is no place'),
         ({"paths": ["/"], "time_format": "soon"}, 'time_format: "soon" is none of auto'),
+        ({"paths": ["/"], "time_format": "%Y-%Q"}, 'time_format: "%Y-%Q" is none of auto'),
+        ({"paths": ["/"], "time_format": "%H:%M %H"}, 'time_format: "%H:%M %H" is none of auto'),
+        ({"paths": ["/"], "time_format": "%Y-%"}, 'time_format: "%Y-%" is none of auto'),
         ({"paths": ["/"], "boxes": {"at": "o[]"}}, "a box needs width and height, or right and bottom"),
     ],
 )
