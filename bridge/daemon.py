@@ -168,7 +168,8 @@ class Daemon:
         source = read(self.config)
         if not source.tables:  # as an editor leaves it that is about to write
             raise ConfigError([Problem(str(self.config), "there is nothing in it: every output would be dropped")])
-        return source.settings(self.plugins.outputs, [broken.reason for broken in self.plugins.broken])
+        broken = [plugin.reason for plugin in self.plugins.broken]
+        return source.settings(self.plugins.outputs, [*broken, "New plugins are loaded by a restart"])
 
     async def _take_over(self, settings: Settings) -> Reloaded:
         settings, after_restart = without_restart(self.settings, settings)

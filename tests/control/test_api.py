@@ -380,7 +380,8 @@ async def test_a_reload_of_a_wrong_file_says_all_that_is_wrong_and_changes_nothi
         assert said["exit_code"] == 78
         assert f"{file}:{right.count(chr(10)) + 1}:1" in said["error"]
         assert "timeuot" in said["error"]
-        assert 'no output type "sync"' in said["error"]
+        assert 'no output type "sync" (there are: ' in said["error"]
+        assert "). New plugins are loaded by a restart\n" in said["error"]
         assert said["error"].endswith("2 errors. The old configuration stays in force.")
         await push(running)
         await until(lambda: far.taken)

@@ -315,6 +315,17 @@ def test_what_was_found_in_the_files_is_said_in_chinese(english: str) -> None:
             ),
         ),
         (
+            'no output type "x" (there are: mqtt). New plugins are loaded by a restart',
+            '没有输出类型 "x"（可用：mqtt）。新插件在重启后加载',
+        ),
+        (
+            (
+                'no output type "x" (there are: mqtt). plugin a (a.py): there is no hook "e". '
+                "New plugins are loaded by a restart"
+            ),
+            '没有输出类型 "x"（可用：mqtt）。插件 a（a.py）：没有名为 "e" 的 hook。新插件在重启后加载',
+        ),
+        (
             'no output type "x" (there are: archive). plugin a (/p/a.py): line 1: ValueError: Once. Above all',
             '没有输出类型 "x"（可用：archive）。插件 a（/p/a.py）：第 1 行：ValueError: Once. Above all',
         ),

@@ -7,6 +7,8 @@ from typing import Final
 
 PLUGINS: Final[Mapping[str, str]] = {
     # --- A plugin that could not be loaded
+    "{BROKEN}. New plugins are loaded by a restart": "{BROKEN}。新插件在重启后加载",
+    "New plugins are loaded by a restart": "新插件在重启后加载",
     "{BROKEN}. plugin {name} ({origin}): {FAULT}": "{BROKEN}。插件 {name}（{origin}）：{FAULT}",
     "{BROKEN}. plugin {name} ({origin}): {error}": "{BROKEN}。插件 {name}（{origin}）：{error}",
     "plugin {name} ({origin}): {FAULT}": "插件 {name}（{origin}）：{FAULT}",
