@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -129,7 +130,11 @@ async def _subscriber(port: int, lang: str) -> AsyncIterator[asyncio.Semaphore]:
     arrived = asyncio.Semaphore(0)
 
     def show(_client: Client, _data: Any, message: MQTTMessage) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {message.topic}   {_shown(bytes(message.payload), lang)}", flush=True)
+        try:
+            print(f"{time.strftime('%H:%M:%S')}  {message.topic}   {_shown(bytes(message.payload), lang)}", flush=True)
+        except BrokenPipeError:  # nobody reads on: the same as Ctrl-C
+            signal.raise_signal(signal.SIGINT)
+            return
         if message.topic.endswith("/event"):
             loop.call_soon_threadsafe(arrived.release)
 

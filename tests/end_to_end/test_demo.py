@@ -32,3 +32,18 @@ def test_the_demo_shows_a_pictures_arrival(folder: Path) -> None:
     assert len(pictures) == 1
     assert said.splitlines()[-1].startswith("Stopped. What came in is in ")
     assert pictures[0].read_bytes().startswith(b"\xff\xd8")
+
+
+def test_the_demo_ends_quietly_when_nobody_reads_on(folder: Path) -> None:
+    """Given a reader that goes, as `head` does, the demo ends as by Ctrl-C."""
+    with subprocess.Popen([COMMAND, "demo"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as demo:
+        try:
+            assert demo.stdout
+            assert demo.stderr
+            while b"/picture " not in demo.stdout.readline():
+                pass
+            demo.stdout.close()
+            demo.wait(timeout=30)
+            assert demo.stderr.read().decode() == ""
+        finally:
+            demo.kill()
