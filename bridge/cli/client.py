@@ -94,7 +94,7 @@ def data_folder(config: Path | None) -> Path:
         except OSError as error:
             raise FileTrouble(f"{file} can't be read: {error.strerror}") from None
         named = re.search(r'^\s*data\s*=\s*"([^"]+)"', text, re.MULTILINE)
-        return file.parent / named[1] if named else defaults.data(os.environ)
+        return file.parent / named[1] if named else defaults.data(os.environ, file)
 
 
 def _refused(answer: httpx2.Response) -> BridgeError:

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 import click
 
+from bridge.config.defaults import SYSTEM_FOLDER
 from bridge.config.load import NAME, Source, find, read
 from bridge.config.locator import Places
 from bridge.config.settings import Settings
 from bridge.errors import NoConfiguration
 from bridge.plugins import Plugins
 
-ENVIRONMENT_FILE = Path("/etc/boxbridge/env")
+ENVIRONMENT_FILE = SYSTEM_FOLDER / "env"
 """What the systemd unit reads as EnvironmentFile; `check` reads it too, to find the same secrets."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -14,7 +14,8 @@ import msgspec
 from bridge.cli import units
 from bridge.cli.options import config_option, load, service_environment
 from bridge.config.address import host_and_port
-from bridge.config.load import find
+from bridge.config.defaults import STATE_DIRECTORY
+from bridge.config.load import find, read
 from bridge.config.settings import Settings
 from bridge.errors import UsageError
 
@@ -29,12 +30,17 @@ def systemd_command(config: Path | None, as_socket: bool) -> None:
     that changes. With a socket unit beside it systemd holds the port, and a restart refuses no push.
     """
     # Read as the daemon will read it there: with the unit's own state directory and the service's secrets.
-    environment = {**service_environment(), "STATE_DIRECTORY": str(units.STATE_DIRECTORY)}
+    environment = {**service_environment(), "STATE_DIRECTORY": str(STATE_DIRECTORY)}
     settings, _ = load(config, environment)
     if as_socket:
         click.echo(units.socket_unit(_address(settings.server.listen)), nl=False)
         return
     file = find(config, environment).absolute()
+    if read(file).data != settings.data:
+        click.echo(
+            f'warning: {file} names no data: with data = "{settings.data}" commands in a shell find the daemon',
+            err=True,
+        )
     executable = _executable()
     writes = _written(settings)
     for path in (executable, Path(sys.executable), file, *writes):
@@ -62,7 +68,7 @@ def _written(settings: Settings) -> list[Path]:
     """The folders outside of the state directory that the daemon writes to."""
     paths = [settings.data, *(path for output in settings.output.values() for path in _paths(output.options))]
     # An option that names a file, such as a certificate, is there to be read.
-    return sorted({path for path in paths if not path.is_relative_to(units.STATE_DIRECTORY) and not path.is_file()})
+    return sorted({path for path in paths if not path.is_relative_to(STATE_DIRECTORY) and not path.is_file()})
 
 
 def _paths(options: msgspec.Struct) -> Iterator[Path]:

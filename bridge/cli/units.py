@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-STATE_DIRECTORY = Path("/var/lib/boxbridge")
+from bridge.config.defaults import SYSTEM_FOLDER
+from bridge.config.load import NAME
+
 EXECUTABLE = Path("/opt/boxbridge/bin/boxbridge")
-CONFIGURATION = Path("/etc/boxbridge/boxbridge.toml")
+CONFIGURATION = SYSTEM_FOLDER / NAME
 
 HIDDEN = {
     Path("/home"): "ProtectHome=",

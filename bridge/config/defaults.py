@@ -5,7 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
+
+SYSTEM_FOLDER: Final = Path("/etc/boxbridge")
+"""The configuration of a service, and what belongs to it."""
+STATE_DIRECTORY: Final = Path("/var/lib/boxbridge")
+"""Where the unit has a service keep its data."""
 
 
 def site() -> str:
@@ -13,10 +19,13 @@ def site() -> str:
     return socket.gethostname()
 
 
-def data(environment: Mapping[str, str]) -> Path:
-    """What systemd gives as `StateDirectory=`, else a folder in the current one."""
-    state = environment.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(state or "boxbridge-data").absolute()
+def data(environment: Mapping[str, str], configuration: Path) -> Path:
+    """What systemd gives as `StateDirectory=`, else the same for the service's configuration, so that commands in a
+    shell find its daemon; else a folder in the current one."""
+    if state := environment.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(state).absolute()
+    of_service = configuration.absolute().parent == SYSTEM_FOLDER
+    return STATE_DIRECTORY if of_service else Path("boxbridge-data").absolute()
 
 
 def timezone(environment: Mapping[str, str], etc: Path = Path("/etc")) -> ZoneInfo:

@@ -18,6 +18,7 @@ from bridge.config import defaults
 from bridge.config.address import collide, host_and_port, is_loopback
 from bridge.config.certificate import tls_context
 from bridge.config.convert import INVALID, Conversion
+from bridge.config.defaults import SYSTEM_FOLDER
 from bridge.config.locator import Path, Place, Places
 from bridge.config.password import is_hash
 from bridge.config.settings import (
@@ -38,7 +39,6 @@ from bridge.output import Output
 from bridge.threads import contained
 
 NAME = "boxbridge.toml"
-SYSTEM_FOLDER = FilePath("/etc/boxbridge")
 
 _Value = TypeVar("_Value")
 _COMMON = [field.encode_name for field in structs.fields(OutputSettings) if field.name != "options"]
@@ -85,7 +85,7 @@ class Source(Struct, frozen=True, kw_only=True):
     @property
     def data(self) -> FilePath:
         """The data folder, for commands that look for a running daemon and need nothing else to be right."""
-        return self._one(FilePath, "data", defaults.data(self.environment))
+        return self._one(FilePath, "data", defaults.data(self.environment, self.file))
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -169,7 +169,7 @@ class _Reading(Conversion):
     def settings(self) -> Any:
         machine = {
             "site": defaults.site(),
-            "data": defaults.data(self._environment),
+            "data": defaults.data(self._environment, self._file),
             "timezone": defaults.timezone(self._environment),
         }
         self.unknown_keys(self._tables, (), [field.encode_name for field in structs.fields(Settings)])

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from bridge import __version__
+from bridge.config.defaults import SYSTEM_FOLDER
 from bridge.config.protocol import ProtocolSettings
 from bridge.options import Duration, Rate, Secret, Share, Size
 from bridge.output import OutputContext
@@ -22,7 +23,7 @@ JOURNAL, UNKNOWN = "journal", "unknown"
 """The folders of events, and of pushes that nothing understood, below `data`. No output may write there."""
 LEAST_QUOTA = 100_000_000
 """Bytes: with less, the journal would soon refuse pushes."""
-PLUGINS_DIR = Path("/etc/boxbridge/plugins")
+PLUGINS_DIR = SYSTEM_FOLDER / "plugins"
 """Where drop-in plugins are looked for if the configuration says nothing."""
 LONGEST_SOCKET_PATH = 107
 """Bytes, Linux's limit."""
@@ -232,7 +233,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data: Annotated[
         Path,
         Meta(
-            description="Folder of journal, archive and socket; else $STATE_DIRECTORY, else ./boxbridge-data.",
+            description="Folder of journal, archive and socket; else the service's, else ./boxbridge-data.",
             examples=["/var/lib/boxbridge"],
         ),
     ]

@@ -28,6 +28,13 @@ def test_the_unit_starts_this_boxbridge_with_this_configuration(tmp_path: Path) 
     assert done.returncode == 0
 
 
+def test_a_shell_is_told_where_the_services_data_is(tmp_path: Path) -> None:
+    """The unit has a state directory, of which commands in a shell know nothing."""
+    told = 'names no data: with data = "/var/lib/boxbridge" commands in a shell find the daemon\n'
+    assert f"warning: {tmp_path}/boxbridge.toml {told}" in unit_for(tmp_path, "").stderr
+    assert told not in unit_for(tmp_path, 'data = "/var/lib/boxbridge"\n').stderr
+
+
 def test_the_archives_folder_may_be_written_and_must_be_mounted(tmp_path: Path) -> None:
     archive = tmp_path / "usb/archive"
     archive.mkdir(parents=True)

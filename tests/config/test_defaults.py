@@ -16,11 +16,18 @@ def test_the_site_is_the_host() -> None:
 
 def test_data_lies_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert defaults.data({}) == tmp_path / "boxbridge-data"
+    assert defaults.data({}, tmp_path / "boxbridge.toml") == tmp_path / "boxbridge-data"
 
 
 def test_data_lies_where_systemd_says() -> None:
-    assert defaults.data({"STATE_DIRECTORY": "/var/lib/boxbridge:/var/lib/other"}) == Path("/var/lib/boxbridge")
+    environment = {"STATE_DIRECTORY": "/srv/boxbridge:/srv/other"}
+    for configuration in ("boxbridge.toml", "/etc/boxbridge/boxbridge.toml"):
+        assert defaults.data(environment, Path(configuration)) == Path("/srv/boxbridge")
+
+
+def test_in_a_shell_the_services_data_lies_where_the_service_has_it() -> None:
+    """Else no command finds the daemon, and `journal check` looks at another journal than the daemon's."""
+    assert defaults.data({}, Path("/etc/boxbridge/boxbridge.toml")) == Path("/var/lib/boxbridge")
 
 
 def test_the_time_zone_is_that_of_tz(tmp_path: Path) -> None:
