@@ -32,7 +32,7 @@ from bridge.config.settings import (
     ServerSettings,
     Settings,
 )
-from bridge.config.wording import shown
+from bridge.config.wording import not_toml, shown
 from bridge.errors import ConfigError, NoConfiguration, Problem, did_you_mean
 from bridge.networks import is_network
 from bridge.output import Output
@@ -142,7 +142,9 @@ def read(file: FilePath, environment: Mapping[str, str] = os.environ) -> Source:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([Problem(f"{file}:{line}", "this is not UTF-8 text")]) from None
     except tomli.TOMLDecodeError as error:
-        raise ConfigError([Problem(f"{file}:{error.lineno}:{error.colno}", f"not TOML: {error.msg}")]) from None
+        raise ConfigError(
+            [Problem(f"{file}:{error.lineno}:{error.colno}", f"not TOML: {not_toml(error.msg)}")]
+        ) from None
     except RecursionError as error:
         raise ConfigError([Problem(str(file), f"can't be read: {error}")]) from None
     if "\0" in text or "\\u0000" in text or "\\U00000000" in text:

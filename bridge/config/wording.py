@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from operator import itemgetter
 from pathlib import Path as FilePath
@@ -107,3 +109,29 @@ def such_as(field: structs.FieldInfo) -> str:
     _, metas = peel(field.type)
     examples = [example for meta in metas for example in meta.examples or []]
     return f", such as {field.encode_name} = {toml.value(examples[0])}" if examples else ""
+
+
+_NOT_CLOSED: Final = "a text is not closed: the quote at its end is missing"
+_PLAINLY: Final = {
+    "Illegal character '\\n'": _NOT_CLOSED,
+    "Unterminated string": _NOT_CLOSED,
+    'Expected "\'"': _NOT_CLOSED,
+    "Invalid value": 'this is no value: text stands in straight quotes, such as "text"',
+    "Cannot overwrite a value": "this key is there twice",
+    "Expected newline or end of document after a statement": "something follows the value",
+    "Expected '=' after a key in a key/value pair": "= and a value are missing after the key",
+    "Expected ']' at the end of a table declaration": "] is missing at the end of the table's name",
+    "Invalid statement": "this is neither a key nor a [table]",
+    "Invalid initial character for a key part": "this is no name of a key",
+    "Unclosed array": "the list is not closed: ] is missing",
+    "Unescaped '\\' in a string": r"a backslash is written \\, or the text stands in single quotes",
+    "Invalid hex value": r"a backslash is written \\, or the text stands in single quotes",
+}
+_TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
+
+
+def not_toml(said: str) -> str:
+    """What a file's writer did wrong, by what tomli says; as it says it where that is rare."""
+    if twice := _TWICE.fullmatch(said):
+        return f"[{toml.dotted(ast.literal_eval(twice[1]))}] is there twice"
+    return _PLAINLY.get(said, said)

@@ -302,9 +302,31 @@ boxbridge.toml:9:1   output.a: key "type" is missing, such as type = "mqtt"
             'boxbridge.toml:2:8  device.A.rate: "0/s" is not a rate between 1/h and 10000/s, such as "10/s"',
         ),
         ("[device.A.channels]\n1 = 2", "boxbridge.toml:2:5  device.A.channels.1: 2 is not text of length 1 or more"),
-        ("a = 1 b", "boxbridge.toml:1:7  not TOML: Expected newline or end of document after a statement"),
+        ("a = 1 b", "boxbridge.toml:1:7  not TOML: something follows the value"),
         ('data = "a\\u0000b"', "boxbridge.toml  holds a NUL character, which no path, name or text may have"),
-        ("a = 1\na = 2", "boxbridge.toml:2:6  not TOML: Cannot overwrite a value"),
+        ("a = 1\na = 2", "boxbridge.toml:2:6  not TOML: this key is there twice"),
+        ('a = "b\nc = 1', "boxbridge.toml:1:7  not TOML: a text is not closed: the quote at its end is missing"),
+        ("a = 'b\n", "boxbridge.toml:2:1  not TOML: a text is not closed: the quote at its end is missing"),
+        ('a = """b', "boxbridge.toml:1:9  not TOML: a text is not closed: the quote at its end is missing"),
+        (
+            "a = “b”",
+            'boxbridge.toml:1:5  not TOML: this is no value: text stands in straight quotes, such as "text"',
+        ),
+        ("a", "boxbridge.toml:1:2  not TOML: = and a value are missing after the key"),
+        ("[a", "boxbridge.toml:1:3  not TOML: ] is missing at the end of the table's name"),
+        ("= 1", "boxbridge.toml:1:1  not TOML: this is neither a key nor a [table]"),
+        ("a.? = 1", "boxbridge.toml:1:3  not TOML: this is no name of a key"),
+        ("a = [1", "boxbridge.toml:1:7  not TOML: the list is not closed: ] is missing"),
+        (
+            'a = "C:\\data"',
+            r"boxbridge.toml:1:10  not TOML: a backslash is written \\, or the text stands in single quotes",
+        ),
+        (
+            'a = "C:\\x"',
+            r"boxbridge.toml:1:10  not TOML: a backslash is written \\, or the text stands in single quotes",
+        ),
+        ("[a.'b c']\n[a.'b c']", 'boxbridge.toml:2:9  not TOML: [a."b c"] is there twice'),
+        ("a = {b = 1", "boxbridge.toml:1:11  not TOML: Unclosed inline table"),
     ],
 )
 def test_a_fault_is_told_with_its_place(text: str, sentence: str) -> None:
