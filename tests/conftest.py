@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import structlog
 import uvicorn.server
+from hypothesis import settings
 
 from bridge.errors import Problem
 from bridge.words.patterns import chinese
@@ -40,6 +41,10 @@ os.environ["LC_ALL"] = "C.UTF-8"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a shell's background job; commands that tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A machine that does other things too takes its time for an example.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 DATA = Path(__file__).parent / "data"
 

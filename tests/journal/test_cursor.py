@@ -196,7 +196,7 @@ class CursorAgainstModel(RuleBasedStateMachine):
 
 
 TestCursorAgainstModel = CursorAgainstModel.TestCase
-TestCursorAgainstModel.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestCursorAgainstModel.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 def test_what_failed_and_died_is_the_same_after_a_restart() -> None:
