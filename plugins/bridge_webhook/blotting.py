@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote_plus, unquote, urlsplit
 
-import pybase64
-
-from bridge_webhook.options import Basic, WebhookOptions
+from bridge_webhook.basic import encoded
+from bridge_webhook.options import WebhookOptions
 
 SHOWN: Final = 500
 """Characters of an answer that a reason shows."""
@@ -23,16 +22,12 @@ def shown(body: bytes, options: WebhookOptions, url: str, tokens: Iterable[str] 
     for secret in sorted(secrets, key=len, reverse=True):  # one may hold another
         text = text.replace(secret, "<secret>")
     parts = urlsplit(url)
-    hidden = [part for part in (*parts.path.split("/"), parts.query) if len(part) >= _SHORTEST_HIDDEN]
+    values = [value or name for name, _, value in (pair.partition("=") for pair in parts.query.split("&"))]
+    hidden = [part for part in (*parts.path.split("/"), parts.query, *values) if len(part) >= _SHORTEST_HIDDEN]
     for part in sorted(hidden, key=len, reverse=True):
         text = text.replace(part, "<url>").replace(unquote(part), "<url>")
     line = " ".join(text.split())
     return "".join(character for character in line[:SHOWN] if character.isprintable())
-
-
-def basic_authorization(login: Basic) -> str:
-    """The header's value for HTTP Basic."""
-    return f"Basic {_encoded(login)}"
 
 
 def _secrets(options: WebhookOptions) -> Iterator[str]:
@@ -42,10 +37,9 @@ def _secrets(options: WebhookOptions) -> Iterator[str]:
             yield from (value, *value.split()[-1:])  # also without the "Bearer" before it
     for login in (options.basic, options.proxy_basic):
         if login is not None:
-            yield from (login.password.reveal(), _encoded(login))
+            password = login.password.reveal()
+            yield from (password, encoded(login.username, password))
     if options.oauth2:
-        yield options.oauth2.client_secret.reveal()
-
-
-def _encoded(login: Basic) -> str:
-    return pybase64.b64encode(f"{login.username}:{login.password.reveal()}".encode()).decode()
+        given = options.oauth2.client_secret.reveal()
+        quoted = quote_plus(given)  # as it goes into a form, and into the header of the pair
+        yield from (given, quoted, encoded(quote_plus(options.oauth2.client_id), quoted))

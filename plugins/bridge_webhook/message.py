@@ -42,7 +42,7 @@ def multipart(
         role = escape(picture.role).replace('"', "%22")
         filename = f"{role}-{place}.{picture.extension}"
         pieces += [_part(boundary, f'name="{role}"; filename="{filename}"', picture.media_type), data]
-    for data in (annotated or {}).values():
+    for data in annotated.values():
         pieces += [_part(boundary, 'name="annotated"; filename="annotated.jpg"', "image/jpeg"), data]
     pieces.append(f"\r\n--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(pieces)

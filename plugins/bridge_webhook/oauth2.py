@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
 import msgspec
-import pybase64
 from msgspec import Struct
 
 from bridge import Rejected, Retry, Stopped, Unavailable, outcome
+from bridge_webhook.basic import encoded
 from bridge_webhook.blotting import shown
 from bridge_webhook.options import VALUE, OAuth2, WebhookOptions
 from bridge_webhook.target import origin_of
@@ -101,8 +101,7 @@ class Token:
         if wanted.client_auth == "body":
             form |= {"client_id": client_id, "client_secret": secret}
         else:
-            pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
-            headers["Authorization"] = f"Basic {pybase64.b64encode(pair).decode()}"
+            headers["Authorization"] = f"Basic {encoded(quote_plus(client_id), quote_plus(secret))}"
         return headers, {name: value for name, value in form.items() if value}
 
     def _check(self, answer: Answer) -> None:

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from bridge import Delivery, Event, Output, OutputContext, PictureLost, outcome
-from bridge_webhook.blotting import basic_authorization, shown
+from bridge_webhook.basic import encoded
+from bridge_webhook.blotting import shown
 from bridge_webhook.message import CLOUDEVENT, delivery_headers, multipart
 from bridge_webhook.oauth2 import Token
 from bridge_webhook.options import VALUE, WebhookOptions
@@ -32,7 +33,7 @@ class Webhook(Output):
 
     def __init__(self, context: OutputContext) -> None:
         super().__init__(context)
-        options = self.options
+        options, login = self.options, self.options.basic
         self._keys = [signing_key(secret) for secret in options.secrets]
         self._token = Token(options, options.oauth2) if options.oauth2 else None
         self._origin = origin_of(options.url)
@@ -40,7 +41,7 @@ class Webhook(Output):
             "User-Agent": f"boxbridge/{self.version}".rstrip("/"),
             "Accept-Encoding": "identity",
             **({"Authorization": f"Bearer {options.bearer.reveal()}"} if options.bearer else {}),
-            **({"Authorization": basic_authorization(options.basic)} if options.basic else {}),
+            **({"Authorization": f"Basic {encoded(login.username, login.password.reveal())}"} if login else {}),
             **{name: value.reveal() for name, value in options.headers.items()},
         }
         if options.template:

@@ -207,3 +207,13 @@ async def test_an_answer_with_a_token_in_it_is_not_shown() -> None:
         async with opened(server.url(), oauth2=server.oauth2()) as webhook:
             with pytest.raises(Rejected, match=r"you sent Bearer <secret>$"):
                 await webhook.deliver(delivery_of())
+
+
+@pytest.mark.parametrize("client_auth", ["basic", "body"])
+async def test_how_the_secret_was_sent_is_not_shown_where_an_answer_echoes_it(client_auth: str) -> None:
+    with identity() as server:
+        sent = base64.b64encode(b"bridge:hush%2Fhush").decode()
+        server.refusal = PlainTextResponse(f"no: Basic {sent}, client_secret=hush%2Fhush", 400)
+        async with opened(server.url(), oauth2=server.oauth2(client_auth=client_auth)) as webhook:
+            with pytest.raises(Stopped, match=r"no: Basic <secret>, client_secret=<secret>$"):
+                await webhook.deliver(delivery_of())

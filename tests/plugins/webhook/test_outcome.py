@@ -285,6 +285,16 @@ async def test_the_urls_path_and_query_are_not_shown_where_an_answer_echoes_them
     assert "token=qu3ry" not in str(raised.value)
 
 
+@pytest.mark.parametrize("said", ["s3cret of", "s3cret%20of", "s3cret of or s3cret%20of or bare-word"])
+async def test_what_the_query_says_is_not_shown_where_an_answer_echoes_it_alone(receiver: Receiver, said: str) -> None:
+    receiver.answer = PlainTextResponse(f"unknown token {said}", 400)
+    async with opened(receiver.url("/hooks?site=1&token=s3cret%20of&bare-word")) as webhook:
+        with pytest.raises(Rejected, match="unknown token <url>") as raised:
+            await webhook.deliver(delivery_of())
+    assert "s3cret" not in str(raised.value)
+    assert "bare-word" not in str(raised.value)
+
+
 async def test_cookies_are_not_kept(receiver: Receiver) -> None:
     receiver.answer = Response(headers={"Set-Cookie": "a=b"})
     async with opened(receiver.url()) as webhook:
