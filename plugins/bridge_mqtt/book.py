@@ -50,12 +50,13 @@ class Book:
         key = (event.device.id, event.channel.id, event.kind, event.device.name, event.channel.name, *event.counts)
         if key in self._noted:
             return False
-        if len(self._noted) >= _MOST_NOTED:
-            self._noted.clear()
-        self._noted.add(key)
         before = msgspec.json.encode(self.devices.get(event.device.id))
         self._learn(event)
-        return msgspec.json.encode(self.devices.get(event.device.id)) != before
+        is_news = msgspec.json.encode(self.devices.get(event.device.id)) != before
+        if is_news or len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()  # what was noted before may be news again, as a name that is given back
+        self._noted.add(key)
+        return is_news
 
     def _learn(self, event: Event) -> None:
         device = _room(self.devices, event.device.id, KnownDevice, _MOST_DEVICES)
