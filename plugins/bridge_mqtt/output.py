@@ -50,7 +50,8 @@ class Mqtt(Output):
         self._written = b"{}"
         """What the book's file holds."""
         self._connection: Connection | None = None
-        self._turn = _done()
+        self._turn: asyncio.Future[None] | None = None
+        """Done when the last delivery and all before it are published, or given up."""
 
     @classmethod
     def holds(cls, context: OutputContext) -> dict[str, str]:
@@ -66,8 +67,10 @@ class Mqtt(Output):
         except BaseException:
             await connection.close()
             raise
+        if connection.ended:  # with the acknowledgement: nobody was told, for it was not open yet
+            raise Unavailable(connection.ended)
         self._connection = connection
-        self._turn = _done()
+        self._turn = None
         self._keeping = asyncio.create_task(self._keep_tree(connection), name=f"mqtt tree of {self.name}")
         self._keeping.add_done_callback(self._kept)
         return str(connection)
@@ -79,15 +82,15 @@ class Mqtt(Output):
             raise Unavailable("not connected")
         # Pictures are read at the same time, but published in the order of the deliveries: the retained one is the
         # latest, and each event follows its own pictures directly.
-        before, self._turn = self._turn, asyncio.Event()
-        mine = self._turn
+        before, mine = self._turn, asyncio.get_running_loop().create_future()
+        self._turn = mine
         try:
             plan = await self._planner.plan(delivery, connection.limits)
-            if not before.is_set():
-                await before.wait()
+            if before and not before.done():
+                await asyncio.wait({before})
             acknowledged = connection.publish(*plan.messages)
         finally:
-            mine.set()
+            _end_turn(mine, before)
         if not delivery.test and self._book.note(delivery.event):
             self._changed.set()
         await acknowledged
@@ -215,7 +218,9 @@ class Mqtt(Output):
         return "-".join(part for part in ("boxbridge", *readable, digest) if part)
 
 
-def _done() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event
+def _end_turn(mine: asyncio.Future[None], before: asyncio.Future[None] | None) -> None:
+    """End a turn, though not before those before it have ended: who gives up lets nobody overtake them."""
+    if before is None or before.done():
+        mine.set_result(None)
+    else:
+        before.add_done_callback(lambda _: mine.set_result(None))

@@ -13,9 +13,11 @@ from typing import Self
 
 CLOSE = -1
 """In place of a reason code: the connection is closed."""
+HANG_UP = -2
+"""In place of one: it is acknowledged, and in the same breath said that another took the session over."""
 ACCEPTED = b"\x00\x00\x00"
 """What follows the fixed header of a CONNACK that welcomes."""
-CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 12, 13
+CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 12, 13, 14
 
 
 class HostileBroker:
@@ -140,6 +142,8 @@ class HostileBroker:
                 self.taken[event[1].decode()] += 1
         if code == CLOSE:
             return None
+        if code == HANG_UP:
+            return [bytes([PUBACK << 4, 2]) + mid + bytes([DISCONNECT << 4, 1, 142])]
         return [] if code is None else [bytes([PUBACK << 4, 4]) + mid + bytes([code, 0])]
 
 

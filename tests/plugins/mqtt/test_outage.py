@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from bridge import Duration, Rejected, Retry, Stopped, Unavailable
+from bridge import Duration, Rejected, Retry, Size, Stopped, Unavailable
 from bridge.testing.ports import free_port
 from tests.brokers import Broker, Mosquitto, Subscriber
-from tests.plugins.mqtt.hostile import Cable, HostileBroker
+from tests.plugins.mqtt.hostile import HANG_UP, Cable, HostileBroker
 from tests.plugins.mqtt.sending import delivery_of, event_with, opened, output_to
 
 pytestmark = pytest.mark.anyio
@@ -258,6 +259,42 @@ async def test_a_picture_that_is_slow_to_read_does_not_let_later_events_overtake
         await under_way
     events = [topic.split("/")[2] for topic in broker.topics if topic.endswith("/event")]
     assert events == ["first", "second"]
+
+
+async def test_a_delivery_that_fails_lets_none_overtake_those_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = asyncio.Event()
+
+    async def slowly(_sha256: str) -> bytes:
+        await read.wait()
+        return b"scene"
+
+    slow = event_with(device="first")
+    assert slow.scene is not None
+    monkeypatch.setattr(slow.scene.__dict__["source"], "read", slowly)
+    too_large = replace(delivery_of(event_with(None, device="second")), document=b" " * 2000)
+    async with (
+        HostileBroker() as broker,
+        opened(output_to(broker.url, tmp_path, max_packet=Size("1000B"))) as output,
+    ):
+        first = asyncio.create_task(output.deliver(delivery_of(slow)))
+        await asyncio.sleep(0)
+        with pytest.raises(Rejected):
+            await output.deliver(too_large)
+        third = asyncio.create_task(output.deliver(delivery_of(event_with(device="third"))))
+        await asyncio.sleep(0.1)
+        read.set()
+        await asyncio.gather(first, third)
+    events = [topic.split("/")[2] for topic in broker.topics if topic.endswith("/event")]
+    assert events == ["first", "third"]
+
+
+async def test_an_output_whose_connection_ends_as_it_opens_is_not_open(tmp_path: Path) -> None:
+    """The broker acknowledges `online` and hangs up, all at once."""
+    async with HostileBroker(on_state=HANG_UP) as broker:
+        with pytest.raises(Unavailable, match="the broker closed the connection: Session taken over"):
+            await output_to(broker.url, tmp_path).open()
 
 
 async def test_closing_is_quick_when_the_broker_is_gone(mosquitto: Mosquitto, tmp_path: Path) -> None:
