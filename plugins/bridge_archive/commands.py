@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bridge import Installation, OutputContext
+from bridge_archive import durable
 from bridge_archive.case import export
 from bridge_archive.finding import stem_of_id
 from bridge_archive.manifest import head
@@ -42,17 +46,15 @@ def verify_command(
     """Find each file that was changed or removed since its day was sealed."""
     root = folder_of(_chosen(installation, output, config))
     language = installation.language
-    if only_head:
-        click.echo(head(root) or say(language, "nothing sealed"))
-        return
     summary = Summary()
     found = 0
-    try:
+    with _trouble_at(root):
+        if only_head:
+            click.echo(head(root) or say(language, "nothing sealed"))
+            return
         for finding in verify(root, known, summary):
             found += 1
             click.echo(say(language, finding.kind, path=finding.path, detail=finding.detail))
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or root}: {error.strerror or error}") from error
     told = "verified" if not found else "faults"
     click.echo(say(language, told, faults=found, root=root, files=summary.files, lists=summary.lists))
     if summary.removed:
@@ -77,10 +79,8 @@ def export_command(installation: Installation, event: str, out: Path, output: st
     except Exception as error:  # noqa: BLE001 - the daemon may be stopped, and the case is whole without it
         story = None
         click.echo(say(installation.language, "no story", reason=error), err=True)
-    try:
+    with _trouble_at(out):
         names = export(folder_of(context), stem, story, out)
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or out}: {error.strerror or error}") from error
     for name in names:
         click.echo(f"{out}: {name}")
 
@@ -95,21 +95,33 @@ def hold_command(
     installation: Installation, event: str | None, release: bool, output: str | None, config: Path | None
 ) -> None:
     """Keep EVENT, and with it its whole day, whatever retention says; without EVENT list what is held."""
-    context = _chosen(installation, output, config)
+    context, language = _chosen(installation, output, config), installation.language
     folder = folder_of(context) / HOLDS
-    if event is None:
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            click.echo(f"{path.name}   {path.read_text('utf-8').strip()}")
-    elif release:
-        if not (folder / event).is_file():
-            raise click.ClickException(say(installation.language, "not held", event=event))
-        (folder / event).unlink()
-        click.echo(say(installation.language, "released", event=event))
-    else:
-        stem = _stem(context, event, installation.language)
-        folder.mkdir(exist_ok=True)
-        (folder / event).write_text(f"{stem.as_posix()}\n", "utf-8")
-        click.echo(say(installation.language, "held", event=event, day=stem.parts[0]))
+    with _trouble_at(folder):
+        held = {path.name: path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+        if event is None:
+            for name, path in held.items():
+                click.echo(f"{name}   {path.read_text('utf-8').strip()}")
+        elif release:
+            if event not in held:
+                raise click.ClickException(say(language, "not held", event=event))
+            held[event].unlink()
+            click.echo(say(language, "released", event=event))
+        else:
+            stem = _stem(context, event, language)
+            durable.make_folder(folder)
+            durable.write_file(folder / event, f"{stem.as_posix()}\n".encode(), time.time())
+            durable.sync_folder(folder)
+            click.echo(say(language, "held", event=event, day=stem.parts[0]))
+
+
+@contextmanager
+def _trouble_at(path: Path) -> Iterator[None]:
+    """Say in one sentence what the disk does not let be done."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or path}: {error.strerror or error}") from error
 
 
 def _chosen(installation: Installation, name: str | None, config: Path | None) -> OutputContext:

@@ -144,6 +144,26 @@ def test_an_event_is_held_and_let_go(shared: Installation) -> None:
     assert b"is not held" in shared.command("archive", "hold", event, "--release", code=1)
 
 
+def test_only_an_event_is_let_go(shared: Installation) -> None:
+    event = event_of(shared)
+    shared.command("archive", "hold", event)
+    (document,) = (shared.data / "archive").glob(f"*/*/*/*{event}.json")
+    other = Path("..", document.relative_to(shared.data / "archive"))
+    for name in (other, document, "."):
+        assert f"{name} is not held".encode() in shared.command("archive", "hold", name, "--release", code=1)
+    assert document.exists()
+    shared.command("archive", "hold", event, "--release")
+
+
+def test_trouble_with_the_disk_is_one_sentence(folder: Path) -> None:
+    root = folder / "data" / "archive"
+    (root / "holds" / "folder").mkdir(parents=True)
+    assert "holds/folder: Is a directory\n" in archive(folder, "hold", code=1)
+    (root / "manifests" / "0000003_2026-11-24.sha256").mkdir()
+    assert "0000003_2026-11-24.sha256: Is a directory\n" in archive(folder, "verify", "--head", code=1)
+    assert "0000003_2026-11-24.sha256: Is a directory\n" in archive(folder, "verify", code=1)
+
+
 def test_the_command_comes_through_the_hook_that_is_everyone_s() -> None:
     listed = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
     assert "archive " in listed
