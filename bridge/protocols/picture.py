@@ -14,6 +14,9 @@ from bridge.protocols.decode import read_base64
 
 NO_PICTURE = "application/octet-stream"
 """The media type of what is in none of the formats known here."""
+_FILL = re.compile(rb"\xff+")
+_MOST_SEGMENTS = 1000
+"""Of a JPEG before its size, which is told by then unless somebody wants to be waited for."""
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -56,6 +59,8 @@ class Pictures:
         self.left_out = 0
         """How many were too many to be taken; the body keeps their text."""
         self._values = 0
+        self._measured: dict[str, tuple[int | None, int | None]] = {}
+        """By digest: a push may name one picture very often."""
         self.text = self._cut(body)
 
     @property
@@ -145,7 +150,9 @@ class Pictures:
         return b"".join([*pieces, view[copied:]]) if pieces else body
 
     def _name(self, role: str, cutout: Cutout, width: int | None, height: int | None) -> int:
-        own_width, own_height = measure(cutout.data)
+        if cutout.sha256 not in self._measured:
+            self._measured[cutout.sha256] = measure(cutout.data)
+        own_width, own_height = self._measured[cutout.sha256]
         self.named.append(
             Picture(
                 role=role,
@@ -208,10 +215,13 @@ def measure(data: bytes) -> tuple[int | None, int | None]:
     if not data.startswith(b"\xff\xd8"):
         return None, None
     at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
+    for _ in range(_MOST_SEGMENTS):
+        filled = _FILL.match(data, at)  # a marker may be filled up with any number of FF before it
+        if filled is None or filled.end() + 8 > len(data):
+            break
+        at = filled.end()
+        marker = data[at]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        # A marker may be filled up with any number of FF before it.
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            return int.from_bytes(data[at + 6 : at + 8], "big"), int.from_bytes(data[at + 4 : at + 6], "big")
+        at += 1 + int.from_bytes(data[at + 1 : at + 3], "big")
     return None, None

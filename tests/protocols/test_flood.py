@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,20 @@ async def test_of_too_many_pictures_the_first_and_the_scene_are_kept_and_the_eve
     assert event.scene is not None
     assert sum(picture.role != "scene" for picture in event.pictures) == 1000
     assert event.extra["(pictures)"].startswith("(600 more pictures")
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\xe0\x00\x02"], ids=["fill bytes", "segments"])
+def test_a_picture_without_a_size_is_looked_through_within_moments(
+    sample: dict[str, Any], read: Read, filling: bytes
+) -> None:
+    data = b"\xff\xd8" + filling * (8_000_000 // len(filling))
+    sample["message"]["data"]["bg"] = pybase64.b64encode(data).decode()
+    reference = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    sample["message"]["data"]["targetBasicInfo"] = [{"location": WHERE, "img": reference}] * 500
+    began = time.process_time()
+    (event,) = read(sample).events
+    assert time.process_time() - began < 1
+    assert len(event.pictures) == 501
 
 
 def test_of_too_many_pictures_in_unknown_fields_the_event_says_so(sample: dict[str, Any], read: Read) -> None:
