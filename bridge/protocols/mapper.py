@@ -28,6 +28,12 @@ _BY_NUMBER = re.compile(
 """An address that names its host by number, and means the same to whoever reads it. No longer than numbers are, since
 hosts are remembered."""
 _FIELD = re.compile(r"[^.\[\]=*|]+")
+_MOST_AROUND = 4096
+"""Bytes of what stands around the events of a push that each of them has in its `extra`,"""
+_LONGEST_AROUND = 1024
+"""characters of a text there that says something of each of them,"""
+_MOST_PICTURES_AROUND = 8
+"""and pictures that are of each of them."""
 
 
 class Mapped(Normalizer):
@@ -67,7 +73,11 @@ class Mapped(Normalizer):
         if not found:
             raise Malformed(f"no event in it: nothing stands at `{self._mapping.events}` of [protocol.{self.name}]")
         oddities: list[str] = []
-        first, *others = [self._event(push, document, item, pictures, oddities) for item in found]
+        around = _Around(document)
+        first = self._event(push, around, found[0], pictures, oddities)
+        if len(found) > 1:
+            around.shorten(pictures)
+        others = [self._event(push, around, item, pictures, oddities) for item in found[1:]]
         named = len(pictures.named)
         pictures.add_others()
         first = first.with_(pictures=(*first.pictures, *pictures.named[named:]))
@@ -96,23 +106,22 @@ class Mapped(Normalizer):
 
     # --- One event
 
-    def _event(self, push: Push, document: Any, item: Any, pictures: Pictures, oddities: list[str]) -> Event:
+    def _event(self, push: Push, around: _Around, item: Any, pictures: Pictures, oddities: list[str]) -> Event:
         """The event of one item; what an item does not say, the whole document may."""
         mapping = self._mapping
 
         def text(place: str) -> str:
             value = find(item, place)
-            if value is None and item is not document:
-                value = find(document, place)
-            return _text(value)
+            return around.text(place) if value is None else _text(value)
 
         first, unread = len(pictures.named), set()
         for place in mapping.pictures:
-            for value in _pictures_at(item, document, place):
+            for value in (list(find_all(item, place)) if place != "*" else ()) or around.pictures(place):
+                role = "scene" if len(pictures.named) == first else "other"
                 if not is_link(value):
-                    _take_in(value, place, pictures, oddities)
+                    _take_in(value, role, place, pictures, oddities)
                 elif value in push.fetched:
-                    _take_in(push.fetched[value], place, pictures, oddities)
+                    _take_in(push.fetched[value], role, place, pictures, oddities)
                 else:
                     oddities.append(place)
                     unread.add(place)
@@ -122,7 +131,7 @@ class Mapped(Normalizer):
         if occurred is None:
             unread.add(mapping.time)
         read = self._read - unread
-        extra = {name: value for name, value in _said(document, item).items() if name not in read}
+        extra = {name: value for name, value in around.said_with(item).items() if name not in read}
         size = _size(pictures, first)
         return Event(
             id=new_id(push.received),
@@ -211,15 +220,62 @@ def _device(told: str, name: str, peer: str) -> Device:
     )
 
 
-def _pictures_at(item: Any, document: Any, place: str) -> Iterator[Any]:
-    if place == "*":
-        if isinstance(document, dict):
-            yield from (
-                part for part in document.values() if isinstance(part, bytes) and media_type(part) != NO_PICTURE
-            )
-        return
-    found = list(find_all(item, place))
-    yield from found or (find_all(document, place) if item is not document else ())
+class _Around:
+    """What a push says around its events, and so of each of them; looked up once.
+
+    What is long only the first event has: a push of a thousand would else become a thousand times as much.
+    """
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._said = {name: value for name, value in _fields(document).items() if not isinstance(value, list)}
+        self._texts: dict[str, str] = {}
+        self._pictures: dict[str, list[Any]] = {}
+        self._is_short = False
+
+    def text(self, place: str) -> str:
+        """What stands in a place."""
+        if place not in self._texts:
+            self._texts[place] = _text(find(self._document, place))
+        text = self._texts[place]
+        return "" if self._is_short and len(text) > _LONGEST_AROUND else text
+
+    def pictures(self, place: str) -> list[Any]:
+        """The values in a place of pictures; `*`: all parts of a form that are one."""
+        if place not in self._pictures:
+            self._pictures[place] = _parts(self._document) if place == "*" else list(find_all(self._document, place))
+        return self._pictures[place][: _MOST_PICTURES_AROUND if self._is_short else None]
+
+    def said_with(self, item: Any) -> dict[str, Any]:
+        """The fields of an event's part of the push, and those around it."""
+        if item is self._document:
+            return _fields(item)
+        return self._said | (_fields(item) if isinstance(item, dict) else {"item": item})
+
+    def shorten(self, pictures: Pictures) -> None:
+        """The first event has it all; let the others have what is short."""
+        self._is_short = True
+        room, short = _MOST_AROUND, dict[str, Any]()
+        for name, value in pictures.cut_from(self._said).items():
+            size = len(name) + len(msgspec.json.encode(value))
+            if size <= room:
+                short[name] = value
+                room -= size
+        if len(short) < len(self._said):
+            short["(more)"] = "(too long to be said with each event; the first one of the push has it)"
+        self._said = short
+
+
+def _fields(document: Any) -> dict[str, Any]:
+    """What a part of a push says, without the bytes of a form's parts."""
+    fields = document if isinstance(document, dict) else {}
+    return {name: value for name, value in fields.items() if not isinstance(value, bytes)}
+
+
+def _parts(document: Any) -> list[Any]:
+    """The parts of a form that are pictures."""
+    parts = document.values() if isinstance(document, dict) else ()
+    return [part for part in parts if isinstance(part, bytes) and media_type(part) != NO_PICTURE]
 
 
 def is_link(value: Any) -> bool:
@@ -227,8 +283,7 @@ def is_link(value: Any) -> bool:
     return isinstance(value, str) and value[:8].lower().startswith(("http://", "https://"))
 
 
-def _take_in(value: Any, place: str, pictures: Pictures, oddities: list[str]) -> None:
-    role = "other" if pictures.named else "scene"
+def _take_in(value: Any, role: str, place: str, pictures: Pictures, oddities: list[str]) -> None:
     try:
         if isinstance(value, bytes):
             pictures.add_bytes(role, value)
@@ -274,12 +329,3 @@ def _box(found: Any, boxes: BoxSettings, size: tuple[int, int], oddities: list[s
         oddities.append(boxes.at)
         return None
     return Box(*fractions)
-
-
-def _said(document: Any, item: Any) -> dict[str, Any]:
-    """What an event's part of the push says, and the push around all of them."""
-    said = document if isinstance(document, dict) else {}
-    if item is not document:
-        around = {name: value for name, value in said.items() if not isinstance(value, list)}
-        said = around | (item if isinstance(item, dict) else {"item": item})
-    return {name: value for name, value in said.items() if not isinstance(value, bytes)}

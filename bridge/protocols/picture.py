@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Any
 
 import pybase64
@@ -39,6 +40,8 @@ SHORTEST = 1024
 _DEEPEST = 32
 _MOST = 1000
 """Pictures of one push; an honest one has some dozens."""
+_REMEMBERED = 8
+"""Pictures that stand around the events of a push, each of which names them."""
 _MOST_VALUES = 100_000
 """In all unknown fields of one push: the event loop waits while they are looked through."""
 
@@ -61,6 +64,8 @@ class Pictures:
         self._values = 0
         self._measured: dict[str, tuple[int | None, int | None]] = {}
         """By digest: a push may name one picture very often."""
+        self._decoded = lru_cache(_REMEMBERED)(_decoded)
+        self._digest = lru_cache(_REMEMBERED)(_digest)
         self.text = self._cut(body)
 
     @property
@@ -76,7 +81,9 @@ class Pictures:
         """
         cutout = self._cutouts.get(text[-64:]) if text[-71:-64] == "sha256:" else None
         if cutout is None:
-            data = read_base64(text)
+            data = self._decoded(text)
+            if data is None:
+                raise ValueError("it is no base64")
             if not data:
                 return None
             cutout = self._taken_in(data, always=role == "scene")
@@ -127,7 +134,7 @@ class Pictures:
 
     def _taken_in(self, data: bytes, *, always: bool = False) -> Cutout:
         """The picture, to be stored; raises ValueError where it is one too many."""
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = self._digest(data)
         if sha256 not in self._cutouts and len(self._cutouts) >= _MOST and not always:
             self.left_out += 1
             raise ValueError("one picture too many")
@@ -164,6 +171,18 @@ class Pictures:
             )
         )
         return len(self.named) - 1
+
+
+def _decoded(text: str) -> bytes | None:
+    """The bytes that a text stands for; None where it is no base64."""
+    try:
+        return read_base64(text)
+    except ValueError:
+        return None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _next_picture(body: bytes, after: int) -> int:

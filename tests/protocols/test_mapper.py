@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from bridge import Malformed, Outcome, Parsed
 from bridge.config.protocol import BoxSettings, ProtocolSettings
-from bridge.event import Box
+from bridge.event import Box, encode_document
 from bridge.protocols.document import find, find_all, read_document
 from bridge.protocols.mapper import Mapped, read_time
 from bridge.protocols.propose import propose
@@ -110,6 +111,40 @@ def test_one_push_may_hold_many_events() -> None:
     assert [(event.msg_id, event.device.id) for event in parsed.events] == [("0", "B1"), ("1", "B1"), ("2", "B1")]
     assert len({event.pictures[0].sha256 for event in parsed.events}) == len(parsed.pictures) == 3
     assert parsed.events[1].extra == {"site": "x"}
+
+
+def test_each_event_of_a_push_has_a_scene_of_its_own() -> None:
+    items = [{"pics": [TEXT, pybase64.b64encode(draw_dot(n)).decode()]} for n in range(3)]
+    mapping = ProtocolSettings(paths=["/"], events="events[]", pictures=["pics[]"])
+    parsed = read(json.dumps({"events": items}).encode(), mapping)
+    assert [[picture.role for picture in event.pictures] for event in parsed.events] == [["scene", "other"]] * 3
+
+
+@pytest.mark.parametrize("picture", ["!" * 3_000_000, pybase64.b64encode(bytes(3_000_000)).decode(), "=?"])
+@pytest.mark.parametrize("nested", [False, True], ids=["beside", "nested"])
+def test_what_stands_around_many_events_becomes_no_multiple_of_itself(picture: str, nested: bool) -> None:
+    told = {"box": "B1", "text": "x" * 500_000, "pic": picture, "inner": json.dumps({"a": list(range(50_000))})}
+    items = [{"id": n} for n in range(1000)]
+    mapping = ProtocolSettings(
+        paths=["/"],
+        events="data.items[]" if nested else "items[]",
+        device="box",
+        msg_id="id",
+        kind="inner.kind",
+        name="text",
+        pictures=["pic"],
+    )
+    body = json.dumps(told | ({"data": {"items": items}} if nested else {"items": items})).encode()
+    began = time.process_time()
+    parsed = read(body, mapping)
+    assert time.process_time() - began < 1
+    first, *others = parsed.events
+    assert (first.name, first.device.id) == ("x" * 500_000, "B1")
+    assert {(event.name, event.device.id) for event in others} == {("", "B1")}
+    assert {len(event.pictures) for event in parsed.events} == {len(first.pictures)}
+    assert "first one of the push has it" in others[-1].extra["(more)"]
+    documents = sum(len(encode_document(event)) for event in others)
+    assert documents < 2_000_000
 
 
 def test_a_push_without_events_is_refused_with_the_place() -> None:
