@@ -15,14 +15,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.control import around, dead, devices, events, outputs, replays, story, trial, unknown, watching
-from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, Trouble, answering, json, text
+from bridge.control.answers import AS_FILE, NOT_GUESSED, Missing, answering, json, text
 from bridge.control.door import Doorkeeper
 from bridge.control.house import House
 from bridge.control.numbers import is_number
 from bridge.control.scrape import scraped
 from bridge.control.status import status_of
-from bridge.errors import BridgeError, why
-from bridge.event import PictureLost
+from bridge.errors import BridgeError
 
 _EVENTS = "/api/v1/events/"
 _LASTING = {"Cache-Control": "private, max-age=3600"}
@@ -122,7 +121,7 @@ async def _event(house: House, what: str, part: str) -> Response:
     """An event's document, its original request, or one of its pictures; raises Missing and Trouble."""
     row = await events.find(house, what)
     read, found = await events.read(house, row)
-    try:
+    with events.readable(row.id):
         if part == "document":
             return Response(read.document(row.sequence), media_type="application/json")
         if part == "original":
@@ -132,9 +131,5 @@ async def _event(house: House, what: str, part: str) -> Response:
         if is_number(number) and int(number) < len(found.pictures):
             picture = found.pictures[int(number)]
             return Response(await picture.read(), media_type=picture.media_type, headers=NOT_GUESSED | _LASTING)
-    except OSError as error:
-        raise Trouble(f"the record of event {row.id} can't be read now: {why(error)}") from error
-    except PictureLost as error:
-        raise Missing(str(error)) from error
     wanted = part.replace("/", " ")
     raise Missing(f"event {row.id} has no {wanted}; its pictures, counted from 0: {len(found.pictures)}")

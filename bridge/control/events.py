@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import get_args
 
@@ -17,7 +18,7 @@ from bridge.control.numbers import is_number
 from bridge.control.outputs import cursor_of
 from bridge.control.times import milliseconds
 from bridge.errors import why
-from bridge.event import Event, utc_now
+from bridge.event import Event, PictureLost, utc_now
 from bridge.journal.journal import Record
 from bridge.journal.questions import BEGINNING, FOR_EVER, EventRow, Filter, Place, newest_events
 from bridge.journal.record import from_milliseconds
@@ -130,10 +131,9 @@ async def find(house: House, what: str) -> EventRow:
 async def read(house: House, row: EventRow) -> tuple[Record, Event]:
     """The record of an event; raises Missing where it is damaged, Trouble where it can't be read now."""
     try:
-        record = await house.journal.read(row.sequence)
-        event = record.event(row.sequence) if isinstance(record, Record) else None
-    except OSError as error:
-        raise Trouble(f"the record of event {row.id} can't be read now: {why(error)}") from error
+        with readable(row.id):
+            record = await house.journal.read(row.sequence)
+            event = record.event(row.sequence) if isinstance(record, Record) else None
     except msgspec.DecodeError as error:
         raise Missing(f"the record of event {row.id} holds a document that can't be understood: {error}") from error
     if not isinstance(record, Record):
@@ -145,8 +145,22 @@ async def read(house: House, row: EventRow) -> tuple[Record, Event]:
     return record, event
 
 
+@contextmanager
+def readable(event_id: str) -> Iterator[None]:
+    """Make a Refusal of what can't be read of an event: raises Missing where it is gone, Trouble where it may come."""
+    try:
+        yield
+    except OSError as error:
+        raise Trouble(f"the record of event {event_id} can't be read now: {why(error)}") from error
+    except PictureLost as error:
+        raise Missing(str(error)) from error
+
+
 async def _has_picture(house: House, row: EventRow, sha256: str) -> bool:
-    _, event = await read(house, row)
+    try:
+        _, event = await read(house, row)
+    except (Missing, Trouble):  # whoever asks for it is told so
+        return False
     return any(picture.sha256 == sha256 for picture in event.pictures)
 
 

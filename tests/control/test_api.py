@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import time
@@ -278,6 +279,20 @@ async def test_a_document_that_can_not_be_understood_is_said(tmp_path: Path, mon
         await push(running)  # so that the first is in memory no longer
         said = await get(running, "/api/v1/events/m-1", 404)
     assert "holds a document that can't be understood: " in said["error"]
+
+
+async def test_the_story_of_an_event_that_can_not_be_read_is_found_by_its_pictures_digest(
+    tmp_path: Path, scene: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.log._CACHED_EVENTS", 1)
+    async with bridge_with(tmp_path) as running:
+        with monkeypatch.context() as other_version:
+            other_version.setattr("bridge.journal.blob.encode_document", lambda _: b'{"id":1}')
+            async with running.box() as box:
+                assert (await box.push(sample_push(picture=scene))).success
+        await push(running)  # so that the first is in memory no longer
+        story = await get(running, f"/api/v1/why/{hashlib.sha256(scene).hexdigest()}")
+    assert "holds a document that can't be understood: " in story["lost"]
 
 
 async def test_an_index_that_can_not_be_asked_now_is_said(tmp_path: Path) -> None:

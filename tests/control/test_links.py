@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import html
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,6 +56,23 @@ async def test_a_message_leads_to_the_picture_and_nowhere_else(tmp_path: Path) -
             assert (await get(running, "https://bridge.example/outputs")).status_code == 401
             running.daemon.links.revoke()
             assert (await get(running, entry["url"])).status_code == 403
+
+
+async def test_a_picture_that_the_disk_does_not_give_now_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with WebServer() as erp:
+        async with bridge_with(tmp_path, webhook(erp), password=ADDRESS) as running, running.box() as box:
+            await box.push(sample_push(small=True))
+            (entry,) = msgspec.json.decode((await asyncio.to_thread(erp.wait)).body)["data"]["pictures"]
+            for source in ("FreshPictures", "Pictures"):
+                monkeypatch.setattr(f"bridge.journal.push.{source}.read", away)
+            answer = await get(running, entry["url"])
+    assert answer.status_code == 503
+    assert "be read now: Input/output error" in html.unescape(answer.text)
 
 
 async def test_a_template_may_say_where_the_event_is(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bridge.control.console.cards import scene_of
 from bridge.control.console.overlay import overlay
 from bridge.control.console.site import Site
 from bridge.control.numbers import NUMBER
-from bridge.event import Event, PictureLost
+from bridge.event import Event
 from bridge.links import Links
 
 
@@ -48,10 +48,8 @@ def routes(site: Site, links: Links) -> list[Route]:
         if number >= len(event.pictures):
             raise Missing(f"event {event.id} has no picture {number}")
         found = event.pictures[number]
-        try:
+        with events.readable(event.id):
             return Response(await found.read(), media_type=found.media_type, headers=NOT_GUESSED)
-        except PictureLost as error:
-            raise Missing(str(error)) from error
 
     return [
         Route("/e/{what}", site.shown(show)),
