@@ -89,6 +89,7 @@ def import_entry(entry: importlib.metadata.EntryPoint) -> Any:
 
 
 def import_file(file: Path) -> ModuleType:
+    """The module that a drop-in file is; raises Unfit, and whatever its code raises."""
     name = f"boxbridge_plugins.{file.stem}"
     specification = importlib.util.spec_from_file_location(name, file)
     if specification is None or specification.loader is None:

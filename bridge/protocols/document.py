@@ -46,7 +46,7 @@ def _multipart(body: bytes) -> dict[str, str | bytes]:
     """The parts by name; one without a name goes by its number. Headers may be missing, or anything."""
     delimiter = body[: body.index(b"\n")].rstrip(b"\r")
     parts: dict[str, str | bytes] = {}
-    for number, part in enumerate(body.split(delimiter)[1:]):
+    for number, part in enumerate(body.split(delimiter, _MOST_PARTS + 1)[1:]):
         if part.startswith(b"--"):
             return parts
         if number >= _MOST_PARTS:
