@@ -102,6 +102,7 @@ def _checked(output: type[Output]) -> type[Output]:
     if not isinstance(kind, str) or not kind.strip() or not kind.isprintable():
         raise Unfit(f'output {output.__name__} has no type: give it `type = "…"`')
     _check_deliver(output)
+    _check_unavailable(output)
     if not (isinstance(output.Options, type) and issubclass(output.Options, Struct)):
         raise Unfit(f"Options of output {output.__name__} are no struct: write `class Options(msgspec.Struct)`")
     try:
@@ -127,6 +128,18 @@ def _check_deliver(output: type[Output]) -> None:
         inspect.signature(function).bind(output, None)
     except TypeError:
         raise Unfit(f"deliver() of output {name} can't take a delivery: write deliver(self, delivery)") from None
+
+
+def _check_unavailable(output: type[Output]) -> None:
+    """Raises Unfit for a list that nothing an output raises could be held against."""
+    named: Any = output.unavailable
+    if not isinstance(named, tuple | list) or not all(_is_exception(one) for one in named):
+        wanted = "which is no tuple of exceptions: write `unavailable = (ConnectionError,)`"
+        raise Unfit(f"unavailable of output {output.__name__} is {named!r}, {wanted}")
+
+
+def _is_exception(one: Any) -> bool:
+    return isinstance(one, type) and issubclass(one, BaseException)
 
 
 def _named(normalizer: Normalizer) -> Normalizer:

@@ -304,6 +304,20 @@ class OddOptions(Output):
     async def deliver(self, delivery: Delivery) -> None: ...
 
 
+class Lonely(Output):
+    type = "lonely"
+    unavailable = ConnectionError  # type: ignore[assignment]
+
+    async def deliver(self, delivery: Delivery) -> None: ...
+
+
+class Quoting(Output):
+    type = "quoting"
+    unavailable = ("httpx2.TransportError",)  # type: ignore[assignment]
+
+    async def deliver(self, delivery: Delivery) -> None: ...
+
+
 class WrongOptions(Output):
     type = "wrong"
     Options = dict  # type: ignore[assignment]
@@ -327,6 +341,20 @@ SINK = async_output("sink", Far())
     [
         (Bringing(Untyped), 'output Untyped has no type: give it `type = "…"`'),
         (Bringing(Undelivering), "output Undelivering has no deliver(): write one"),
+        (
+            Bringing(Lonely),
+            (
+                "unavailable of output Lonely is <class 'ConnectionError'>, which is no tuple of exceptions: write "
+                "`unavailable = (ConnectionError,)`"
+            ),
+        ),
+        (
+            Bringing(Quoting),
+            (
+                "unavailable of output Quoting is ('httpx2.TransportError',), which is no tuple of exceptions: write "
+                "`unavailable = (ConnectionError,)`"
+            ),
+        ),
         (Bringing(WrongOptions), "Options of output WrongOptions are no struct: write `class Options(msgspec.Struct)`"),
         (Bringing(Nameless), 'output Nameless has no type: give it `type = "…"`'),
         (

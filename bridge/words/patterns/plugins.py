@@ -79,6 +79,9 @@ PLUGINS: Final[Mapping[str, str]] = {
     "deliver() of output {name} can't take a delivery: write {example}": (
         "输出 {name} 的 deliver() 无法接收 delivery：请写成 {example}"
     ),
+    "unavailable of output {name} is {it}, which is no tuple of exceptions: write {example}": (
+        "输出 {name} 的 unavailable 是 {it}，不是异常的元组：请写 {example}"
+    ),
     "Options of output {name} are no struct: write {example}": "输出 {name} 的 Options 不是 struct：请写 {example}",
     "Options of output {name} can't be understood: {error}": "无法识别输出 {name} 的 Options：{error}",
     # --- What an output's code does while it runs
