@@ -24,6 +24,9 @@ LANGUAGES: Final = ("en", "zh")
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {**STORIES, **REPORTS, **FILES, **PAGES}
 """By name, in each of the languages."""
 
+_LONGEST: Final = 500
+"""Characters of a line that is put into another language. A longer one is mostly what a device or a far side said, and
+to hold it against all patterns would take seconds."""
 _ONE: Final = re.compile(r"(?<![\d,.])1 (event|picture|segment|output|time|push)(?:s|es)\b")
 
 
@@ -44,8 +47,10 @@ def singular(english: str) -> str:
 
 
 def translated(lang: str, text: str) -> str:
-    """What was said in English, line by line; a line that no pattern knows stays as it is."""
-    return text if lang == "en" else "\n".join(chinese(line) or line for line in text.split("\n"))
+    """What was said in English, line by line; a line that is long, or that no pattern knows, stays as it is."""
+    if lang == "en":
+        return text
+    return "\n".join((len(line) <= _LONGEST and chinese(line)) or line for line in text.split("\n"))
 
 
 def ago(lang: str, when: str) -> str:

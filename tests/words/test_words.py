@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -360,6 +361,13 @@ def test_what_no_pattern_knows_stays_as_it_is(sentence: str) -> None:
 def test_what_somebody_makes_up_to_have_very_many_parts_stays_as_it_is(part: str) -> None:
     made_up = part * 2000 + "!"
     assert translated("zh", made_up) == made_up
+
+
+def test_a_long_line_of_somebody_s_own_words_is_left_alone_at_once() -> None:
+    sentence = f"not what [protocol.cameras] takes by its `when`: /{'x: ' * 4000}"
+    began = time.process_time()
+    assert translated("zh", sentence) == sentence
+    assert time.process_time() - began < 0.1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from bridge.words.patterns.answers import ANSWERS
@@ -44,11 +44,13 @@ _SHAPES: Final = {
 }
 """What some facts look like; any other is as short as it can be, and a part as long as it can be."""
 
+_REMEMBERED: Final = 4096
+"""Lines and parts: the same are looked at again and again, and new ones come as long as somebody makes them up."""
 _DEEPEST: Final = 12
 """So many parts may stand in each other: more than any sentence has, and a bound for what somebody makes up."""
 
 
-@cache
+@lru_cache(_REMEMBERED)
 def chinese(english: str, deep: int = 0) -> str | None:
     """A line in Chinese; None where no pattern fits."""
     return PATTERNS.get(english) or next(
