@@ -31,6 +31,8 @@ class Tree:
         self._began = datetime.now(UTC)
         self._there: dict[str, bytes] = {}
         """What was published on this connection, by topic."""
+        self._made: dict[str, tuple[bytes, tuple[str, bytes]]] = {}
+        """By device its document, and what it was made of: it is looked at every few seconds, and seldom another."""
 
     def forget(self) -> None:
         """Take nothing for published: the broker, or who listens there, is another one."""
@@ -74,7 +76,12 @@ class Tree:
         return b"offline" if now - self._began >= span else b""
 
     def _documents(self, devices: Iterable[str]) -> dict[str, bytes]:
-        return dict(
-            homeassistant.document(self._options, self._topics, self._site, self._version, id_, self._book.devices[id_])
-            for id_ in devices
-        )
+        return dict(map(self._document, devices))
+
+    def _document(self, id_: str) -> tuple[str, bytes]:
+        device = self._book.devices[id_]
+        known = msgspec.json.encode(device)
+        if id_ not in self._made or self._made[id_][0] != known:
+            made = homeassistant.document(self._options, self._topics, self._site, self._version, id_, device)
+            self._made[id_] = known, made
+        return self._made[id_][1]

@@ -11,6 +11,7 @@ import pytest
 
 from bridge import Duration, Surroundings
 from bridge.words.patterns import chinese
+from bridge_mqtt import homeassistant
 from bridge_mqtt.output import Mqtt
 from bridge_mqtt.topics import Templates
 from tests.brokers import Broker, Mosquitto, Subscriber
@@ -84,6 +85,31 @@ async def test_home_assistants_birth_brings_its_documents_again(mosquitto: Mosqu
             subscriber._client.publish("homeassistant/status", b"online", qos=1)
             await subscriber.until(lambda got: len(got.messages) == 2)
     assert subscriber.messages[0].payload == subscriber.messages[1].payload
+
+
+def test_a_document_is_made_anew_only_where_more_is_known_of_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def document(*arguments: Any) -> tuple[str, bytes]:
+        made.append(arguments[4])
+        return as_ever(*arguments)
+
+    as_ever = homeassistant.document
+    monkeypatch.setattr(homeassistant, "document", document)
+    output = output_to("mqtt://broker", tmp_path, homeassistant=True)
+    tree, book, now = output._tree, output._book, datetime.now(UTC)
+    for device in ("gate-3", "gate-4"):
+        book.note(event_with(device=device))
+    assert CONFIG in {message.topic for message in tree.news(Surroundings(), now)}
+    assert tree.news(Surroundings(), now) == []
+    tree.forget()
+    assert CONFIG in {message.topic for message in tree.news(Surroundings(), now)}
+    assert made == ["gate-3", "gate-4"]
+    book.note(event_with(kind="arrive"))
+    assert [message.topic for message in tree.news(Surroundings(), now)] == [CONFIG]
+    assert made == ["gate-3", "gate-4", "gate-3"]
 
 
 async def test_what_is_forgotten_is_gone_from_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
