@@ -191,7 +191,7 @@ def reduced(data: bytes, room: int) -> tuple[bytes | None, str]:
             whole = opened.convert("RGB")
     except Exception:  # noqa: BLE001 - of bytes that are no picture Pillow raises anything
         return None, ""
-    scale = min(1.0, math.sqrt(room / len(data)))
+    scale = min(1.0, math.sqrt(max(0, room) / len(data)))
     for _ in range(_TRIES):
         size = (round(whole.width * scale), round(whole.height * scale))
         if min(size) < _SMALLEST:

@@ -16,7 +16,7 @@ from typing import Protocol
 import pytest
 from PIL import Image
 
-from bridge import Duration, Rejected, Secret, Stopped, Unavailable
+from bridge import Duration, Rejected, Secret, Size, Stopped, Unavailable
 from bridge_mqtt.output import Mqtt
 from tests.brokers import Mosquitto, Subscriber
 from tests.certificates import locked, self_signed
@@ -184,6 +184,16 @@ async def test_a_picture_inside_the_document_is_left_out_where_it_has_no_room(
     assert subscriber.topics == [f"{CHANNEL}/event"]
     entries = json.loads(subscriber.messages[0].payload)["data"]["pictures"]
     assert ["data_base64" in entry for entry in entries] == [False, True]
+
+
+async def test_a_picture_beside_which_there_is_no_room_at_all_is_left_out_and_not_reduced(tmp_path: Path) -> None:
+    delivery = delivery_of(event_with(noise(100, 100)))
+    just = Size(f"{len(delivery.document) + 440}B")
+    async with (
+        HostileBroker() as broker,
+        opened(output_to(broker.url, tmp_path, picture="inline", fit="reduce", max_packet=just)) as output,
+    ):
+        assert re.match("scene: left out, .* can't be reduced to fit$", await output.deliver(delivery))
 
 
 def noise(width: int, height: int) -> bytes:
