@@ -22,6 +22,10 @@ from bridge_mqtt.topics import Topics
 
 _DOCUMENT: Final = "application/cloudevents+json"
 _REDUCED: Final = "image/jpeg"
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+"""Pillow has decoders for much more, which no box sends and somebody might make use of."""
+_MOST_PIXELS: Final = 20_000_000
+"""Of a picture that is made smaller: decoded it takes three bytes a pixel."""
 _TRIES: Final = 6
 _QUALITY: Final = 80
 _SMALLEST: Final = 64
@@ -182,12 +186,14 @@ def _reducing(data: bytes, room: int) -> Callable[[], tuple[bytes | None, str]]:
 def reduced(data: bytes, room: int) -> tuple[bytes | None, str]:
     """A JPEG of the same picture that takes no more than so many bytes, and its size in pixels; blocks.
 
-    None where there is none that anybody would recognize, or where the bytes are no picture.
+    None where there is none that anybody would recognize, or where the bytes are no picture, or one of too many pixels.
     """
     from PIL import Image  # noqa: PLC0415 - an extra: only who asks for it needs it
 
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                return None, ""
             whole = opened.convert("RGB")
     except Exception:  # noqa: BLE001 - of bytes that are no picture Pillow raises anything
         return None, ""

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from bridge import Duration, Rejected, Secret, Size, Stopped, Unavailable
+from bridge_mqtt import fit
 from bridge_mqtt.output import Mqtt
 from tests.brokers import Mosquitto, Subscriber
 from tests.certificates import locked, self_signed
@@ -184,6 +185,15 @@ async def test_a_picture_inside_the_document_is_left_out_where_it_has_no_room(
     assert subscriber.topics == [f"{CHANNEL}/event"]
     entries = json.loads(subscriber.messages[0].payload)["data"]["pictures"]
     assert ["data_base64" in entry for entry in entries] == [False, True]
+
+
+def test_what_would_take_too_much_memory_or_what_no_box_sends_is_not_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, other = noise(100, 100), io.BytesIO()
+    assert fit.reduced(picture, 4000)[0]
+    Image.new("RGB", (100, 100)).save(other, "TIFF")
+    assert fit.reduced(other.getvalue(), 4000) == (None, "")
+    monkeypatch.setattr(fit, "_MOST_PIXELS", 100 * 100 - 1)
+    assert fit.reduced(picture, 4000) == (None, "")
 
 
 async def test_a_picture_beside_which_there_is_no_room_at_all_is_left_out_and_not_reduced(tmp_path: Path) -> None:
