@@ -94,7 +94,7 @@ def forget_command(name: str, lang: str, config: Path | None) -> None:
 
 def _act(config: Path | None, lang: str, name: str, action: str, **asked: str) -> None:
     answer = Client(config).post(f"/api/v1/outputs/{quote(name, safe='')}/{action}", **asked).json()
-    show(translated(lang, answer["done"]))
+    show(*translated(lang, answer["done"]).split("\n"))
 
 
 def output_counts(output: dict[str, Any], lang: str, *counts: str) -> str:
