@@ -18,6 +18,8 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Meta, Struct
 
+from bridge.formats import measure, media_type
+
 SCHEMA_VERSION = 1
 """Version of the event document; it grows only when a consumer would have to change."""
 
@@ -202,6 +204,24 @@ class Picture(Struct, frozen=True, kw_only=True, dict=True):
     height: Annotated[int | None, _described("Pixels, from the bytes, else as the push says [bgHeight].")]
     size: Annotated[int, _described("Bytes.")]
     sha256: Annotated[str, _described("Digest of the bytes, lower-case hex.")]
+
+    @classmethod
+    def of(
+        cls, role: str, data: bytes, *, width: int | None = None, height: int | None = None, sha256: str = ""
+    ) -> Self:
+        """What its bytes tell of a picture, for normalizers; `width` and `height` count where they don't tell.
+
+        `sha256`: their digest, where it is known already.
+        """
+        own_width, own_height = measure(data)
+        return cls(
+            role=role,
+            media_type=media_type(data),
+            width=own_width or width,
+            height=own_height or height,
+            size=len(data),
+            sha256=sha256 or hashlib.sha256(data).hexdigest(),
+        )
 
     @property
     def extension(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -11,7 +12,7 @@ from hypothesis.strategies import integers
 
 from bridge import Event, Picture
 from bridge.event import Channel, decode_document, document_schema, encode_document, new_id, times_of_ids
-from bridge.testing import sample_event
+from bridge.testing import draw_dot, sample_event
 
 MOMENT = datetime(2023, 11, 20, 6, 39, 47, tzinfo=UTC)
 
@@ -86,6 +87,15 @@ def test_the_schema_says_what_times_are() -> None:
 def test_a_picture_says_what_a_file_with_it_is_called_by(media_type: str, extension: str) -> None:
     picture = Picture(role="scene", media_type=media_type, width=1, height=1, size=1, sha256="")
     assert picture.extension == extension
+
+
+def test_a_picture_is_told_by_its_bytes_and_what_they_leave_open_by_the_push() -> None:
+    jpeg, unknown = draw_dot(), b"of a format that nobody knows"
+    told = Picture.of("scene", jpeg, width=1920, height=1080)
+    assert (told.media_type, told.width, told.height, told.size) == ("image/jpeg", 8, 8, len(jpeg))
+    assert told.sha256 == hashlib.sha256(jpeg).hexdigest()
+    other = Picture.of("other", unknown, width=1920, height=1080, sha256="ab")
+    assert (other.media_type, other.width, other.height, other.sha256) == ("application/octet-stream", 1920, 1080, "ab")
 
 
 def test_an_event_of_no_site_is_of_none_when_it_is_read_back() -> None:

@@ -12,11 +12,12 @@ import msgspec
 
 from bridge.config.protocol import NUMBERS, SENDER, BoxSettings, ProtocolSettings, pattern_of
 from bridge.event import Attribute, Box, Channel, Device, Event, Target, new_id, shortened
+from bridge.formats import NO_PICTURE, media_type
 from bridge.networks import Networks
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.protocols.document import find, find_all, read_document, without_boundary
 from bridge.protocols.fields import number_in
-from bridge.protocols.picture import NO_PICTURE, Pictures, media_type
+from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
 

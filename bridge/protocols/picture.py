@@ -10,20 +10,10 @@ from typing import Any
 import pybase64
 
 from bridge.event import Picture
+from bridge.formats import NO_PICTURE, media_type
 from bridge.normalizer import Cutout
 from bridge.protocols.decode import read_base64
 
-NO_PICTURE = "application/octet-stream"
-"""The media type of what is in none of the formats known here."""
-_FILL = re.compile(rb"\xff+")
-_MOST_SEGMENTS = 1000
-"""Of a JPEG before its size, which is told by then unless somebody wants to be waited for."""
-_MAGIC = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-)
 # A quote before so much base64 (or a data URI of it) can only begin a string: a string's last quote is never followed
 # by a letter.
 _BEGINNING = re.compile(rb'(?<!\\")(?:data:[\w/+.;=-]{1,80},)?(?=[A-Za-z0-9+/]{128})')
@@ -62,8 +52,6 @@ class Pictures:
         self.left_out = 0
         """How many were too many to be taken; the body keeps their text."""
         self._values = 0
-        self._measured: dict[str, tuple[int | None, int | None]] = {}
-        """By digest: a push may name one picture very often."""
         self._decoded = lru_cache(_REMEMBERED)(_decoded)
         self._digest = lru_cache(_REMEMBERED)(_digest)
         self.text = self._cut(body)
@@ -157,19 +145,7 @@ class Pictures:
         return b"".join([*pieces, view[copied:]]) if pieces else body
 
     def _name(self, role: str, cutout: Cutout, width: int | None, height: int | None) -> int:
-        if cutout.sha256 not in self._measured:
-            self._measured[cutout.sha256] = measure(cutout.data)
-        own_width, own_height = self._measured[cutout.sha256]
-        self.named.append(
-            Picture(
-                role=role,
-                media_type=media_type(cutout.data),
-                width=own_width or width,
-                height=own_height or height,
-                size=len(cutout.data),
-                sha256=cutout.sha256,
-            )
-        )
+        self.named.append(Picture.of(role, cutout.data, width=width, height=height, sha256=cutout.sha256))
         return len(self.named) - 1
 
 
@@ -217,30 +193,3 @@ def _exact_picture(text: memoryview) -> bytes:
     last = data[-(len(data) % 3 or 3) :]
     exact = len(text) == (len(data) + 2) // 3 * 4 and text[-4:] == pybase64.b64encode(last)
     return data if exact and media_type(data) != NO_PICTURE else b""
-
-
-def media_type(data: bytes) -> str:
-    """What the bytes are, by their beginning."""
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            return name
-    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else NO_PICTURE
-
-
-def measure(data: bytes) -> tuple[int | None, int | None]:
-    """Width and height of a JPEG or PNG; None where the bytes don't tell."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if not data.startswith(b"\xff\xd8"):
-        return None, None
-    at = 2
-    for _ in range(_MOST_SEGMENTS):
-        filled = _FILL.match(data, at)  # a marker may be filled up with any number of FF before it
-        if filled is None or filled.end() + 8 > len(data):
-            break
-        at = filled.end()
-        marker = data[at]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 6 : at + 8], "big"), int.from_bytes(data[at + 4 : at + 6], "big")
-        at += 1 + int.from_bytes(data[at + 1 : at + 3], "big")
-    return None, None

@@ -15,8 +15,8 @@ from weakref import WeakValueDictionary
 import structlog
 
 from bridge.event import shortened
+from bridge.formats import NO_PICTURE, media_type
 from bridge.normalizer import Parsed, Push
-from bridge.protocols.picture import NO_PICTURE, media_type
 from bridge.repeats import Repeats
 
 SECONDS: Final = 2.0

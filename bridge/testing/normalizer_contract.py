@@ -14,6 +14,7 @@ import pybase64
 import pytest
 
 from bridge.event import decode_document, encode_document, utc_now
+from bridge.formats import NO_PICTURE, media_type
 from bridge.normalizer import Answer, Malformed, Normalizer, Outcome, Parsed, Push
 from bridge.plugins import Plugins
 from bridge.testing.bridge import Bridge
@@ -53,7 +54,9 @@ class NormalizerContract:
             if one.recognizes(self._push(body)):
                 broken(f"it takes {body!r} for a push of its own")
 
-    @pytest.mark.promise("events and pictures are whole", "each document; each picture's digest, size and place")
+    @pytest.mark.promise(
+        "events and pictures are whole", "each document; each picture's digest, size, format and place"
+    )
     def test_events_and_pictures_are_whole(self, pushes: list[Push]) -> None:
         for push in pushes:
             parsed = self.normalizer().parse(push)
@@ -152,6 +155,9 @@ def _check_pictures(push: Push, parsed: Parsed) -> None:
             broken(f"an event names a picture ({named.role}) that is not among those of the push")
         if named.size != len(found[named.sha256]):
             broken(f"a picture ({named.role}) has {len(found[named.sha256])} bytes, and its size says {named.size}")
+        told = media_type(found[named.sha256])
+        if told not in (NO_PICTURE, named.media_type):
+            broken(f"a picture ({named.role}) is {told} by its bytes, and its media_type says {named.media_type}")
 
 
 def _damaged(body: bytes, chance: random.Random) -> Iterator[bytes]:

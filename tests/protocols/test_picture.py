@@ -10,7 +10,8 @@ from itertools import product
 import pybase64
 import pytest
 
-from bridge.protocols.picture import Pictures, measure, media_type
+from bridge.formats import measure, media_type
+from bridge.protocols.picture import Pictures
 from bridge.testing import draw_dot, draw_scene, vary
 
 JPEG = draw_dot(1)

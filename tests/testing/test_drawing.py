@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bridge.protocols.picture import measure, media_type
+from bridge.formats import measure, media_type
 from bridge.testing import draw_dot, draw_scene, vary
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from msgspec.structs import replace
 
-from bridge import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
+from bridge import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Picture, Push
 from bridge.protocols.skill import SkillNormalizer
 from bridge.testing import draw_dot, sample_push
 from bridge.testing.normalizer_contract import NormalizerContract
@@ -50,6 +50,16 @@ class MisplacesThePicture(_Changed):
         return replace(parsed, pictures=tuple(replace(picture, span=(0, 4)) for picture in parsed.pictures))
 
 
+class MistakesTheFormat(_Changed):
+    def changed(self, parsed: Parsed) -> Parsed:
+        changed = (event.with_(pictures=tuple(map(_as_png, event.pictures))) for event in parsed.events)
+        return replace(parsed, events=tuple(changed))
+
+
+def _as_png(picture: Picture) -> Picture:
+    return replace(picture, media_type="image/png")
+
+
 class NewKeyEachTime(_Changed):
     count = 0
 
@@ -82,6 +92,7 @@ class AlwaysAnswersSuccess(_Changed):
         (TakesAll, "it_knows_its_own", r"takes b'' for a push of its own"),
         (LosesThePicture, "events_and_pictures_are_whole", r"names a picture \(scene\) that is not among"),
         (MisplacesThePicture, "events_and_pictures_are_whole", r"span is not where its base64 text stands"),
+        (MistakesTheFormat, "events_and_pictures_are_whole", "image/jpeg by its bytes, and its media_type says"),
         (NewKeyEachTime, "a_repeat_is_known_as_one", "another key each time"),
         (OneKeyForAll, "a_repeat_is_known_as_one", "two different pushes have one key"),
         (RaisesWhatItLikes, "what_is_damaged_is_malformed", "raised KeyError"),

@@ -49,7 +49,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "it knows its own": "认得自己的推送",
     "each push on a path of nobody's, and six bodies that are none": "每个推送发到无主的路径，另有六种不是推送的内容",
     "events and pictures are whole": "事件和图片完整",
-    "each document; each picture's digest, size and place": "每个文档；每张图片的摘要、大小和位置",
+    "each document; each picture's digest, size, format and place": "每个文档；每张图片的摘要、大小、格式和位置",
     "a repeat is known as one": "认得出重复的推送",
     "each push read twice; all pushes have keys of their own": "每个推送读取两次；各个推送的 key 互不相同",
     "what is damaged is Malformed": "损坏的内容判为 Malformed",
@@ -154,6 +154,9 @@ PROMISES: Final[Mapping[str, str]] = {
     "a picture's span is not where its base64 text stands in the body": "图片的 span 不是其 base64 文本在内容中的位置",
     "an event names a picture ({role}) that is not among those of the push": (
         "事件列出的图片（{role}）不在推送的图片之中"
+    ),
+    "a picture ({role}) is {told} by its bytes, and its media_type says {media_type}": (
+        "图片（{role}）按其字节为 {told}，而其 media_type 为 {media_type}"
     ),
     "a picture ({role}) has {n} bytes, and its size says {size}": "图片（{role}）有 {n} 字节，而其 size 为 {size}",
     # --- Why a promise was not tried
