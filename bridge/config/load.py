@@ -219,8 +219,9 @@ class _Reading(Conversion):
         values = self.fields(OutputSettings, table, path, skip=("options",))
         if not options:
             return INVALID
-        values["options"] = built = self.build(options, self.fields(options, table, path), path)
-        if getattr(built, "annotated", False) is True and not annotation.is_possible():
+        chosen = self.fields(options, table, path)
+        values["options"] = built = self.build(options, chosen, path)
+        if getattr(built, "annotated", chosen.get("annotated")) is True and not annotation.is_possible():
             self.fault((*path, "annotated"), 'needs Pillow: pip install "boxbridge[annotate]"')
         return self.build(OutputSettings, values, path)
 

@@ -141,9 +141,10 @@ def test_without_pictures_there_is_nothing_to_draw_on(tmp_path: Path, keys: str,
         read(file).settings(OUTPUTS)
 
 
-def test_pillow_has_to_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("beside", ["", 'layout = "{date}"\n'], ids=["alone", "beside another fault"])
+def test_pillow_has_to_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: str) -> None:
     file = tmp_path / "boxbridge.toml"
-    file.write_text('[output.a]\ntype = "archive"\nannotated = true\n')
+    file.write_text(f'[output.a]\ntype = "archive"\nannotated = true\n{beside}')
     monkeypatch.setattr(annotation, "is_possible", lambda: False)
     with pytest.raises(
         ConfigError, match=r'3:13 +output.a.annotated: needs Pillow: pip install "boxbridge\[annotate\]"'
