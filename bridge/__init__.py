@@ -36,6 +36,7 @@ from bridge.output import (
     outcome,
     retry_after,
 )
+from bridge.reading.document import read_document
 from bridge.threads import Threads
 from bridge.trust import client_tls
 
@@ -92,5 +93,6 @@ __all__ = [
     "hookimpl",
     "new_id",
     "outcome",
+    "read_document",
     "retry_after",
 ]

@@ -53,7 +53,7 @@ FACE: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     ),
     "normalizers": (
         "Normalizers: reading a vendor's protocol",
-        ("Normalizer", "Push", "Parsed", "Key", "Cutout", "Outcome", "Answer", "Malformed"),
+        ("Normalizer", "Push", "Parsed", "Key", "Cutout", "Outcome", "Answer", "Malformed", "read_document"),
     ),
     "options": ("Options: what a key may be besides text and numbers",
                 ("Duration", "Size", "Share", "File", "Secret", "did_you_mean")),

@@ -28,11 +28,11 @@ with atheris.instrument_imports(include=["bridge"]):
     from bridge.journal.blob import blob_of
     from bridge.journal.push import FreshPictures, Record
     from bridge.normalizer import Malformed, Normalizer, Outcome, Push
-    from bridge.protocols.decode import read_base64, read_json
-    from bridge.protocols.document import read_document
     from bridge.protocols.mapper import Mapped
     from bridge.protocols.propose import propose
     from bridge.protocols.skill import SkillNormalizer
+    from bridge.reading.decode import read_base64, read_json
+    from bridge.reading.document import read_document
 
 from bridge.testing import draw_dot, sample_push
 

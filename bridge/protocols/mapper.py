@@ -15,11 +15,11 @@ from bridge.event import Attribute, Box, Channel, Device, Event, Target, new_id,
 from bridge.formats import NO_PICTURE, media_type
 from bridge.networks import Networks
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
-from bridge.protocols.document import find, find_all, read_document, without_boundary
 from bridge.protocols.fields import number_in
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
+from bridge.reading.document import find, find_all, read_document, without_boundary
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _COMPACT = re.compile(r"20\d{12}")

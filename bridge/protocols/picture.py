@@ -12,7 +12,7 @@ import pybase64
 from bridge.event import Picture
 from bridge.formats import NO_PICTURE, media_type
 from bridge.normalizer import Cutout
-from bridge.protocols.decode import read_base64
+from bridge.reading.decode import read_base64
 
 # A quote before so much base64 (or a data URI of it) can only begin a string: a string's last quote is never followed
 # by a letter.

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from bridge.config.protocol import SENDER
 from bridge.formats import NO_PICTURE, media_type
-from bridge.protocols.decode import read_base64
-from bridge.protocols.document import find_all, opened, read_document
 from bridge.protocols.mapper import is_link, read_time
 from bridge.protocols.times import is_plausible
+from bridge.reading.decode import read_base64
+from bridge.reading.document import find_all, opened, read_document
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORDS: Final = {

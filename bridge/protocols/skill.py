@@ -27,12 +27,12 @@ from bridge.event import (
 )
 from bridge.hookspecs import hookimpl
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
-from bridge.protocols.decode import read_json
 from bridge.protocols.exact import read_exactly
 from bridge.protocols.fields import Fields, Reading
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
+from bridge.reading.decode import read_json
 
 EVENT = "eventCreateOptimize"
 PATH = "/dataPush/DataReportCB"

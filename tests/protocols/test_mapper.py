@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from bridge import Malformed, Outcome, Parsed
 from bridge.config.protocol import BoxSettings, ProtocolSettings
 from bridge.event import Box, encode_document
-from bridge.protocols.document import find, find_all, read_document
 from bridge.protocols.mapper import Mapped, read_time
 from bridge.protocols.propose import propose
+from bridge.reading.document import find, find_all, read_document
 from bridge.testing import draw_dot, draw_scene
 from tests.rooms import push_of
 

@@ -13,7 +13,7 @@ import pytest
 from bridge.dispatch.door import LaneState
 from bridge.journal.standing import State
 from bridge.normalizer import Malformed, Outcome
-from bridge.protocols.decode import read_json
+from bridge.reading.decode import read_json
 from bridge.words import LANGUAGES, SENTENCES, cells, language, padded, singular, translated
 from bridge.words.files import FILES
 from bridge.words.pages import PAGES

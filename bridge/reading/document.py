@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from bridge.normalizer import Malformed
-from bridge.protocols.decode import read_json, text_of
+from bridge.reading.decode import read_json, text_of
 
 _MOST_PARTS: Final = 100
 _MOST_FOUND: Final = 1000
@@ -21,7 +21,8 @@ _BOUNDARY: Final = re.compile(rb"--[^\r\n]{1,200}\r?\n")
 def read_document(body: bytes) -> Any:
     """The document that a body holds, told by its bytes: content types are often wrong. Raises Malformed.
 
-    A form is a mapping of its fields; of a multipart form text parts are texts, all others bytes.
+    JSON may be in GBK or UTF-16, or have line breaks in its strings. A form is a mapping of its fields; of a multipart
+    form text parts are texts, all others bytes.
     """
     start = body.lstrip()[:1]
     if start in (b"{", b"["):

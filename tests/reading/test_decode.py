@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.protocols.decode import read_base64, read_json
+from bridge.reading.decode import read_base64, read_json
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Bodies as devices really send them, whatever their protocol: for all normalizers, those of plugins too."""
