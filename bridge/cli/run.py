@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import resource
 import signal
@@ -81,6 +82,7 @@ def run_command(
     file = find(config)
     settings, plugins = load(file)
     log.configure(log_format, log_level, zone=settings.timezone)
+    faulthandler.enable()  # the watchdog ends what holds the event loop for good, and only so it is named
     _tune_garbage_collection()
     _take_all_descriptors()
     run_through(serve(Daemon(file, settings, plugins), began, lang))

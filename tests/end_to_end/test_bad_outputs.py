@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 from bridge.testing import sample_push
+from bridge.testing.bridge import Bridge
 from tests.brokers import Mosquitto, Subscriber
 from tests.end_to_end.installation import Installation
 
@@ -48,6 +50,34 @@ def test_outputs_that_do_harm_are_named_and_mqtt_has_every_event(tmp_path: Path,
         assert "code of a plugin wanted to end boxbridge, which goes on" in log
         assert f"bad_outputs.py, line {_line('a task has had enough')}" in log
         assert installation.stop() == 0
+
+
+STUCK = """
+import time
+from bridge import Output, hookimpl
+
+class Stuck(Output):
+    type = "stuck"
+    async def deliver(self, delivery):
+        (self.data / "held").touch()
+        time.sleep(60)
+
+@hookimpl
+def register_outputs():
+    return [Stuck]
+"""
+
+
+def test_what_holds_the_event_loop_for_good_is_named_when_the_watchdog_ends_it(tmp_path: Path) -> None:
+    bridge = Bridge(tmp_path, '[output.stuck]\ntype = "stuck"\n')
+    (bridge.plugins_dir / "stuck.py").write_text(STUCK)
+    with bridge:
+        bridge.push(sample_push(small=True))
+        bridge.until((bridge.data / "held").exists)
+        assert bridge.process is not None
+        bridge.process.send_signal(signal.SIGABRT)  # as systemd does
+        assert bridge.process.wait(20) == -signal.SIGABRT
+    assert f'{bridge.plugins_dir / "stuck.py"}", line 9 in deliver' in bridge.log.read_text()
 
 
 def _line(text: str) -> int:
