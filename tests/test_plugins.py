@@ -795,7 +795,7 @@ async def test_the_plates_of_the_documentation_are_posted(
         assert (await box.push(sample_push(picture=scene, msg_id="m-1"))).success
         lane = running.daemon.dispatcher.lanes["gate"]
         await until(lambda: lane.report().delivered == 1)
-        assert (lane.ledger.outcomes[("unavailable",)], lane.report().dead) == (1, 0)
+        assert (lane.ledger.figures.outcomes[("unavailable",)], lane.report().dead) == (1, 0)
     await service.stop()
     (event_id,) = {query["id"] for query, _, _ in posted}
     assert posted == [({"gate": "7", "id": event_id}, "s3cret", scene)] * 2

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from bridge.control.house import House
 from bridge.control.outputs import oldest_waiting
 from bridge.dispatch.lane import Lane
+from bridge.dispatch.ledger import Figures
 from bridge.figures import SECONDS, Histogram
 from bridge.journal.journal import Cursor, Journal
 from bridge.receiver.intake import Intake
@@ -45,7 +46,7 @@ def families(
     """All families, each with its labels and what it tells, those too of which there is no sample."""
     yield InfoMetricFamily("boxbridge_build", "The version.", {"version": house.version})
     yield from _receiver(house.intake)
-    yield from _attempts(lanes)
+    yield from _attempts(lanes, dict(house.dispatcher.figures))
     yield from _standing(cursors, oldest, house.journal.next)
     yield _counter(
         "boxbridge_skipped_events",
@@ -79,12 +80,12 @@ def _receiver(intake: Intake) -> Iterator[Any]:
     yield _histogram("boxbridge_answer_seconds", "From a push's arrival to its answer.", {(): intake.answer_seconds})
 
 
-def _attempts(lanes: Mapping[str, Lane]) -> Iterator[Any]:
+def _attempts(lanes: Mapping[str, Lane], figures: Mapping[str, Figures]) -> Iterator[Any]:
     yield _counter(
         "boxbridge_deliveries",
         "Attempts that ended, and events that `only`, `max_age` or `at_most` skipped (outcomes skipped_only, ...).",
         ["output", "outcome"],
-        [((name, *labels), count) for name, lane in lanes.items() for labels, count in lane.ledger.outcomes.items()],
+        [((name, *labels), count) for name, one in figures.items() for labels, count in one.outcomes.items()],
     )
     yield _counter(
         "boxbridge_loop_held_seconds",
@@ -95,7 +96,7 @@ def _attempts(lanes: Mapping[str, Lane]) -> Iterator[Any]:
     yield _histogram(
         "boxbridge_delivery_seconds",
         "How long an attempt took that delivered.",
-        {(name,): lane.ledger.seconds for name, lane in lanes.items()},
+        {(name,): one.seconds for name, one in figures.items()},
         ["output"],
     )
 

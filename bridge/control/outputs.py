@@ -105,6 +105,7 @@ def _report(house: House, name: str) -> OutputReport:
             since=cursor.paused / 1000 if cursor.paused else None,
             waiting=cursor.waiting(house.journal.next),
             dead=cursor.dead,
+            delivered=house.dispatcher.figures[name].delivered,
         )
     return OutputReport(**asdict(lane.report()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from bridge.config.settings import OutputSettings, Settings
 from bridge.dispatch.call import Caller, is_plain
 from bridge.dispatch.conduct import MOST_THREADS, caller_of, know_makers, threads_of_outputs
 from bridge.dispatch.lane import Lane, LaneReport
+from bridge.dispatch.ledger import Figures
 from bridge.journal.journal import Cursor, Journal
 from bridge.output import Output, OutputContext, Stopped, Surroundings
 from bridge.plugins import Plugins
@@ -45,6 +47,8 @@ class Dispatcher:
         link: Callable[[str], str] = str,
     ) -> None:
         self.lanes: dict[str, Lane] = {}
+        self.figures: defaultdict[str, Figures] = defaultdict(Figures)
+        """By output, also of those that have no lane now."""
         self._journal = journal
         self._plugins = plugins
         self._terms: dict[str, tuple[object, ...]] = {}
@@ -96,7 +100,8 @@ class Dispatcher:
         output_made = made(self._plugins.outputs[output.type], context)
         late_after = timedelta(seconds=settings.late_after)
         journal, plugins = self._journal, self._plugins
-        lane = self.lanes[name] = Lane(output_made, output, cursor, journal, plugins, late_after, self._link)
+        figures = self.figures[name]
+        lane = self.lanes[name] = Lane(output_made, output, cursor, journal, plugins, late_after, self._link, figures)
         self._terms[name] = _terms(name, settings)
         lane.start()
 

@@ -16,7 +16,7 @@ from bridge.config.settings import OutputSettings
 from bridge.dispatch.call import Caller, has_begun, is_plain
 from bridge.dispatch.conduct import MOST_THREADS, Holds, caller_of
 from bridge.dispatch.door import Door, LaneState, overdue
-from bridge.dispatch.ledger import Ledger
+from bridge.dispatch.ledger import Figures, Ledger
 from bridge.dispatch.order import Order
 from bridge.dispatch.policy import Verdict, delivered, judge
 from bridge.dispatch.selection import Selection, selection_of
@@ -72,6 +72,7 @@ class Lane:
         plugins: Plugins,
         late_after: timedelta,
         link: Callable[[str], str],
+        figures: Figures,
     ) -> None:
         self.output = output
         self.name = output.name
@@ -96,7 +97,7 @@ class Lane:
         self._annotates = getattr(settings.options, "annotated", False) is True
         self._order = Order(cursor, journal)
         self._selection = selection_of(settings)
-        self.ledger = Ledger(self.name, settings, cursor, journal, self._order, plugins, self._selection)
+        self.ledger = Ledger(self.name, settings, cursor, journal, self._order, plugins, self._selection, figures)
         self.door = Door(output, settings, self._caller, plugins, self._waiting)
         self._task: asyncio.Task[None]
         self._loop: asyncio.AbstractEventLoop
@@ -250,19 +251,19 @@ class Lane:
         began = time.perf_counter()
         delivery = under_way.delivery
         try:
-            verdict = await self._deliver(delivery)
-        except asyncio.CancelledError:
-            self._end(under_way)
-            self._order.again(under_way.sequence)
-            raise
-        self._end(under_way)
-        try:
+            try:
+                verdict = await self._deliver(delivery)
+            finally:
+                self._end(under_way)
             if verdict.kind == "delivered":
                 self.door.passed()
             elif verdict.kind == "rejected":  # no event got through, and yet the far side is there
                 self.door.say()
             trouble = self.ledger.book(verdict, under_way.sequence, delivery, time.perf_counter() - began)
             self._note_trouble(trouble, under_way.sequence)
+        except asyncio.CancelledError:
+            self._order.again(under_way.sequence)
+            raise
         except Exception as error:  # noqa: BLE001 - a fault of ours; what became of the event is not known
             self._order.again(under_way.sequence)
             self._failed_within(error)
@@ -387,5 +388,5 @@ class Lane:
             waiting=self._waiting(),
             under_way=len(self._under_way),
             dead=self.cursor.dead,
-            delivered=self.ledger.outcomes[("delivered",)],
+            delivered=self.ledger.figures.delivered,
         )

@@ -15,6 +15,20 @@ from bridge.output import Delivery
 from bridge.plugins import Plugins
 
 
+class Figures:
+    """What one output's attempts came to since the daemon's start, over pauses and changes of its table."""
+
+    def __init__(self) -> None:
+        self.outcomes = Labelled()
+        self.seconds = Histogram()
+        """Of the attempts that delivered."""
+
+    @property
+    def delivered(self) -> int:
+        """How many events it took."""
+        return self.outcomes[("delivered",)]
+
+
 class Ledger:
     """The books of one output. What says that the far side is away is returned, as the trouble of the whole output."""
 
@@ -27,9 +41,9 @@ class Ledger:
         order: Order,
         plugins: Plugins,
         selection: Selection | None,
+        figures: Figures,
     ) -> None:
-        self.outcomes = Labelled()
-        self.seconds = Histogram()
+        self.figures = figures
         self._name = name
         self._settings = settings
         self._cursor = cursor
@@ -56,7 +70,7 @@ class Ledger:
 
     def book(self, verdict: Verdict, sequence: int, delivery: Delivery, seconds: float) -> Verdict | None:
         """What became of an attempt that took so many seconds; returns the trouble that the output is in by it."""
-        self.outcomes.count(verdict.kind)
+        self.figures.outcomes.count(verdict.kind)
         if verdict.kind not in ("delivered", "rejected"):
             self._tell("event_failed", delivery, verdict.reason)
         match verdict.kind:
@@ -76,7 +90,7 @@ class Ledger:
         return None
 
     def _delivered(self, sequence: int, delivery: Delivery, seconds: float, note: str) -> None:
-        self.seconds.observe(seconds)
+        self.figures.seconds.observe(seconds)
         self._failing.clear()
         self._order.passed(sequence)
         self.settle(sequence, "delivered", note)
@@ -124,7 +138,7 @@ class Ledger:
 
     def skip(self, sequence: int, event_id: str, skip: Skip) -> None:
         """Close what the output is not to be given."""
-        self.outcomes.count(f"skipped_{skip.rule}")
+        self.figures.outcomes.count(f"skipped_{skip.rule}")
         self._log.debug("event skipped", event_id=event_id, rule=skip.rule)
         self.settle(sequence, "unwanted", skip.reason)
 

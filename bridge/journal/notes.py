@@ -43,10 +43,11 @@ class Notes:
     def __init__(self) -> None:
         self._outputs: list[OutputNote] = []
         self._sums: dict[_About, TurnedAway] = {}
-        """Those of the minute that goes on, and older ones that are not yet on disk."""
+        """Those of the minute that goes on."""
         self._unwritten: set[_About] = set()
         self._past: list[TurnedAway] = []
         """Sums of minutes that are over."""
+        self._minute = 0
         self._lock = Lock()
 
     # --- The loop's side
@@ -61,17 +62,17 @@ class Notes:
         about: _About = outcome, device, peer, reason[:_LONGEST], sequence
         now = now_ms()
         with self._lock:
+            if now // _MINUTE_MS != self._minute:
+                self._begin_minute(now // _MINUTE_MS)
             if len(self._sums) >= _SUMS_LIMIT and about not in self._sums:
                 about = outcome, "", "", "too many different ones in this minute to name them", 0
             sum_ = self._sums.get(about)
-            if sum_ is not None and sum_.first // _MINUTE_MS != now // _MINUTE_MS:
-                self._begin_minute()
-                sum_ = None
             first, count = (sum_.first, sum_.count) if sum_ is not None else (now, 0)
             self._sums[about] = TurnedAway(first, now, count + 1, *about)
             self._unwritten.add(about)
 
-    def _begin_minute(self) -> None:
+    def _begin_minute(self, minute: int) -> None:
+        self._minute = minute
         self._past += [self._sums[about] for about in self._unwritten]
         self._unwritten.clear()
         self._sums.clear()

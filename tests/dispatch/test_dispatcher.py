@@ -208,6 +208,18 @@ async def test_while_its_place_is_changed_an_output_is_stopped_and_then_goes_on(
         await until(lambda: far.ids() == ids)
 
 
+async def test_what_it_took_since_the_start_is_counted_over_pauses_and_other_tables(tmp_path: Path, far: Far) -> None:
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        await rooms.push_some(2)
+        await until(rooms.is_settled)
+        async with rooms.dispatcher.apart("sink", rooms.settings):
+            pass
+        await rooms.push_some(1)
+        await until(rooms.is_settled)
+        assert rooms.report().delivered == 3
+        assert rooms.dispatcher.figures["sink"].seconds.count == 3
+
+
 async def test_one_that_is_no_longer_configured_is_not_started_when_its_place_was_changed(
     tmp_path: Path, far: Far
 ) -> None:
@@ -282,7 +294,7 @@ async def test_an_output_is_not_closed_while_it_is_tried_and_a_trial_counts_for_
         verdict = await trial
         await until(lambda: "close" in far.calls)
         assert verdict == Verdict("rejected", "not this one")
-        assert rooms.lane().ledger.outcomes[("rejected",)] == 0
+        assert rooms.dispatcher.figures["sink"].outcomes[("rejected",)] == 0
 
 
 async def test_an_output_that_draws_on_scenes_is_reckoned_with_twice_their_size(tmp_path: Path, far: Far) -> None:

@@ -183,6 +183,25 @@ async def test_the_journal_may_fail_to_be_read_for_a_moment(
     assert far.ids() == ids
 
 
+async def test_an_output_whose_failures_can_t_be_understood_costs_no_event(
+    tmp_path: Path, far: Far, impatient: None
+) -> None:
+    """Given one that breaks what says which of its failures mean that it is away."""
+
+    async def fail_once(_: Delivery) -> None:
+        if len(far.given) == 1:
+            far.output.unavailable = OSError  # type: ignore[assignment,misc]
+            raise ValueError
+        far.output.unavailable = ()  # type: ignore[misc]
+
+    far.answer = fail_once
+    async with opened(tmp_path, async_output("sink", far)) as rooms:
+        ids = await rooms.push_some(2)
+        await until(rooms.is_settled)
+        assert far.calls == ["open", "close", "open"]
+    assert sorted(far.ids()) == sorted(ids)
+
+
 async def test_a_fault_of_our_own_closes_the_output_is_shown_and_costs_no_event(
     tmp_path: Path, far: Far, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,7 +151,7 @@ async def test_what_is_skipped_is_settled_counted_and_told(tmp_path: Path, far: 
         await rooms.push()
         await until(rooms.is_settled)
         assert far.ids() == [first]
-        assert dict(rooms.lane().ledger.outcomes.items()) == {
+        assert dict(rooms.dispatcher.figures["sink"].outcomes.items()) == {
             ("delivered",): 1, ("skipped_only",): 1, ("skipped_max_age",): 1, ("skipped_at_most",): 1,
         }  # fmt: skip
         assert await reasons(rooms) == [

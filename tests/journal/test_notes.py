@@ -79,6 +79,15 @@ def test_very_many_different_ones_are_summed_without_their_names(clock: Clock) -
     assert max(sums, key=lambda sum_: sum_.count).peer == ""
 
 
+def test_what_is_different_each_time_keeps_its_name_as_long_as_there_are_few_in_a_minute(clock: Clock) -> None:
+    """A duplicate is named by its event, and never comes again under the same name."""
+    notes = Notes()
+    for n in range(3000):
+        notes.turn_away("duplicate", device="box", peer="10.0.0.1", sequence=n)
+        clock.now += MINUTE
+    assert [sum_.sequence for sum_ in notes.pending().turned_away] == list(range(3000))
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("index", ["as it was", "lost"])
 async def test_it_is_told_after_a_crash_and_by_an_index_that_was_made_again(tmp_path: Path, index: str) -> None:

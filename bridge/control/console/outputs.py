@@ -14,7 +14,6 @@ from starlette.routing import Route
 from bridge.control.console.site import Asked, Site, language
 from bridge.control.outputs import NewName, OutputReport, act_on, oldest_waiting, reports
 from bridge.control.trial import try_out
-from bridge.dispatch.lane import Lane
 from bridge.figures import SECONDS, Histogram
 from bridge.words import say, span
 from bridge.words.telling import output_state
@@ -55,22 +54,16 @@ def _sample() -> bytes:
 
 async def _output(site: Site, report: OutputReport, lang: str) -> dict[str, Any]:
     house = site.house
-    cursor, lane = house.journal.cursors[report.name], house.dispatcher.lanes.get(report.name)
+    cursor, figures = house.journal.cursors[report.name], house.dispatcher.figures[report.name]
     oldest = await oldest_waiting(house.journal, cursor)
     since = "" if report.since is None else span(lang, time.time() - report.since)
     return asdict(report) | {
         "words": output_state(asdict(report), lang, since),
         "oldest": None if oldest is None else time.time() - oldest,
-        "rate": _rate(lane, house.started),
-        "usual": _quantile(lane.ledger.seconds, 0.5) if lane else None,
-        "slow": _quantile(lane.ledger.seconds, 0.95) if lane else None,
+        "rate": 60 * figures.delivered / max(1.0, time.time() - house.started),  # events a minute
+        "usual": _quantile(figures.seconds, 0.5),
+        "slow": _quantile(figures.seconds, 0.95),
     }
-
-
-def _rate(lane: Lane | None, started: float) -> float:
-    """Events a minute that it took since the start."""
-    delivered = lane.ledger.outcomes[("delivered",)] if lane else 0
-    return 60 * delivered / max(1.0, time.time() - started)
 
 
 def _quantile(histogram: Histogram, part: float) -> str | None:
