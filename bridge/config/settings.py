@@ -82,9 +82,10 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
     history: Annotated[
         Duration, Meta(description="How long they live on without pictures; less than keep: not at all.", le=_YEARS)
     ] = Duration("400d")
-    keep_dead: Annotated[Duration, Meta(description="How long dead letters are kept.", ge=3600, le=_YEARS)] = Duration(
-        "30d"
-    )
+    keep_dead: Annotated[
+        Duration,
+        Meta(description="How long dead letters are kept, the newest 10,000 of each output.", ge=3600, le=_YEARS),
+    ] = Duration("30d")
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ _ABSENT: Final = OpenEntry(-1)
 _MOST_CHANGES: Final = 10_000
 """How many may wait for a disk that takes nothing, which may be for days."""
 _MOST_SKIPPED: Final = 16
+MOST_DEAD: Final = 10_000
+"""Dead letters of one output: each is in memory, and in the state at the head of every segment."""
 
 
 def now_ms() -> int:
@@ -134,12 +136,13 @@ class Cursor:
         return change
 
     def expire(self, before: int) -> int:
-        """Drop dead letters that died before a time (ms); returns how many."""
+        """Drop dead letters that died before a time (ms), and of more than MOST_DEAD the oldest; returns how many."""
         with self._lock:
-            old = [entry for entry in self._dead.values() if entry.dead_since < before]
-            for entry in old:
-                del self._dead[entry.sequence]
-                self._note(entry.sequence, "expired", entry.attempts, entry.reason)
+            old = {sequence for sequence, entry in self._dead.items() if entry.dead_since < before}
+            old.update(sorted(self._dead)[:-MOST_DEAD])
+            for sequence in sorted(old):
+                entry = self._dead.pop(sequence)
+                self._note(sequence, "expired", entry.attempts, entry.reason)
             return len(old)
 
     def skip_to(self, sequence: int, reason: str) -> int:

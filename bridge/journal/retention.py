@@ -63,8 +63,7 @@ def retain(
     """
     clock_is_sure = is_sure(now, written)
     bound(journal_log, cursors, now=now, clock_is_sure=clock_is_sure)
-    if clock_is_sure:
-        _expire(cursors, now - int(keep.dead * 1000))
+    _expire(cursors, now - int(keep.dead * 1000) if clock_is_sure else 0)
     oldest = min([*(cursor.low for cursor in cursors), *(replay.low for replay in replays)], default=journal_log.next)
     deleted = 0
     # A segment's events are at least as old as the segment after it.
@@ -101,7 +100,7 @@ def _make_sure(folder: Path) -> None:
 
 
 def _expire(cursors: list[Cursor], before: int) -> None:
-    """Let dead letters go that died before a time (ms)."""
+    """Let dead letters go that died before a time (ms), or are too many."""
     for cursor in cursors:
         expired = cursor.expire(before)
         if expired:

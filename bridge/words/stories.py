@@ -62,7 +62,10 @@ STORIES: Final[Mapping[str, tuple[str, str]]] = {
     "dead": ("given up as a dead letter at attempt {attempt}: {reason}", "第 {attempt} 次尝试后成为死信：{reason}"),
     "skipped": ("skipped, never sent: {reason}", "已跳过，从未发送：{reason}"),
     "unwanted": ("skipped, never sent: {reason}", "已跳过，未发送：{reason}"),
-    "expired": ("the dead letter expired (keep_dead)", "死信已过期（keep_dead）"),
+    "expired": (
+        "the dead letter expired (keep_dead, or 10,000 newer ones)",
+        "死信已过期（keep_dead，或其后已有 10,000 个死信）",
+    ),
     "dropped": ("the dead letter was dropped by a person", "死信被人工丢弃"),
     "again": ("a person asked for the dead letter to be tried again", "人工要求重新投递该死信"),
     "replay": ("a person asked for it to be delivered again (replay)", "人工要求重新投递（replay）"),

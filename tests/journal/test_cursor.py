@@ -253,6 +253,20 @@ def test_a_dead_letter_that_expired_is_kept_until_the_disk_knows() -> None:
     assert cursor.low == 5
 
 
+def test_of_too_many_dead_letters_the_oldest_expire_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A far side that refuses everything must fill neither memory nor the heads of segments."""
+    monkeypatch.setattr("bridge.journal.cursor.MOST_DEAD", 3)
+    cursor = a_cursor()
+    cursor.take(7)
+    for sequence in (5, 2, 6, 1, 4):
+        cursor.bury(sequence, 1, "no")
+    assert cursor.expire(before=0) == 2
+    assert [entry.sequence for entry in cursor.dead_letters()] == [4, 5, 6]
+    expired = [(change.sequence, change.reason) for change in cursor.progress().changes if change.outcome == "expired"]
+    assert expired == [(1, "no"), (2, "no")]
+    assert cursor.expire(before=0) == 0
+
+
 def test_what_moves_while_progress_is_written_is_logged_next() -> None:
     cursor = a_cursor()
     head = cursor.entry()

@@ -129,6 +129,20 @@ async def test_dead_letters_hold_their_segment_until_they_expire(tmp_path: Path)
         assert isinstance(await journal.read(dead.sequence), Record)
 
 
+async def test_too_many_dead_letters_expire_where_the_clock_is_not_sure_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.journal.cursor.MOST_DEAD", 1)
+    async with running(tmp_path / "journal", limits=TINY) as journal:
+        await filled(journal)
+        cursor = journal.cursors["out"]
+        cursor.take(3)
+        cursor.bury(1, 1, "refused")
+        cursor.bury(2, 1, "refused")
+        retain(journal.log, [cursor], Keep(settled=0, dead=3600), now=now_ms() + 2 * 3_600_000, written=now_ms())
+        assert [entry.sequence for entry in cursor.dead_letters()] == [2]
+
+
 async def test_a_removed_output_holds_what_it_has_not_for_as_long_as_dead_letters(tmp_path: Path) -> None:
     async with running(tmp_path / "journal", {"gone": "oldest", "out": "oldest"}, limits=TINY) as journal:
         bases = await filled(journal)
