@@ -106,6 +106,8 @@ class Intake:
         seconds: float,
     ) -> None:
         """Count a push that was answered, and tell of it whoever looks on."""
+        device = self._device_of(parsed, events)
+        self.devices.note(device, push, events[0] if events else None, parsed.oddities)
         self.pushes.count(normalizer.name, outcome.kind)
         self.answer_seconds.observe(seconds)
         if outcome.kind == "stored":
@@ -115,7 +117,7 @@ class Intake:
             log.info("message kept, nothing to deliver", protocol=normalizer.name, message=shortened(parsed.message),
                      device=parsed.device, peer=push.peer)  # fmt: skip
         for tell in self.on_answer:
-            tell(push, normalizer.name, self._device_of(parsed, events), events, outcome)
+            tell(push, normalizer.name, device, events, outcome)
 
     def understand(self, push: Push) -> Parsed:
         """What a push holds, of which nothing is stored; raises Malformed."""
@@ -153,7 +155,6 @@ class Intake:
         return next(recognizing, self._by_look[0])
 
     async def _store(self, push: Push, parsed: Parsed, events: tuple[Event, ...]) -> Outcome:
-        self.devices.note(self._device_of(parsed, events), push, events[0] if events else None, parsed.oddities)
         if parsed.heartbeat:
             return Outcome("heartbeat")
         if parsed.events and not events:

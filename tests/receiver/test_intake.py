@@ -251,6 +251,20 @@ async def test_a_normalizer_of_a_plugin_is_chosen_by_path_or_bytes(hailing: Room
     await hailing.journal.close()
 
 
+async def test_a_name_that_nothing_can_hold_keeps_no_device_from_being_known_after_a_restart(
+    hailing: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hailing.journal.open({})
+    parsed = Parsed(message="\ud800", device="\ud800", key=Key("\ud800", "1", b""))
+    monkeypatch.setattr(Hail, "parse", lambda _, push: parsed)
+    with pytest.raises(UnicodeEncodeError):
+        await hailing.take(push_of(b"HAIL ", "/hail/"))
+    monkeypatch.undo()
+    await hailing.take(push_of(b"HAIL gate hail", "/hail/"))
+    assert list(hailing.intake.devices.last_seen) == ["gate"]
+    await hailing.journal.close()
+
+
 class Preparing:
     """A plugin that drops, changes or fails by the event's kind."""
 
