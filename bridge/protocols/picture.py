@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pybase64
@@ -52,8 +53,6 @@ class Pictures:
         self.left_out = 0
         """How many were too many to be taken; the body keeps their text."""
         self._values = 0
-        self._decoded = lru_cache(_REMEMBERED)(_decoded)
-        self._digest = lru_cache(_REMEMBERED)(_digest)
         self.text = self._cut(body)
 
     @property
@@ -119,6 +118,14 @@ class Pictures:
             return f"sha256:{self._taken_in(data).sha256}"
         except ValueError as error:
             return f"({error}; the original request has it)"
+
+    @cached_property
+    def _decoded(self) -> Callable[[str], bytes | None]:
+        return lru_cache(_REMEMBERED)(_decoded)
+
+    @cached_property
+    def _digest(self) -> Callable[[bytes], str]:
+        return lru_cache(_REMEMBERED)(_digest)
 
     def _taken_in(self, data: bytes, *, always: bool = False) -> Cutout:
         """The picture, to be stored; raises ValueError where it is one too many."""
