@@ -29,7 +29,7 @@ def check_api(plugin: object, name: str) -> None:
     """Raises Unfit for a plugin that was written for an API that this boxbridge has not."""
     match getattr(plugin, "API_VERSION", API_VERSION):
         case (int(first), int(second)) as stated if (first, second) > API_VERSION:
-            remedy = f"install a newer boxbridge, or an older {name}"
+            remedy = f"install a newer boxbridge, or an older version of {name}"
         case (int(first), int()) as stated if first < API_VERSION[0]:
             remedy = f"install a newer {name}"
         case (int(), int()):

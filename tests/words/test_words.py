@@ -333,9 +333,9 @@ def test_what_was_found_in_the_files_is_said_in_chinese(english: str) -> None:
         (
             (
                 "it was written for version 1.9, and this boxbridge has version 1.0 of the plugin API: "
-                "install a newer boxbridge, or an older a"
+                "install a newer boxbridge, or an older version of a"
             ),
-            "它是为版本 1.9 编写的，而此 boxbridge 的插件 API 版本为 1.0：请安装更新的 boxbridge，或更旧的 a",
+            "它是为版本 1.9 编写的，而此 boxbridge 的插件 API 版本为 1.0：请安装更新的 boxbridge，或旧版本的 a",
         ),
         ("RuntimeError: the output called sys.exit()", "输出调用了 sys.exit()"),
         (

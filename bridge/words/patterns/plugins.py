@@ -28,8 +28,8 @@ PLUGINS: Final[Mapping[str, str]] = {
         "无法从 'bridge' 导入 {name}：{THERE}；请安装更新的 boxbridge，或更正名称"
     ),
     "this boxbridge has version {version} of the plugin API": "此 boxbridge 的插件 API 版本为 {version}",
-    "it was written for version {version}, and {THERE}: install a newer boxbridge, or an older {name}": (
-        "它是为版本 {version} 编写的，而{THERE}：请安装更新的 boxbridge，或更旧的 {name}"
+    "it was written for version {version}, and {THERE}: install a newer boxbridge, or an older version of {name}": (
+        "它是为版本 {version} 编写的，而{THERE}：请安装更新的 boxbridge，或旧版本的 {name}"
     ),
     "it was written for version {version}, and {THERE}: install a newer {name}": (
         "它是为版本 {version} 编写的，而{THERE}：请安装更新的 {name}"
