@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from bridge.receiver.guard import UNPARSED_BYTES
-from bridge.receiver.seats import Seat, Seats
+from bridge.receiver.pipelined import Pipelined
+from bridge.receiver.seats import Seats
 
 _MOST: Final = 128
 _MOST_OF_ONE: Final = 96
@@ -19,10 +18,9 @@ def seats_for_people() -> Seats:
     return Seats(_MOST, _MOST_OF_ONE)
 
 
-class SeatedProtocol(HttpToolsProtocol):
+class SeatedProtocol(Pipelined):
     """uvicorn's protocol, which by itself lets in anybody, waits for a request for ever, and reads any headers."""
 
-    _seat: Seat
     _unparsed = 0
 
     def __init__(self, seats: Seats, **uvicorn: Any) -> None:

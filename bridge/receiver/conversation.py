@@ -25,6 +25,8 @@ from bridge.receiver.transport import OneWrite
 MESSAGES_UNDER_WAY: Final = 64
 BYTES_UNDER_WAY: Final = 4_000_000
 """What of one connection may be on its way to the disk before no more is read."""
+FRAMES_A_TURN: Final = 64
+"""Frames of one connection that are read before others have their turn: megabytes of tiny ones come at once."""
 PING_SECONDS: Final = 20.0
 """A sender that was quiet for so long is asked whether it is there; one that was quiet for twice as long is gone."""
 GOODBYE_SECONDS: Final = 2.0
@@ -64,6 +66,8 @@ class Conversation(asyncio.Protocol):
         """What arrived and waits until less is under way."""
         self._frame_left = 0
         """Bytes still to come of the frame that is being read; so the library gets one frame at a time."""
+        self._frames_left = FRAMES_A_TURN
+        """How many more are read before others have their turn."""
         self._message = bytearray()
         """The frames so far of a message that comes in several."""
         self._claim: Claim | None = None
@@ -137,7 +141,7 @@ class Conversation(asyncio.Protocol):
     def _read_on(self) -> None:
         """Read what arrived, unless too much is under way."""
         view, at = memoryview(self._unread), 0
-        while at < len(view) and self._has_room():
+        while at < len(view) and self._frames_left and self._has_room():
             self._frame_left = self._frame_left or frame_size(view[at : at + 10])
             if not self._frame_left:
                 break  # of its head there is too little
@@ -145,11 +149,20 @@ class Conversation(asyncio.Protocol):
             self._frames.receive_data(piece)  # type: ignore[arg-type]  # it is only added to a bytearray
             at += len(piece)
             self._frame_left -= len(piece)
+            self._frames_left -= 1
             self._take_messages()
+            if not self._frames_left:
+                self._loop.call_soon(self._next_turn)
         self._unread = bytes(view[at:]) if not self._lost_thread else b""
         self._send_what_is_due()
         self._count()
         self._mind_reading()
+
+    def _next_turn(self) -> None:
+        """Others had theirs."""
+        self._frames_left = FRAMES_A_TURN
+        if not self._transport.is_closing():
+            self._read_on()
 
     def _has_room(self) -> bool:
         if self._lost_thread or not self._can_write:
@@ -166,10 +179,12 @@ class Conversation(asyncio.Protocol):
         """Let the event loop read only while there is room for what it brings."""
         if self._transport.is_closing():
             return
-        if (wanted := self._has_room() or self._lost_thread) != self._reading:
+        if (wanted := (self._has_room() and self._frames_left > 0) or self._lost_thread) != self._reading:
             self._reading = wanted
             self._heard = self._loop.time()
             (self._transport.resume_reading if wanted else self._transport.pause_reading)()
+        if not self._frames_left:
+            return  # the message that comes in has as long as before
         if not (self._reading and self._pending()):
             self._pace.end()
         elif not self._pace.running:

@@ -10,7 +10,6 @@ from typing import Final, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bridge.receiver.alarm import Alarm
 from bridge.receiver.answering import whole_answer
@@ -19,20 +18,24 @@ from bridge.receiver.conversation import Conversation
 from bridge.receiver.handshake import answer_handshake, is_handshake, without_offer
 from bridge.receiver.http import Door
 from bridge.receiver.pace import Pace
+from bridge.receiver.pipelined import Pipelined
 
 HEADER_BYTES: Final = 32_768
 """Longest request line and headers."""
 UNPARSED_BYTES: Final = HEADER_BYTES + 262_144
 """Bytes of one connection that may arrive without ending a header or bringing any body: the parser has no bound."""
+_CRUMB: Final = 16
+MOST_CRUMBS: Final = 20_000
+"""Pieces of one body that have fewer bytes than that: chunks of one byte cost a hundred times what they bring."""
 HEADER_SECONDS: Final = 20.0
 """From the connection, or the first byte of a request, to the end of its headers."""
 
 
 class _TooLong(Exception):
-    """Headers are longer than allowed: so that the parser stops where it is."""
+    """Headers are longer than allowed, or a body comes in crumbs: so that the parser stops where it is."""
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(Pipelined):
     """uvicorn's protocol with what it lacks: it counts header bytes and lets no request take for ever.
 
     The door finds the body in the scope's state, as "body"; a WebSocket's messages come to a desk of the door.
@@ -41,6 +44,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body: Body
     _unparsed = 0
     _header_bytes = 0
+    _crumbs = 0
     _is_broken = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -97,7 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The headers are whole: the body is due."""
-        self._unparsed = 0
+        self._unparsed = self._crumbs = 0
         super().on_headers_complete()
         self._expect_nothing()
         if not self.parser.should_upgrade():
@@ -108,6 +112,11 @@ class GuardedProtocol(HttpToolsProtocol):
         """A piece of the body arrived."""
         self._unparsed = 0
         self._pace.grow(len(body))
+        if len(body) < _CRUMB:
+            self._crumbs += 1
+            if self._crumbs > MOST_CRUMBS:
+                self._abort("the body comes in crumbs")
+                raise _TooLong
         if not self.cycle.response_complete:
             self._body.feed(body)
 

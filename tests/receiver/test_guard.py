@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bridge.receiver import guard, pace
+from bridge.receiver import guard, pace, pipelined
 from bridge.testing import sample_push
 from bridge.testing.ports import HOST
 from tests.receiver.doors import Door, door_to, parsed, request
@@ -148,6 +148,49 @@ async def test_headers_without_end_are_cut_at_once_and_said_once(door: Door, sen
         assert time.monotonic() - began < 2
     assert len([line for line in log if line["event"] == "connection cut"]) <= 1
     assert door.rooms.intake.pushes[("skill", "stored")] == 1
+
+
+PROBE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_who_asks_without_end_and_never_waits_for_an_answer_is_cut(door: Door) -> None:
+    async with door.connected() as (reader, writer):
+        writer.write(PROBE * 500)
+        for _ in range(500):
+            assert (await reader.readuntil(b"\r\n\r\n")).removeprefix(b"ok").startswith(b"HTTP/1.1 200")
+    with structlog.testing.capture_logs() as log:
+        async with door.connected() as (reader, writer):
+            writer.write(PROBE * 7000)
+            assert await is_cut(reader)
+    assert [line["reason"] for line in log] == ["too many requests before the first one is answered"]
+
+
+async def test_nothing_more_is_read_while_requests_wait(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipelined, "MOST_WAITING", 1_000_000)
+    waiting = [0]
+    answered = pipelined.Pipelined.on_response_complete
+
+    def counted(self: pipelined.Pipelined) -> None:
+        waiting.append(len(self.pipeline))
+        answered(self)
+
+    monkeypatch.setattr(pipelined.Pipelined, "on_response_complete", counted)
+    async with door.connected() as (reader, writer):
+        writer.write(PROBE * 30_000)
+        writer.write_eof()
+        while len(waiting) < 8_000:
+            assert await reader.read(65_536)
+    assert max(waiting) <= 262_144 // len(PROBE)
+
+
+async def test_a_body_in_crumbs_is_cut(door: Door) -> None:
+    few = b"".join(b"1\r\n%c\r\n" % byte for byte in sample_push(small=True)) + b"0\r\n\r\n"
+    assert parsed(await door.talk(request(few, "Transfer-Encoding: chunked"))).status == 200
+    with structlog.testing.capture_logs() as log:
+        async with door.connected() as (reader, writer):
+            writer.write(request(b"1\r\nx\r\n" * 30_000, "Transfer-Encoding: chunked"))
+            assert await is_cut(reader)
+    assert log[0]["reason"] == "the body comes in crumbs"
 
 
 async def test_many_connections_of_one_address_that_are_cut_are_one_line(

@@ -311,6 +311,29 @@ async def test_empty_fragments_without_end_are_cut(tmp_path: Path, monkeypatch: 
         await asyncio.gather(cut, return_exceptions=True)
 
 
+async def test_a_flood_of_tiny_frames_leaves_others_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, turns = conversation.Conversation._take_messages, [0]
+
+    def counted(self: conversation.Conversation) -> None:
+        turns[-1] += 1
+        taken(self)
+
+    async def others() -> None:
+        while True:
+            turns.append(0)
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(conversation.Conversation, "_take_messages", counted)
+    async with door_to(tmp_path) as door, door.connected() as (reader, writer):
+        flood = HANDSHAKE + frame(Opcode.TEXT, b"") + frame(Opcode.PONG, b"") * 20_000
+        ticking = asyncio.create_task(others())
+        writer.write(flood + frame(Opcode.CLOSE, b""))
+        assert (await reader.read()).startswith(b"HTTP/1.1 101")
+        ticking.cancel()
+    assert sum(turns) >= 20_000
+    assert max(turns) <= conversation.FRAMES_A_TURN
+
+
 async def test_what_piles_up_is_not_read(tmp_path: Path, held: asyncio.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "BYTES_UNDER_WAY", 1_000_000)
     bodies = [sample_push(small=True, msg_id=f"m-{number}", kind="x" * 150_000) for number in range(60)]
