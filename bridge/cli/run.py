@@ -79,6 +79,7 @@ def run_command(
     if plugin or from_journal:
         raise UsageError("--plugin and --from-journal are for one output alone: name it with --output")
     began = time.monotonic()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # until the daemon listens to it: it would end it
     file = find(config)
     settings, plugins = load(file)
     log.configure(log_format, log_level, zone=settings.timezone)

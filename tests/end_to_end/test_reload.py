@@ -80,3 +80,13 @@ def test_reloads_under_load_lose_nothing_and_leave_alone_what_did_not_change(
         assert stands["local"]["since"] == since["local"]
         assert (stands["broker"]["since"] == since["broker"]) is (changed == "another output")
         assert (stands["local"]["dead"], stands["broker"]["dead"]) == (0, 0)
+
+
+def test_a_reload_that_is_asked_for_during_the_start_comes_after_it(tmp_path: Path) -> None:
+    """Else the signal ends the daemon, which systemd takes for a clean end: it does not start it again."""
+    bridge = Installation(tmp_path, ARCHIVE)
+    bridge.plugins_dir.mkdir()
+    (bridge.plugins_dir / "early.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGHUP)\n")
+    bridge.config.write_text(f'plugins_dir = "{bridge.plugins_dir}"\n' + bridge.config.read_text())
+    with bridge:
+        bridge.until(lambda: "configuration taken over" in bridge.log.read_text())
