@@ -8,6 +8,7 @@ from typing import Final, Literal
 import structlog
 from msgspec import Struct
 
+from bridge.journal.ages import ends
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.options import Duration, Size
@@ -37,7 +38,7 @@ def bound(journal_log: Log, cursors: list[Cursor], *, now: int, clock_is_sure: b
         if isinstance(backlog, Size):
             first = _first_of_the_last(journal_log, backlog)
         elif isinstance(backlog, Duration) and clock_is_sure:
-            first = first_since(journal_log, now - int(backlog * 1000))
+            first = first_since(journal_log, int(backlog * 1000), now)
         else:
             continue
         before = cursor.skipped[-1:]
@@ -48,9 +49,11 @@ def bound(journal_log: Log, cursors: list[Cursor], *, now: int, clock_is_sure: b
                         output=cursor.name, backlog=str(backlog), count=skipped, until=first)  # fmt: skip
 
 
-def first_since(journal_log: Log, when: int) -> int:
-    """A sequence below which all was received before a time (ms): a segment's are as old as the one after it."""
-    return max((later.base for later in journal_log.segments[1:] if later.header.made <= when), default=0)
+def first_since(journal_log: Log, age: int, now: int) -> int:
+    """A sequence below which all is older than that (ms)."""
+    segments = journal_log.segments
+    ended = zip(segments[1:], ends(segments, now), strict=True)
+    return max((later.base for later, end in ended if end <= now - age), default=0)
 
 
 def _first_of_the_last(journal_log: Log, size: int) -> int:

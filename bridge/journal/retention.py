@@ -11,6 +11,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.errors import why
+from bridge.journal.ages import ends
 from bridge.journal.backlog import bound
 from bridge.journal.cursor import Cursor
 from bridge.journal.failpoint import failpoint
@@ -66,9 +67,9 @@ def retain(
     _expire(cursors, now - int(keep.dead * 1000) if clock_is_sure else 0)
     oldest = min([*(cursor.low for cursor in cursors), *(replay.low for replay in replays)], default=journal_log.next)
     deleted = 0
-    # A segment's events are at least as old as the segment after it.
-    for segment, following in pairwise(journal_log.segments):
-        is_old = (clock_is_sure or closed) and following.header.made <= now - max(keep.settled, keep.history) * 1000
+    segments = journal_log.segments
+    for (segment, following), ended in zip(pairwise(segments), ends(segments, now), strict=True):
+        is_old = (clock_is_sure or closed) and ended <= now - max(keep.settled, keep.history) * 1000
         if following.base > oldest or not (is_old or short > 0):
             break
         try:

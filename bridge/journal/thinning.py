@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from bridge.journal.ages import ends
 from bridge.journal.cursor import Cursor
 from bridge.journal.log import Log
 from bridge.journal.record import Prefix
@@ -41,10 +42,11 @@ class Thinning:
         are wanted; without them one segment at a time is enough, since pushes wait meanwhile.
         """
         done = 0
-        for segment, following in pairwise(self._log.segments):
+        segments = self._log.segments
+        for (segment, following), ended in zip(pairwise(segments), ends(segments, age_since), strict=True):
             if following.base > self._passed:
                 break
-            form = self._form(age_since - following.header.made, short)
+            form = self._form(age_since - ended if age_since else -1, short)
             if form is Form.WHOLE:
                 break
             pins = self._pins_in(segment)
