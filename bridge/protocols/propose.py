@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
+from itertools import islice
 from typing import Any, Final
 
 from bridge.config.protocol import SENDER
@@ -39,6 +40,8 @@ _LABEL: Final = re.compile(r"label|type|class|name|kind", re.IGNORECASE)
 _FORMATS: Final = ("auto", "yyyy-MM-dd HH:mm:ss", "yyyyMMddHHmmss", "yyyy/MM/dd HH:mm:ss", "yyyyMMddHHmmssSSS")
 _SHORTEST_PICTURE: Final = 100
 _MOST_FIELDS: Final = 1000
+_LONGEST_PLACE: Final = 200
+"""Characters: below a longer name, or more levels of names, nobody's event stands."""
 
 
 def propose(body: bytes, path: str, received: datetime, zone: tzinfo) -> dict[str, Any]:
@@ -46,11 +49,10 @@ def propose(body: bytes, path: str, received: datetime, zone: tzinfo) -> dict[st
     document = read_document(body)
     events = _events(document)
     item = next(find_all(document, events), document) if events else document
-    fields = list(_fields(item, ""))
+    fields = list(islice(_fields(item, ""), _MOST_FIELDS))
     if item is not document and isinstance(document, dict):
         around = {name: value for name, value in document.items() if not isinstance(value, list)}
-        fields += _fields(around, "")
-    fields = fields[:_MOST_FIELDS]
+        fields += islice(_fields(around, ""), _MOST_FIELDS - len(fields))
     links = [place for place, value in fields if is_link(value) and _named(place, _LINK)]
     pictures = [place for place, value in fields if _is_picture(value)] + links
     told = [(place, value) for place, value in fields if place not in pictures and value not in (None, "")]
@@ -82,12 +84,19 @@ def _fields(value: Any, place: str) -> Iterator[tuple[str, Any]]:
     """All single values, each with its place; of a list its first item."""
     value = opened(value)
     if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _fields(inner, f"{place}.{name}" if place else str(name))
+        for name, inner in _below(value, place):
+            yield from _fields(inner, name)
     elif isinstance(value, list):
         yield from _fields(value[0], f"{place}[0]") if value else ()
     else:
         yield place, value
+
+
+def _below(value: dict[str, Any], place: str) -> Iterator[tuple[str, Any]]:
+    """What it holds, each with its place, unless that is too long; an empty name leads nowhere."""
+    for name, inner in value.items():
+        if name and len(place) + len(name) < _LONGEST_PLACE:
+            yield f"{place}.{name}" if place else name, inner
 
 
 def _events(document: Any) -> str:
@@ -153,8 +162,8 @@ def _lists(value: Any, place: str) -> Iterator[tuple[str, list[Any]]]:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         yield place, value
     elif isinstance(value := opened(value), dict):
-        for name, inner in value.items():
-            yield from _lists(inner, f"{place}.{name}" if place else str(name))
+        for name, inner in _below(value, place):
+            yield from _lists(inner, name)
 
 
 def _corners(value: dict[str, Any]) -> dict[str, str]:
