@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -15,11 +15,11 @@ from bridge.event import Attribute, Box, Channel, Device, Event, Target, new_id,
 from bridge.formats import NO_PICTURE, media_type
 from bridge.networks import Networks
 from bridge.normalizer import Answer, Key, Malformed, Normalizer, Outcome, Parsed, Push
-from bridge.protocols.fields import number_in
+from bridge.protocols.fields import Reading, number_in
 from bridge.protocols.picture import Pictures
 from bridge.protocols.scale import Scale
 from bridge.protocols.times import is_plausible, moment
-from bridge.reading.document import find, find_all, read_document, without_boundary
+from bridge.reading.document import find, find_all, forget_opened, read_document, without_boundary
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _COMPACT = re.compile(r"20\d{12}")
@@ -61,9 +61,17 @@ class Mapped(Normalizer):
             return _holds(self._mapping.when, read_document(Pictures(push.body).text))
         except Malformed:
             return False
+        finally:
+            forget_opened()
 
     def parse(self, push: Push) -> Parsed:
         """Read the push; raises Malformed."""
+        try:
+            return self._parse(push)
+        finally:
+            forget_opened()
+
+    def _parse(self, push: Push) -> Parsed:
         pictures = Pictures(push.body)
         document = read_document(pictures.text)
         if self._mapping.when and not _holds(self._mapping.when, document):
@@ -73,12 +81,12 @@ class Mapped(Normalizer):
         found = list(find_all(document, self._mapping.events)) if self._mapping.events else [document]
         if not found:
             raise Malformed(f"no event in it: nothing stands at `{self._mapping.events}` of [protocol.{self.name}]")
-        oddities: list[str] = []
+        reading = Reading()
         around = _Around(document)
-        first = self._event(push, around, found[0], pictures, oddities)
+        first = self._event(push, around, found[0], pictures, reading)
         if len(found) > 1:
             around.shorten(pictures)
-        others = [self._event(push, around, item, pictures, oddities) for item in found[1:]]
+        others = [self._event(push, around, item, pictures, reading) for item in found[1:]]
         named = len(pictures.named)
         pictures.add_others()
         first = first.with_(pictures=(*first.pictures, *pictures.named[named:]))
@@ -89,7 +97,7 @@ class Mapped(Normalizer):
             events=(first, *others),
             pictures=pictures.cutouts,
             wanted=tuple(pictures.wanted),
-            oddities=tuple(dict.fromkeys(oddities)),
+            oddities=tuple(dict.fromkeys(reading.oddities)),
             reply=first.msg_id,
         )
 
@@ -107,9 +115,9 @@ class Mapped(Normalizer):
 
     # --- One event
 
-    def _event(self, push: Push, around: _Around, item: Any, pictures: Pictures, oddities: list[str]) -> Event:
+    def _event(self, push: Push, around: _Around, item: Any, pictures: Pictures, reading: Reading) -> Event:
         """The event of one item; what an item does not say, the whole document may."""
-        mapping = self._mapping
+        mapping, oddities = self._mapping, reading.oddities
 
         def text(place: str) -> str:
             value = find(item, place)
@@ -117,7 +125,8 @@ class Mapped(Normalizer):
 
         first, unread = len(pictures.named), set()
         for place in mapping.pictures:
-            for value in (list(find_all(item, place)) if place != "*" else ()) or around.pictures(place):
+            values = (list(find_all(item, place)) if place != "*" else ()) or around.pictures(place)
+            for value in _some(values, place, reading):
                 role = "scene" if len(pictures.named) == first else "other"
                 if not is_link(value):
                     _take_in(value, role, place, pictures, oddities)
@@ -147,7 +156,7 @@ class Mapped(Normalizer):
             device=_device(text(mapping.device), text(mapping.device_name), push.peer),
             channel=Channel(id=shortened(text(mapping.channel)) or "0", name=text(mapping.channel_name)),
             counts=_counts(item, mapping.counts),
-            targets=tuple(_targets(item, mapping.boxes, size, oddities)) if mapping.boxes else (),
+            targets=tuple(_targets(item, mapping.boxes, size, reading)) if mapping.boxes else (),
             pictures=tuple(pictures.named[first:]),
             extra=pictures.cut_from(extra),
         )
@@ -273,6 +282,16 @@ def _fields(document: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if not isinstance(value, bytes)}
 
 
+def _some(values: Iterable[Any], place: str, reading: Reading) -> Iterator[Any]:
+    """As many of them as are still read of the push; that there are more is odd."""
+    for value in values:
+        if not reading.objects:
+            reading.oddities.append(place)
+            return
+        reading.objects -= 1
+        yield value
+
+
 def _parts(document: Any) -> list[Any]:
     """The parts of a form that are pictures."""
     parts = document.values() if isinstance(document, dict) else ()
@@ -306,12 +325,12 @@ def _counts(item: Any, places: Mapping[str, str]) -> dict[str, int]:
     return {name: int(number) for name, number in numbers.items() if number is not None}
 
 
-def _targets(item: Any, boxes: BoxSettings, size: tuple[int, int], oddities: list[str]) -> Iterator[Target]:
-    for found in find_all(item, boxes.at):
+def _targets(item: Any, boxes: BoxSettings, size: tuple[int, int], reading: Reading) -> Iterator[Target]:
+    for found in _some(find_all(item, boxes.at), boxes.at, reading):
         label = _text(find(found, boxes.label))
         yield Target(
             track=_text(find(found, boxes.track)),
-            box=_box(found, boxes, size, oddities),
+            box=_box(found, boxes, size, reading.oddities),
             attributes=(Attribute(key=boxes.label, value=label),) if label else (),
         )
 

@@ -31,6 +31,8 @@ SHORTEST = 1024
 _DEEPEST = 32
 _MOST = 1000
 """Pictures of one push; an honest one has some dozens."""
+_MOST_TRIES = 4000
+"""Texts that may be one, and are looked at before the push is read."""
 _REMEMBERED = 8
 """Pictures that stand around the events of a push, each of which names them."""
 _MOST_VALUES = 100_000
@@ -137,8 +139,9 @@ class Pictures:
 
     def _cut(self, body: bytes) -> bytes:
         pieces: list[bytes | memoryview] = []
-        view, copied, end = memoryview(body), 0, 0
-        while len(self._cutouts) < _MOST and (start := _next_picture(body, end)) >= 0:
+        view, copied, end, tries = memoryview(body), 0, 0, 0
+        while len(self._cutouts) < _MOST and tries < _MOST_TRIES and (start := _next_picture(body, end)) >= 0:
+            tries += 1
             end = body.find(b'"', start)
             if end < 0:
                 break

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from binascii import a2b_qp
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from bridge.normalizer import Malformed
 from bridge.reading.decode import read_json, text_of
@@ -13,8 +14,11 @@ from bridge.reading.decode import read_json, text_of
 _MOST_PARTS: Final = 100
 _MOST_FOUND: Final = 1000
 """Values in one place, and fields of one form: no honest push has so many, and the event loop waits meanwhile."""
+_REMEMBERED: Final = 8
+"""Texts that are JSON themselves."""
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d*)\]")
 _NAME: Final = re.compile(rb'[;\s]name="?([^";\r\n]*)"?', re.IGNORECASE)
+_NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BOUNDARY: Final = re.compile(rb"--[^\r\n]{1,200}\r?\n")
 
 
@@ -30,11 +34,29 @@ def read_document(body: bytes) -> Any:
     if _BOUNDARY.match(body):
         return _multipart(body)
     if b"=" in body[:200]:
-        try:
-            return dict(parse_qsl(text_of(body), keep_blank_values=True, max_num_fields=_MOST_FOUND))
-        except ValueError:
-            raise Malformed(f"more than {_MOST_FOUND} fields in one form") from None
+        return _form(body)
     return read_json(body)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields by name. It may be megabytes of escapes, one by one of which they would take seconds."""
+    fields = body.split(b"&", _MOST_FOUND)
+    if len(fields) > _MOST_FOUND:
+        raise Malformed(f"more than {_MOST_FOUND} fields in one form")
+    pairs = (field.partition(b"=") for field in fields if field)
+    return {_unescaped(name): _unescaped(value) for name, _, value in pairs}
+
+
+def _unescaped(text: bytes) -> str:
+    """Without the escapes of a form; a `%` that begins none stands for itself."""
+    text = text.replace(b"+", b" ")
+    if b"%" in text:
+        text, broken = _NO_ESCAPE.subn(b"%25", text, _MOST_FOUND)
+        if broken == _MOST_FOUND:
+            raise Malformed("no form: it holds very many % that begin no escape")
+        # To quoted-printable, which is read at once; nothing else is special there.
+        text = a2b_qp(text.replace(b"=", b"%3D").replace(b"%", b"="))
+    return text_of(text)
 
 
 def without_boundary(body: bytes) -> bytes:
@@ -80,9 +102,14 @@ def find(document: Any, place: str) -> Any:
 def find_all(document: Any, place: str) -> Iterator[Any]:
     """All values in one place. A text on the way that is JSON itself is read as such."""
     values = [document]
-    for name, number in _STEP.findall(place):
+    for name, number in _steps(place):
         values = [found for value in values for found in _step(value, name, number)][:_MOST_FOUND]
     yield from values
+
+
+@lru_cache(1024)
+def _steps(place: str) -> list[tuple[str, str]]:
+    return _STEP.findall(place)
 
 
 def _step(value: Any, name: str, number: str) -> Iterator[Any]:
@@ -100,7 +127,17 @@ def opened(value: Any) -> Any:
     """A text that is JSON itself as what it holds, as it stands in forms; any other value as it is."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
+    return _held_by(value)
+
+
+@lru_cache(_REMEMBERED)
+def _held_by(text: str) -> Any:
     try:
-        return read_json(value.encode("utf-8", "surrogatepass"))
+        return read_json(text.encode("utf-8", "surrogatepass"))
     except Malformed:
-        return value
+        return text
+
+
+def forget_opened() -> None:
+    """A push is read: let go of its texts, which are remembered because each place in them leads through them anew."""
+    _held_by.cache_clear()

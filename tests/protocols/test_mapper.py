@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from bridge.config.protocol import BoxSettings, ProtocolSettings
 from bridge.event import Box, encode_document
 from bridge.protocols.mapper import Mapped, read_time
 from bridge.protocols.propose import propose
+from bridge.reading import document
 from bridge.reading.document import find, find_all, read_document
 from bridge.testing import draw_dot, draw_scene
 from tests.rooms import push_of
@@ -145,6 +147,74 @@ def test_what_stands_around_many_events_becomes_no_multiple_of_itself(picture: s
     assert "first one of the push has it" in others[-1].extra["(more)"]
     documents = sum(len(encode_document(event)) for event in others)
     assert documents < 2_000_000
+
+
+def test_of_all_events_of_a_push_so_many_pictures_and_rectangles_are_read() -> None:
+    items = [{"pics": ["QQ=="] * 100, "objects": [{}] * 100} for _ in range(1000)]
+    boxes = BoxSettings(at="objects[]", width="w", height="h")
+    mapping = ProtocolSettings(paths=["/"], events="items[]", pictures=["pics[]"], boxes=boxes)
+    began = time.process_time()
+    parsed = read(json.dumps({"items": items}).encode(), mapping)
+    assert time.process_time() - began < 1
+    assert len(parsed.events) == 1000
+    assert sum(len(event.pictures) + len(event.targets) for event in parsed.events) == 10_000
+    assert {"pics[]", "objects[]"} <= set(parsed.oddities)
+
+
+def test_a_text_that_is_json_itself_is_opened_once_however_many_places_lead_through_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = list[bytes]()
+
+    def read_json(body: bytes) -> Any:
+        opened.append(body)
+        return json.loads(body)
+
+    monkeypatch.setattr(document, "read_json", read_json)
+    alarm = json.dumps(ALARM)
+    parsed = read(json.dumps({"alarm": alarm, "pic": TEXT}).encode())
+    assert parsed.events[0].device.id == "CAM77"
+    assert opened.count(alarm.encode()) == 1
+    assert document._held_by.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("escape", [b"%41", b"%ff", b"%E8%BD%A6", b"+", b"%3D"])
+def test_a_form_of_nothing_but_escapes_is_read_at_once(escape: bytes) -> None:
+    body = b"pic=" + escape * (9_000_000 // len(escape))
+    began = time.process_time()
+    assert len(read_document(body)["pic"]) >= 1_000_000
+    assert time.process_time() - began < 1
+
+
+def test_a_form_of_escapes_that_are_none_is_refused_at_once() -> None:
+    assert read_document(b"text=100%&more=5%+%zz%4&=&x") == {"text": "100%", "more": "5% %zz%4", "": "", "x": ""}
+    began = time.process_time()
+    with pytest.raises(Malformed, match="begin no escape"):
+        read_document(b"text=" + b"%" * 9_000_000)
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+def test_a_form_may_escape_what_is_written_in_gbk(encoding: str) -> None:
+    assert read_document(urlencode({"名称": "车辆 离开=&+%"}, encoding=encoding).encode()) == {"名称": "车辆 离开=&+%"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"".join(b'{"%b":' % (b"k" * 1000) for _ in range(500)) + b"1" + b"}" * 500,
+        b'{"%b": {%b}}' % (b"k" * 20_000, b",".join(b'"%d": 1' % n for n in range(20_000))),
+        b'{"":' * 500 + b"1" + b"}" * 500,
+    ],
+    ids=["deep", "wide", "empty"],
+)
+def test_a_table_is_proposed_in_little_room_whatever_names_a_body_has(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        assert propose(body, "/x", datetime.now(UTC), SHANGHAI) == {"paths": ["/x"], "kind": "=event"}
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_push_without_events_is_refused_with_the_place() -> None:

@@ -66,6 +66,14 @@ def test_texts_that_are_none_are_passed_by_quickly(length: int) -> None:
     assert time.process_time() - parsed < 5 * (parsed - began)
 
 
+def test_of_very_many_texts_that_may_be_pictures_the_first_ones_are_looked_at() -> None:
+    body = json.dumps(["a" * 140] * 100_000 + [TEXT]).encode()
+    began = time.process_time()
+    pictures = Pictures(body)
+    assert time.process_time() - began < 0.25
+    assert pictures.add("scene", json.loads(pictures.text)[-1]) == 0
+
+
 def test_the_same_picture_twice_is_stored_once() -> None:
     pictures = Pictures(json.dumps([TEXT, TEXT]).encode())
     assert json.loads(pictures.text) == [REFERENCE, TEXT]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from bridge import Malformed
 from bridge.reading.decode import read_base64, read_json
 
 
@@ -57,3 +59,22 @@ def test_base64_is_read_leniently(text: str) -> None:
 def test_what_is_no_base64_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"base64|padding|ASCII"):
         read_base64(text)
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"0", b"[[[[[[[[[[]]]]]]]]]]", b'{"":{"":[]}}'])
+@pytest.mark.parametrize("end", [b"0]", b"NaN]"], ids=["strict", "lenient"])
+def test_a_document_of_millions_of_values_is_refused_at_once(value: bytes, end: bytes) -> None:
+    body = b"[" + (value + b",") * (9_000_000 // (len(value) + 1)) + end
+    began = time.process_time()
+    with pytest.raises(Malformed, match="more than 500000 values"):
+        read_json(body)
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("text", [" x", "\nab", "车", "=", "-"])
+def test_a_long_text_that_is_no_base64_is_told_at_once(text: str) -> None:
+    text = "!" + text * (9_000_000 // len(text))
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r"base64|padding"):
+        read_base64(text)
+    assert time.process_time() - began < 0.25
