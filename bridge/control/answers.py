@@ -18,6 +18,8 @@ from bridge.journal.journal import JournalUnavailable
 NOT_GUESSED: Final = {"X-Content-Type-Options": "nosniff"}
 AS_FILE: Final = NOT_GUESSED | {"Content-Disposition": "attachment"}
 """What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
+_LARGEST: Final = 1_000_000
+"""Bytes of what is asked for; nobody has to ask for more."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 _Body = TypeVar("_Body")
 
@@ -116,7 +118,12 @@ def _closed(reason: str) -> Trouble:
 
 async def body(request: Request, type_: type[_Body]) -> _Body:
     """What a POST asks for; raises Wrong."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > _LARGEST:
+            raise Wrong(f"the body has more than {_LARGEST} bytes")
     try:
-        return msgspec.json.decode(await request.body(), type=type_)
+        return msgspec.json.decode(content, type=type_)
     except msgspec.DecodeError as error:
         raise Wrong(f"the body is not what it should be: {error}") from error

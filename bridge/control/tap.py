@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
-from bridge.event import Event, utc_now
+from bridge.event import Event, shortened, utc_now
 from bridge.hookspecs import hookimpl
 from bridge.normalizer import Outcome, Push
 from bridge.output import Delivery
@@ -27,6 +28,8 @@ What = Literal["pushes", "events", "deliveries"]
 MOST: Final = 1000
 """Lines that wait for one watcher; what comes while so many do is left out, and counted."""
 WATCHERS: Final = 8
+_MOST_COUNTS: Final = 20
+"""Of one event: a device that sends megabytes of them must not fill memory where a watcher is slow."""
 _GATHER_SECONDS: Final = 0.05
 """What comes meanwhile goes out together."""
 _encoder: Final = msgspec.json.Encoder()
@@ -160,7 +163,7 @@ class Tap:
                     kind=event.kind,
                     device=event.device.id,
                     channel=event.channel.id,
-                    counts=event.counts,
+                    counts={shortened(name): count for name, count in islice(event.counts.items(), _MOST_COUNTS)},
                     pictures=len(event.pictures),
                     bytes=sum(picture.size for picture in event.pictures),
                 )

@@ -28,6 +28,7 @@ _BY_NUMBER = re.compile(
 )
 """An address that names its host by number, and means the same to whoever reads it. No longer than numbers are, since
 hosts are remembered."""
+_SLOT = re.compile(r"\{msg_id\}|\{message\}|\{code\}")
 _FIELD = re.compile(r"[^.\[\]=*|]+")
 _MOST_AROUND = 4096
 """Bytes of what stands around the events of a push that each of them has in its `extra`,"""
@@ -109,9 +110,9 @@ class Mapped(Normalizer):
             "{message}": "success" if outcome.success else outcome.reason,
             "{code}": 0 if outcome.success else outcome.status,
         }
-        for slot, value in values.items():
-            template = template.replace(slot, msgspec.json.encode(value).decode())
-        return Answer(status=outcome.status, body=template.encode())
+        # At one go: a push's own text may hold what stands for another.
+        body = _SLOT.sub(lambda slot: msgspec.json.encode(values[slot[0]]).decode(), template)
+        return Answer(status=outcome.status, body=body.encode())
 
     # --- One event
 

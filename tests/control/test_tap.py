@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bridge import Delivery, Rejected, Unavailable
@@ -218,3 +219,11 @@ async def test_lines_that_came_before_the_end_are_still_read() -> None:
     tap.event_accepted(sample_event(small=True))
     tap.end()
     assert [json.loads(lines)["what"] async for lines in tap.read()] == ["event"]
+
+
+def test_of_an_event_with_counts_without_end_so_many_are_told() -> None:
+    tap = Tap(Wanted())
+    counts = {f"{number}{'x' * 10_000}": number for number in range(1000)}
+    tap.event_accepted(sample_event().with_(counts=counts))
+    (line,) = tap._taken()
+    assert len(msgspec.json.encode(line)) < 10_000

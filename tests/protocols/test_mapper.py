@@ -292,6 +292,8 @@ def test_the_answer_is_the_vendor_s_own() -> None:
     mapped = Mapped("cameras", mapping, UTC)
     parsed = read(as_json(ALARM | {"alarmId": 'a"b'}), msg_id="alarm.alarmId")
     assert json.loads(mapped.answer(push_of(b""), parsed, Outcome("stored")).body) == {"result": True, "id": 'a"b'}
+    parsed = read(as_json(ALARM | {"alarmId": "{message}{code}"}), msg_id="alarm.alarmId")
+    assert json.loads(mapped.answer(push_of(b""), parsed, Outcome("stored")).body)["id"] == "{message}{code}"
     refused = mapped.answer(push_of(b""), None, Outcome("refused", 400, "not JSON"))
     assert (refused.status, json.loads(refused.body)) == (400, {"result": False, "e": "not JSON"})
 
