@@ -15,6 +15,8 @@ _MOST_DEVICES: Final = 1000
 _MOST_CHANNELS: Final = 256
 _MOST_NAMES: Final = 64
 """Of kinds or counts of one channel: whoever makes up names fills neither memory nor the broker."""
+_LONGEST: Final = 200
+"""Characters of what a device or a channel is called; a count with a longer name has no sensor."""
 _MOST_NOTED: Final = 10_000
 
 
@@ -43,11 +45,13 @@ class Book:
     def __init__(self, file: Path) -> None:
         self.devices: dict[str, KnownDevice] = {}
         self._file = file
-        self._noted: set[tuple[str, ...]] = set()
+        self._noted: set[int] = set()
+        """Hashes: what they are of may be megabytes."""
 
     def note(self, event: Event) -> bool:
         """Learn from an event; returns whether there was anything new. Called for each one, so nearly all end early."""
-        key = (event.device.id, event.channel.id, event.kind, event.device.name, event.channel.name, *event.counts)
+        named = (event.device.id, event.channel.id, event.kind, event.device.name, event.channel.name)
+        key = hash((*named, *event.counts))
         if key in self._noted:
             return False
         before = msgspec.json.encode(self.devices.get(event.device.id))
@@ -62,13 +66,16 @@ class Book:
         device = _room(self.devices, event.device.id, KnownDevice, _MOST_DEVICES)
         if device is None:
             return
-        device.name = event.device.name or device.name
-        device.serial = event.device.serial or device.serial
+        device.name = event.device.name[:_LONGEST] or device.name
+        device.serial = event.device.serial[:_LONGEST] or device.serial
         channel = _room(device.channels, event.channel.id, KnownChannel, _MOST_CHANNELS)
         if channel is None:
             return
-        channel.name = event.channel.name or channel.name
-        for names, new in ((channel.kinds, [event.kind]), (channel.counts, list(event.counts))):
+        channel.name = event.channel.name[:_LONGEST] or channel.name
+        for names, new in (
+            (channel.kinds, [event.kind]),
+            (channel.counts, [name for name in event.counts if len(name) <= _LONGEST]),
+        ):
             names.extend([name for name in new if name not in names][: _MOST_NAMES - len(names)])
 
     def read(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -28,3 +29,18 @@ def test_a_name_that_is_given_back_is_learned_again() -> None:
 def test_what_is_known_is_no_news() -> None:
     book = Book(Path("unused"))
     assert [book.note(named("Gate", "north")) for _ in range(3)] == [True, False, False]
+
+
+def test_names_without_end_fill_no_memory() -> None:
+    book = Book(Path("unused"))
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            long = f"{number}{'x' * 100_000}"
+            event = event_with().with_(counts={long: number, "people": 1})
+            event = event.with_(device=replace(event.device, name=long, serial=long))
+            book.note(event.with_(channel=replace(event.channel, name=long)))
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert book.devices["gate-3"].channels["1"].counts == ["people"]
