@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -18,6 +19,10 @@ from bridge.journal.standing import Listed, State
 
 SIGNS: Final[dict[State, str]] = {"delivered": "✓", "waiting": "◷", "dead": "✗", "expired": "✗", "dropped": "✗"}
 _COUNTS: Final = 4
+_LONGEST: Final = 200
+"""Characters of what something is called,"""
+_SHAPES: Final = 50
+"""and shapes of one kind over a scene: a page has dozens of cards, which are drawn on the event loop."""
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -76,13 +81,13 @@ async def _card(house: House, listed: Listed, timings: Timings) -> Card:
     return Card(
         id=row.id,
         kind=row.kind,
-        name=event.name if event else "",
+        name=event.name[:_LONGEST] if event else "",
         device=row.device,
         channel=row.channel,
         received=shown.received,
-        counts=list(event.counts.items())[:_COUNTS] if event else [],
+        counts=[(name[:_LONGEST], count) for name, count in islice(event.counts.items(), _COUNTS)] if event else [],
         picture=scene_of(event) if event else None,
-        overlay=overlay(event) if event else None,
+        overlay=overlay(event, _SHAPES) if event else None,
         marks=marks_of(listed, timings),
     )
 

@@ -40,18 +40,18 @@ class Overlay(Struct, frozen=True, kw_only=True):
         return round(self.height / 36, 2)
 
 
-def overlay(event: Event) -> Overlay:
-    """The shapes of an event; of a scene of unknown size as if it had 1920 by 1080 pixels."""
+def overlay(event: Event, most: int = _MOST) -> Overlay:
+    """The shapes of an event, so many of one kind; of a scene of unknown size as if it had 1920 by 1080 pixels."""
     scene = event.scene
     width = (scene and scene.width) or _WIDTH
     height = (scene and scene.height) or _HEIGHT
-    shapes = [_region(region, width, height) for region in event.regions[:_MOST] if len(region.points) > 1]
-    shapes += [_target(target, width, height) for target in event.targets[:_MOST] if target.box is not None]
+    shapes = [_region(region, width, height, most) for region in event.regions[:most] if len(region.points) > 1]
+    shapes += [_target(target, width, height) for target in event.targets[:most] if target.box is not None]
     return Overlay(width=width, height=height, shapes=shapes)
 
 
-def _region(region: Region, width: int, height: int) -> Shape:
-    corners = [(_within(point.x) * width, _within(point.y) * height) for point in region.points[:_MOST]]
+def _region(region: Region, width: int, height: int, most: int) -> Shape:
+    corners = [(_within(point.x) * width, _within(point.y) * height) for point in region.points[:most]]
     lowest = max(corners, key=lambda corner: corner[1])  # what the picture shows of itself is mostly above
     kind = "shield" if region.kind.startswith("shield") else "region"
     return _shape(kind, corners, region.name or region.id, lowest)

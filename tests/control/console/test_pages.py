@@ -265,3 +265,18 @@ async def test_an_event_whose_record_is_damaged_still_has_its_story(tmp_path: Pa
         await browser.open(f"/events/{event}")
         await browser.until(".told", "received; more is not known")
         await browser.until_gone(".scene")
+
+
+async def test_a_card_is_no_larger_than_people_can_see(tmp_path: Path) -> None:
+    push = json.loads(sample_push(small=True))
+    message, corners = push["message"], [{"x": n % 7 / 10, "y": n % 5 / 10} for n in range(90)]
+    message["skillInfo"]["name"] = "x" * 1_000_000
+    message["data"]["eventInfo"] = [{"eventName": "y" * 1_000_000, "count": 1}]
+    message["data"]["regionInfo"] = [{"id": "1", "name": "gate", "type": "area", "locations": corners}] * 90
+    async with bridge_with(tmp_path) as running, running.box() as box:
+        assert (await box.push(json.dumps(push).encode())).success
+        event = await newest(running)
+        page = (await running.control.get("/")).text
+        assert event in page
+        assert "gate" in page
+        assert len(page) < 200_000
