@@ -29,6 +29,8 @@ MOST_ALIKE: Final = 20
 """Pushes of one sender that were refused for one reason: a box that is refused comes again and again."""
 _BURST: Final = 20
 """So many are written at once, then one a second: nobody wears the card out with nonsense."""
+_BYTES_OF_ONE: Final = 200_000
+"""A push of twice as many bytes counts as two."""
 _WAITING_BYTES: Final = 20_000_000
 _SECRET: Final = re.compile(r"token|key|secret|pass|pwd|sign|auth|session|cookie", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"([^&=]*)=([^&]*)")
@@ -85,7 +87,7 @@ class Unknown:
 
     def keep(self, push: Push, reason: str) -> None:
         """Keep a push that was refused, unless too many come at once."""
-        if not self._is_allowed() or self._waiting_bytes > _WAITING_BYTES:
+        if not self._is_allowed(len(push.body)) or self._waiting_bytes > _WAITING_BYTES:
             return
         self._waiting_bytes += len(push.body)
         kept = self._thread.run(lambda: self._keep(push, reason))
@@ -103,13 +105,13 @@ class Unknown:
         """Let go of one that was understood after all; raises OSError."""
         await self._thread.run(lambda: self._forget([entry for entry in self._known() if entry.number == number]))
 
-    def _is_allowed(self) -> bool:
+    def _is_allowed(self, size: int) -> bool:
         now = time.monotonic()
         self._allowance = min(float(_BURST), self._allowance + now - self._allowed_at)
         self._allowed_at = now
         if self._allowance < 1:
             return False
-        self._allowance -= 1
+        self._allowance -= max(1.0, size / _BYTES_OF_ONE)  # one that is larger than all that is left is the last one
         return True
 
     def _written(self, size: int) -> None:

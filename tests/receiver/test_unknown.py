@@ -101,6 +101,13 @@ async def test_nobody_wears_the_card_out_with_nonsense(tmp_path: Path) -> None:
     assert len(await ring.entries()) == unknown._BURST
 
 
+async def test_large_pushes_without_end_wear_no_card_out(tmp_path: Path) -> None:
+    ring = Unknown(tmp_path / "unknown")
+    for number in range(20):
+        ring.keep(from_peer(f"10.0.0.{number}", bytes([number]) * 1_500_000), "not JSON")
+    assert [entry.size for entry in await ring.entries()] == [1_500_000] * 3
+
+
 async def test_a_folder_that_can_not_be_written_costs_the_answer_nothing(tmp_path: Path) -> None:
     (tmp_path / "unknown").write_text("a file stands here")
     async with opened(tmp_path) as rooms:

@@ -140,6 +140,7 @@ ANSWERS: Final[Mapping[str, str]] = {
     "it is done, but lost in a crash until the journal can be written again: {reason}": (
         "已执行，但在事件日志恢复可写之前，一旦崩溃即会丢失：{reason}"
     ),
+    "the body has more than {count} bytes": "请求内容超过 {count} 字节",
     "the body is not what it should be: it holds no event": "请求内容不符合要求：其中没有事件",
     "the body is not what it should be: {error}": "请求内容不符合要求：{error}",
     "event {id} has no picture {number}; its pictures, counted from 0: {count}": (
