@@ -64,8 +64,8 @@ class SkillNormalizer(Normalizer):
         try:
             document = read_json(pictures.text)
         except Malformed:
-            # The sentence names a place, and that should be one in the body itself.
-            read_json(push.body)
+            if pictures.text is not push.body:  # the sentence names a place, and that should be one in the body itself
+                read_json(push.body)
             raise
         ws_key = document.get("wsKey") if isinstance(document, dict) else None
         if not isinstance(ws_key, str) or not ws_key:

@@ -14,9 +14,10 @@ import pytest
 
 from bridge.event import encode_document
 from bridge.journal.journal import Record
-from bridge.normalizer import Parsed
+from bridge.normalizer import Malformed, Parsed
+from bridge.protocols import skill
 from bridge.testing import draw_dot, vary
-from tests.rooms import opened
+from tests.rooms import opened, push_of
 
 Read = Callable[..., Parsed]
 
@@ -104,3 +105,18 @@ def test_of_too_many_pictures_in_unknown_fields_the_event_says_so(sample: dict[s
     assert sum(picture.role == "other" for picture in event.pictures) in (999, 1000)
     assert "more pictures" in event.extra["(pictures)"]
     assert "one picture too many" in event.extra["more"][-1]
+
+
+def test_what_can_not_be_read_and_has_no_picture_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[bytes]()
+
+    def read_json(body: bytes) -> Any:
+        tried.append(body)
+        raise Malformed("not JSON")
+
+    monkeypatch.setattr(skill, "read_json", read_json)
+    for body, times in ((b"\xff" * 100, 1), (b'{"bg": "' + picture(1).encode() + b'"', 2)):
+        tried.clear()
+        with pytest.raises(Malformed):
+            skill.SkillNormalizer().parse(push_of(body))
+        assert len(tried) == times
