@@ -18,7 +18,7 @@ from bridge.journal.journal import JournalUnavailable
 NOT_GUESSED: Final = {"X-Content-Type-Options": "nosniff"}
 AS_FILE: Final = NOT_GUESSED | {"Content-Disposition": "attachment"}
 """What a device sent may be a page with a script: a browser is to keep it as a file, whatever the device calls it."""
-_LARGEST: Final = 1_000_000
+_LARGEST: Final = 4_000_000
 """Bytes of what is asked for; nobody has to ask for more."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 _Body = TypeVar("_Body")

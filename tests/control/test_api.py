@@ -75,8 +75,8 @@ async def test_it_is_asked_over_loopback_and_over_the_unix_socket(tmp_path: Path
 
 async def test_what_is_asked_for_may_have_so_many_bytes(tmp_path: Path) -> None:
     async with bridge_with(tmp_path) as running:
-        answer = await running.socket.post("/api/v1/unknown/retry", content=b" " * 1_000_000 + b'{"all":true}')
-        assert (answer.status_code, answer.json()["error"]) == (400, "the body has more than 1000000 bytes")
+        answer = await running.socket.post("/api/v1/unknown/retry", content=b" " * 4_000_000 + b'{"all":true}')
+        assert (answer.status_code, answer.json()["error"]) == (400, "the body has more than 4000000 bytes")
         assert (await running.socket.post("/api/v1/unknown/retry", content=b'{"all":true}')).status_code == 200
 
 
