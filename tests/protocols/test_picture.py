@@ -63,7 +63,7 @@ def test_texts_that_are_none_are_passed_by_quickly(length: int) -> None:
     json.loads(body)
     parsed = time.process_time()
     assert Pictures(body).cutouts == ()
-    assert time.process_time() - parsed < 5 * (parsed - began)
+    assert time.process_time() - parsed < 15 * (parsed - began)
 
 
 def test_of_very_many_texts_that_may_be_pictures_the_first_ones_are_looked_at() -> None:
