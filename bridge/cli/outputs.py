@@ -25,7 +25,10 @@ def outputs_command(context: click.Context, lang: str, as_json: bool, config: Pa
     """List the outputs and what waits for each; or pause, resume, test, rename or forget one."""
     if context.invoked_subcommand is not None:
         return
-    for output in Client(config).get("/api/v1/outputs").json():
+    outputs = Client(config).get("/api/v1/outputs").json()
+    if not outputs and not as_json:
+        show(say(lang, "no outputs"))
+    for output in outputs:
         if as_json:
             show_json(output)
         else:

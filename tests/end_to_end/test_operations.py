@@ -33,6 +33,12 @@ def outputs(bridge: Installation) -> dict[str, tuple[str, int, int]]:
     )}  # fmt: skip
 
 
+def test_where_there_is_no_output_it_says_so(tmp_path: Path) -> None:
+    with Installation(tmp_path, "") as bridge:
+        assert bridge.command("outputs").startswith(b"No output is configured")
+        assert bridge.command("outputs", "--json") == b""
+
+
 def test_dead_letters_are_delivered_again_or_dropped(tmp_path: Path, web: WebServer) -> None:
     """Given three events that the far side refused: after it is mended one is retried, one dropped, then the rest."""
     web.status = 400
