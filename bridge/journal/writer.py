@@ -149,7 +149,8 @@ class Writer:
         if self._retention_due <= now < _NEVER:
             self._retention_due = now + (_FULL_SECONDS if self.room.full_because else _RETENTION_SECONDS)
             self._look_for_room()
-            self._note_moves(at_leisure=True)
+            if self._cursors_due == _NEVER:  # else each look would put off what is due, while there is no room
+                self._note_moves(at_leisure=True)
         if self._cursors_due <= now:
             self._log_cursors()
         if self.known.due <= now:

@@ -92,6 +92,18 @@ async def test_what_people_decide_is_brought_to_a_full_disk_too(disk: Path) -> N
         assert journal.closed_because is not None
 
 
+async def test_what_outputs_did_is_noted_while_room_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given looks for room that come as often as notes, each must not put off the next note: nothing would ever go."""
+    monkeypatch.setattr("bridge.journal.writer._CURSOR_SECONDS", 0.05)
+    async with running(tmp_path, keep=QUOTA, limits=LIMITS) as journal:
+        await fill(journal)
+        deliver(journal, journal.next)
+        await until(lambda: journal.closed_because is None)
+        await store(journal, "next", pictures=(PICTURE,))
+
+
 async def test_a_full_disk_refuses_and_recovers(disk: Path) -> None:
     async with running(disk / "journal", limits=LIMITS) as journal:
         answered = await fill(journal)
