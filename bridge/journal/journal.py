@@ -18,6 +18,7 @@ from bridge.event import Event
 from bridge.figures import Histogram
 from bridge.journal.backlog import Holder, holder
 from bridge.journal.blob import blob_of, record_of
+from bridge.journal.clock import Clock
 from bridge.journal.cursor import Cursor, now_ms
 from bridge.journal.folder import INDEX
 from bridge.journal.index import Index
@@ -126,6 +127,7 @@ class Journal:
         known.write_index()
         tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
         self.room = Room(self.log, tail.spare, self.limits.segment_bytes)
+        self._clock = Clock()
         self._writer = Writer(
             self.log,
             known,
@@ -331,7 +333,7 @@ class Journal:
 
     def _retain(self) -> None:
         self._measure()
-        now, written = now_ms(), self._writer.tail.synced_at
+        now, written = now_ms(), self._writer.tail.synced_at if self._clock.is_sure() else 0
         deleted = retain(
             self.log,
             list(self.cursors.values()),
