@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 from typing import Final
 
 _STEP_SECONDS: Final = 60.0
@@ -12,9 +14,10 @@ _HOUR: Final = 3600.0
 class Clock:
     """The wall clock, held against the one that only goes forward each time somebody asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._ahead = _ahead()
-        self._sure_from = 0.0
+        # Nothing tells a clock that is wrong since the boot from a long time without power.
+        self._sure_from = 0.0 if abs(time.time() - _last_written(folder)) <= _HOUR else time.monotonic() + _HOUR
 
     def is_sure(self) -> bool:
         """Whether it was not set within the last hour, as far as can be seen."""
@@ -22,6 +25,13 @@ class Clock:
         if abs(self._ahead - before) > _STEP_SECONDS:
             self._sure_from = time.monotonic() + _HOUR
         return time.monotonic() >= self._sure_from
+
+
+def _last_written(folder: Path) -> float:
+    """When something was last written to a journal; now for a new one, or where the disk does not say it."""
+    with contextlib.suppress(OSError):
+        return max((path.stat().st_mtime for path in folder.glob("*.seg")), default=time.time())
+    return time.time()
 
 
 def _ahead() -> float:

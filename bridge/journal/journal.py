@@ -65,6 +65,7 @@ class Journal:
         self.keep = keep
         self.limits = limits or Limits()
         self.log = Log(folder)
+        self._clock = Clock(folder)
         self.cursors: dict[str, Cursor] = {}
         """By the output's name; those of outputs that are no longer configured too."""
         self.places = Places()
@@ -127,7 +128,6 @@ class Journal:
         known.write_index()
         tail = Tail(self.log, proven.uuid, self.limits, proven.unsynced)
         self.room = Room(self.log, tail.spare, self.limits.segment_bytes)
-        self._clock = Clock()
         self._writer = Writer(
             self.log,
             known,
