@@ -161,6 +161,8 @@ class Tail:
     def _sync(self) -> None:
         before = time.perf_counter()
         os.fdatasync(self._fd)
+        if not os.fstat(self._fd).st_nlink:
+            raise FailedWrite("its file was deleted, or moved to another disk")
         self.last_sync_seconds = time.perf_counter() - before
         self.sync_seconds.observe(self.last_sync_seconds)
         self.synced_at = now_ms()

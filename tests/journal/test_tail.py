@@ -45,6 +45,14 @@ def test_nothing_is_appended_after_a_fault(tail: Tail, monkeypatch: pytest.Monke
     tail.append([b"record"])
 
 
+def test_nothing_is_appended_to_a_file_that_was_deleted(tail: Tail, tmp_path: Path) -> None:
+    """As by who moves the folder to another disk: what is written then is gone with the process."""
+    tail.begin(STATE)
+    newest_segment(tmp_path).unlink()
+    with pytest.raises(FailedWrite, match="deleted"):
+        tail.append([b"record"])
+
+
 def test_a_name_that_is_taken_is_passed_by(tail: Tail, tmp_path: Path) -> None:
     (tmp_path / "00000041.seg").write_bytes(b"left over")
     (tmp_path / "notes.seg").write_bytes(b"somebody else's")
