@@ -90,7 +90,7 @@ class Door:
             return
         self.failures += 1
         seconds = wait_for_output(self.failures, trouble.after)
-        self.retry_at = time.time() + seconds
+        self.retry_at = time.monotonic() + seconds
         self.change("waiting", trouble.reason)
         await self._sleep(seconds)
         self.retry_at = None

@@ -384,7 +384,7 @@ class Lane:
             state=self.door.state,
             reason=self.door.reason,
             since=self.door.since,
-            retry_in=None if self.door.retry_at is None else max(0.0, self.door.retry_at - time.time()),
+            retry_in=None if self.door.retry_at is None else max(0.0, self.door.retry_at - time.monotonic()),
             waiting=self._waiting(),
             under_way=len(self._under_way),
             dead=self.cursor.dead,
