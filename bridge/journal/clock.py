@@ -29,9 +29,10 @@ class Clock:
 
 def _last_written(folder: Path) -> float:
     """When something was last written to a journal; now for a new one, or where the disk does not say it."""
+    written = time.time()
     with contextlib.suppress(OSError):
-        return max((path.stat().st_mtime for path in folder.glob("*.seg")), default=time.time())
-    return time.time()
+        written = max((path.stat().st_mtime for path in folder.glob("*.seg")), default=written)
+    return written
 
 
 def _ahead() -> float:
