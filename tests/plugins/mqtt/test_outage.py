@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from bridge import Duration, Rejected, Retry, Size, Stopped, Unavailable
+from bridge import Duration, Event, Rejected, Retry, Size, Stopped, Unavailable
 from bridge.testing.ports import free_port
 from tests.brokers import Broker, Mosquitto, Subscriber
 from tests.plugins.mqtt.hostile import HANG_UP, Cable, HostileBroker
@@ -26,6 +26,19 @@ async def until(condition: Callable[[], object], within: float = 10) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - the condition lies in another thread or process
             await asyncio.sleep(0.01)
+
+
+def read_slowly(event: Event, monkeypatch: pytest.MonkeyPatch) -> tuple[Event, asyncio.Event]:
+    """The event, whose scene is read once the second is set."""
+    read = asyncio.Event()
+
+    async def slowly(_sha256: str) -> bytes:
+        await read.wait()
+        return b"scene"
+
+    assert event.scene is not None
+    monkeypatch.setattr(event.scene.__dict__["source"], "read", slowly)
+    return event, read
 
 
 async def test_a_broker_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
@@ -242,15 +255,7 @@ async def test_a_cancelled_delivery_does_not_hold_the_ones_after_it(tmp_path: Pa
 async def test_a_picture_that_is_slow_to_read_does_not_let_later_events_overtake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = asyncio.Event()
-
-    async def slowly(_sha256: str) -> bytes:
-        await read.wait()
-        return b"scene"
-
-    slow = event_with(device="first")
-    assert slow.scene is not None
-    monkeypatch.setattr(slow.scene.__dict__["source"], "read", slowly)
+    slow, read = read_slowly(event_with(device="first"), monkeypatch)
     async with HostileBroker() as broker, opened(output_to(broker.url, tmp_path)) as output:
         deliveries = [delivery_of(slow), delivery_of(event_with(device="second"))]
         under_way = asyncio.gather(*(output.deliver(delivery) for delivery in deliveries))
@@ -264,15 +269,7 @@ async def test_a_picture_that_is_slow_to_read_does_not_let_later_events_overtake
 async def test_a_delivery_that_fails_lets_none_overtake_those_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = asyncio.Event()
-
-    async def slowly(_sha256: str) -> bytes:
-        await read.wait()
-        return b"scene"
-
-    slow = event_with(device="first")
-    assert slow.scene is not None
-    monkeypatch.setattr(slow.scene.__dict__["source"], "read", slowly)
+    slow, read = read_slowly(event_with(device="first"), monkeypatch)
     too_large = replace(delivery_of(event_with(None, device="second")), document=b" " * 2000)
     async with (
         HostileBroker() as broker,
